@@ -1,0 +1,1 @@
+"""Point-in-time data: sources, the append-only store, panels as known."""

@@ -1,0 +1,89 @@
+"""What travels from the data layer upward: frozen arrays with labelled axes.
+
+Grammar of shapes: F fields, S symbols, T bar ends of one clock. Instants are `datetime64[us]` in UTC.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
+Instants = npt.NDArray[Any]  # datetime64[us], UTC
+
+
+@dataclass(frozen=True)
+class Clock:
+    """The bar ends of one exchange calendar and the decisions that follow them.
+
+    sessions (T,) datetime64[D] · opens_at, closes_at, decides_at (T,) instants, ascending; a bar's
+    `event_at` is its `closes_at` · slots (T,) the ordinal of each bar in the calendar's own fixed history,
+    so that a phase anchored to it does not depend on where the data start.
+    """
+
+    calendar: str
+    sessions: npt.NDArray[Any]
+    opens_at: Instants
+    closes_at: Instants
+    decides_at: Instants
+    slots: Ints
+    periods_per_year: float
+
+    def __len__(self) -> int:
+        return len(self.sessions)
+
+    def until(self, instant: np.datetime64) -> Clock:
+        """The bars whose decision falls at or before `instant`."""
+        n = int(np.searchsorted(self.decides_at, instant, side="right"))
+        return self.first(n)
+
+    def first(self, n: int) -> Clock:
+        return Clock(self.calendar, self.sessions[:n], self.opens_at[:n], self.closes_at[:n],
+                     self.decides_at[:n], self.slots[:n], self.periods_per_year)
+
+
+@dataclass(frozen=True)
+class Revisions:
+    """Later versions of cells: a correction, or a bar that arrived after its own decision instant.
+
+    All (N,), sorted by known_at: field, symbol, time index the cell; `known_at` is when the version could have
+    been read and `decision` the first decision index that knows it (T if none does); `value` replaces the cell.
+    """
+
+    field: Ints
+    symbol: Ints
+    time: Ints
+    known_at: Instants
+    decision: Ints
+    value: Floats
+
+    def __len__(self) -> int:
+        return len(self.value)
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Cells as each decision first knew them, and what was learned about them later.
+
+    values (F, S, T) float64, time contiguous: the cell at t as known at `clock.decides_at[t]`, NaN = not known
+    then. member (S, T): in the universe as known at t. price_basis: raw (forward-adjusted on reading),
+    split_adjusted or total_return. known_by_rule: share of rows whose known_at came from a rule.
+    """
+
+    fields: tuple[str, ...]
+    symbols: tuple[str, ...]
+    clock: Clock
+    values: Floats
+    member: Bools
+    revisions: Revisions
+    price_basis: str
+    known_by_rule: float
+
+    def field(self, name: str) -> Floats:
+        """(S, T) values of one field as each decision first knew them."""
+        return self.values[self.fields.index(name)]

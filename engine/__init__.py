@@ -1,0 +1,1 @@
+"""The engine: portfolios, execution, simulation, walk-forward runs, audits and reports."""

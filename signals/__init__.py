@@ -1,0 +1,1 @@
+"""Signals: features, labels, folds and forecasting models."""

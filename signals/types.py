@@ -1,0 +1,93 @@
+"""What travels from the signal layer upward. Shapes: F features, S symbols, T decisions, Q quantile levels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from backcast.data.types import Bools, Floats, Instants, Ints
+
+QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
+"""The levels every model gives."""
+
+
+@dataclass(frozen=True)
+class Features:
+    """values (F, S, T) float64: feature f of symbol s as known at decision t; NaN where not known or warming up."""
+
+    names: tuple[str, ...]
+    symbols: tuple[str, ...]
+    values: Floats
+
+
+@dataclass(frozen=True)
+class FillTable:
+    """The price at which a decision would fill, as known at one instant: what labels are made of.
+
+    price (S, T): fill price of a decision at t, NaN = it would not fill. known (T,): the index of the first
+    decision that knows that price (T where none does). `engine/execution.py` makes it: only there is the lag added.
+    """
+
+    price: Floats
+    known: Ints
+
+
+@dataclass(frozen=True)
+class Labels:
+    """values (S, T): the label of the decision at t, NaN = none. known (S, T): index of the first decision that
+    knows the label's last input (T = not yet)."""
+
+    values: Floats
+    known: Ints
+
+
+@dataclass(frozen=True)
+class Fold:
+    """One fit and the decisions it serves. All are indices into the clock's decisions.
+
+    The fit happens at decision `fit_at` (known: everything as of that instant); `train` are the candidate decision
+    indices; `test` the decision indices that this fit forecasts, all >= fit_at. `embargo`: sessions left out
+    between the last label's end and the fit.
+    """
+
+    number: int
+    fit_at: int
+    train: Ints
+    test: Ints
+    embargo: int
+
+
+@dataclass(frozen=True)
+class TrainingSet:
+    """What a fit may see: features (F, S, fit_at + 1) and labels (S, fit_at + 1), and which cells are samples.
+
+    rows (S, fit_at + 1): True where the cell is a training sample (in the fold, a member, every feature present,
+    label known). Nothing known after the fit instant is in it.
+    """
+
+    features: Floats
+    labels: Floats
+    rows: Bools
+    names: tuple[str, ...]
+    symbols: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """decisions (D,) indices into the clock, ascending; mean (D, S); quantiles (D, S, Q) at `QUANTILES`; fold (D,).
+
+    NaN where a symbol had no forecast. In units of the label (a return over the horizon, unless the label says else).
+    """
+
+    decisions: Ints
+    symbols: tuple[str, ...]
+    mean: Floats
+    quantiles: Floats
+    fold: Ints
+
+
+def decision_instants(forecast: Forecast, decides_at: Instants) -> npt.NDArray[np.datetime64]:
+    """(D,) the instants of a forecast's decisions."""
+    return np.asarray(decides_at[forecast.decisions])
