@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 __version__ = "0.1.0"
+__all__ = ["__version__", "run"]
 
-if TYPE_CHECKING:
-    from backcast.engine.walkforward import Run, run
 
-__all__ = ["Run", "__version__", "run"]
+def run(*overrides: str) -> Any:
+    """`backcast run` from Python: `backcast.run("model=ridge").tearsheet`; the overrides are the command line's."""
+    from backcast.engine.cli import run as run_from_overrides  # on first use: importing backcast stays instant
+
+    return run_from_overrides(*overrides)

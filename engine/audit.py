@@ -1,0 +1,167 @@
+"""The truncation replay: does a decision change when everything after it is taken away?
+
+1. Sample decision instants: the first, the last, the first of each fold, and random ones up to the level's number.
+2. For each, read the world again from a store that ends there, compute features, forecast with the saved model, set
+   targets. Law 5 makes the two paths comparable: they must be equal to the last bit.
+3. Check that no training label was known after its fit, and that no fill precedes its decision.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from backcast.data.store import Store
+from backcast.data.types import Floats
+from backcast.engine.configure import Experiment
+from backcast.engine.progress import Update
+from backcast.engine.types import Account, Targets
+from backcast.engine.walkforward import World, forecast_instant, folds_of, labels_as_known, observe
+from backcast.signals.dataset import training_set
+from backcast.signals.models.base import load_fitted
+from backcast.signals.types import Forecast
+
+
+@dataclass
+class Check:
+    """One comparison: how many cells were compared, how many changed, and where the first change is."""
+
+    name: str
+    layer: str
+    detail: str
+    cells: int = 0
+    changed: int = 0
+    first: dict[str, Any] | None = field(default=None)
+
+    def compare(self, recorded: Floats, replayed: Floats, where: dict[str, Any], labels: Sequence[str]) -> None:
+        """Adds cells; NaN equals NaN, everything else must have the same bits."""
+        same = (recorded == replayed) | (np.isnan(recorded) & np.isnan(replayed))
+        self.cells += same.size
+        self.changed += int((~same).sum())
+        if self.first is None and not same.all():
+            at = tuple(int(i) for i in np.argwhere(~same)[0])
+            self.first = {**where, "symbol": labels[at[0]],
+                          "recorded": _number(recorded[at]), "replayed": _number(replayed[at])}
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What a run recorded and the audit tests: of one model, with the folder of its fitted folds."""
+
+    forecast: Forecast
+    targets: Targets
+    models: Path
+
+
+def replay(made: Experiment, store: Store, pin: dict[str, int], world: World, evidence: Evidence,
+           threads: int, update: Update) -> list[Check]:
+    """The truncation replay of features, forecasts and targets at sampled instants."""
+    checks = {layer: Check(f"truncation replay: {layer}", layer, "recomputed from a store that ends at the decision")
+              for layer in ("features", "forecasts", "targets")}
+    instants = sample(evidence.forecast, made.audit.instants, made.seed)
+    for done, row in enumerate(instants):
+        _replay_one(made, store, pin, world, evidence, int(row), threads, checks)
+        update((done + 1) / len(instants))
+    return list(checks.values())
+
+
+def sample(forecast: Forecast, instants: int, seed: int) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """Rows of the forecast to replay: first, last, fold borders, then random ones; at most `instants`, ascending."""
+    rows = len(forecast.decisions)
+    borders = np.flatnonzero(np.diff(forecast.fold, prepend=forecast.fold[0] - 1))
+    must = np.unique(np.r_[0, rows - 1, borders])
+    generator = np.random.default_rng(seed)
+    if len(must) > instants:
+        inner = generator.choice(must[1:-1], size=instants - 2, replace=False)
+        return np.sort(np.r_[0, rows - 1, inner])
+    rest = np.setdiff1d(np.arange(rows), must)
+    more = generator.choice(rest, size=min(instants - len(must), len(rest)), replace=False)
+    return np.sort(np.r_[must, more])
+
+
+def _replay_one(made: Experiment, store: Store, pin: dict[str, int], world: World, evidence: Evidence, row: int,
+                threads: int, checks: dict[str, Check]) -> None:
+    """Replays one decision from a world that ends there."""
+    recorded, targets = evidence.forecast, evidence.targets
+    t, fold = int(recorded.decisions[row]), int(recorded.fold[row])
+    instant = world.panel.clock.decides_at[t]
+    past = observe(made, store, pin, threads, until=instant)
+    where = {"decided_at": str(instant), "fold": fold}
+    place = [recorded.symbols.index(s) for s in past.panel.symbols]
+
+    def widened(values: Floats) -> Floats:
+        """On the axis of all symbols; those that the truncated store never saw have no values."""
+        wide = np.full((len(recorded.symbols), *values.shape[1:]), np.nan)
+        wide[place] = values
+        return wide
+
+    last = len(past.panel.clock) - 1
+    checks["features"].compare(world.features.values[:, :, t].T, widened(past.features.values[:, :, last].T), where,
+                               recorded.symbols)
+    fitted = load_fitted(evidence.models / f"{fold:03d}")
+    mean, quantiles = forecast_instant(fitted, past.features.values, past.panel.member, last)
+    now = np.column_stack([recorded.mean[row], recorded.quantiles[row]])
+    checks["forecasts"].compare(now, widened(np.column_stack([mean, quantiles])), where, recorded.symbols)
+    single = Forecast(np.array([last]), past.panel.symbols, mean[None], quantiles[None], np.array([fold]))
+    weights = made.portfolio.targets(single, past.panel).weights[0]
+    setting = int(np.searchsorted(targets.decisions, t))
+    wide = widened(weights)
+    wide[~np.isin(np.arange(len(wide)), place)] = 0.0  # a symbol that nobody has seen is not held
+    checks["targets"].compare(targets.weights[setting], wide, where, recorded.symbols)
+
+
+def training_check(made: Experiment, world: World) -> Check:
+    """No label that trains a fold was known after that fold's fit."""
+    check = Check("training labels known by the fit", "labels", "every training row of every fold")
+    for fold in folds_of(made, world.panel):
+        labels = labels_as_known(made, world.panel, fold.fit_at)
+        train, _ = training_set(world.features, labels, fold, world.panel.member)
+        late = train.rows & (labels.known[:, :train.rows.shape[1]] > fold.fit_at)
+        check.cells += int(train.rows.sum())
+        check.changed += int(late.sum())
+        if check.first is None and late.any():
+            s, t = (int(i) for i in np.argwhere(late)[0])
+            check.first = {"fold": fold.number, "symbol": world.panel.symbols[s],
+                           "decided_at": str(world.panel.clock.decides_at[t])}
+    return check
+
+
+def execution_check(account: Account) -> Check:
+    """Every fill comes in a session after that of its decision."""
+    fills = account.fills
+    early = (fills.decided >= 0) & (fills.session <= fills.decided)
+    first = None
+    if early.any():
+        at = int(np.flatnonzero(early)[0])
+        first = {"symbol": account.symbols[fills.symbol[at]], "fill": at}
+    return Check("fills after their decisions", "execution", "every fill", len(early), int(early.sum()), first)
+
+
+def verdict(level: str, checks: Sequence[Check]) -> dict[str, Any]:
+    """What `audit.json` holds. `passed` is null where nothing was audited."""
+    rows = [{"name": c.name, "layer": c.layer, "detail": c.detail, "cells": c.cells, "changed": c.changed,
+             "first": c.first} for c in checks]
+    passed = all(c.changed == 0 for c in checks) if checks else None
+    return {"level": level, "passed": passed, "checks": rows}
+
+
+def show(found: dict[str, Any]) -> None:
+    """The checks as a table on the terminal."""
+    table = Table("layer", "check", "cells", "changed", "first change")
+    for c in found["checks"]:
+        table.add_row(c["layer"], c["name"], f"{c['cells']:,}", f"{c['changed']:,}", escape(json.dumps(c["first"] or "")))
+    console = Console()
+    console.print(table)
+    console.print({True: "Passed.", False: "FAILED.", None: "Nothing was audited."}[found["passed"]])
+
+
+def _number(value: Any) -> float | None:
+    return float(value) if np.isfinite(value) else None

@@ -1,0 +1,261 @@
+"""The command line. Only the standard library is imported until a verb is known, so that `--help` answers at once."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from backcast.data.errors import BackcastError, InputError
+
+if TYPE_CHECKING:
+    from backcast.engine.research import Run
+
+RUNS = Path("runs")
+
+DESCRIPTION = "A research engine for trading signals that cannot see the future."
+
+EPILOG = """exit codes: 0 done · 1 a bug · 2 bad input or config · 3 data stale or missing · 4 champion kept (retrain
+--strict) · 5 a sweep finished with failed jobs · 75 someone else holds the lock"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one verb; the value is the exit code."""
+    arguments, rest = _parser().parse_known_args(argv)
+    if rest and not arguments.overrides_allowed:
+        return _fail(InputError("argument", rest[0], f"an argument of `backcast {arguments.verb}`",
+                                f"See `backcast {arguments.verb} --help`."))
+    try:
+        return int(arguments.function(arguments, rest))
+    except BackcastError as error:
+        return _fail(error)
+    except KeyboardInterrupt:
+        print("\nStopped. Nothing that was finished is lost.", file=sys.stderr)
+        return 130
+
+
+def _fail(error: BackcastError) -> int:
+    print(f"error: {error}", file=sys.stderr)
+    return error.exit_code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser("backcast", description=DESCRIPTION, epilog=EPILOG)
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+
+    def verb(name: str, function: Callable[[argparse.Namespace, list[str]], int], text: str,
+             overrides: bool = False) -> argparse.ArgumentParser:
+        epilog = _groups() if overrides else None
+        made = verbs.add_parser(name, help=text, description=text, epilog=epilog, allow_abbrev=False,
+                                formatter_class=argparse.RawDescriptionHelpFormatter)
+        made.set_defaults(function=function, overrides_allowed=overrides)
+        if overrides:
+            made.usage = f"backcast {name} [flags] [group=member] [group.key=value] ..."
+        return made
+
+    run = verb("run", _run, "Walk forward, simulate, audit, and draw the tear sheet.", overrides=True)
+    run.add_argument("-m", "--multirun", action="store_true", help="a sweep: one job for each combination of a,b,c")
+    ingest = verb("ingest", _ingest, "Put a data set into the store.", overrides=True)
+    ingest.add_argument("--check", action="store_true", help="only read and check; write nothing")
+    retrain = verb("retrain", _retrain, "Train on what is known, and promote past a gate.", overrides=True)
+    retrain.add_argument("--as-of", metavar="INSTANT", help="train on what was known then (UTC; default: now)")
+    retrain.add_argument("--strict", action="store_true", help="exit 4 where the gate kept the champion")
+    verb("collect", _collect, "One table and one Parquet file of all jobs of a study.").add_argument(
+        "study", metavar="STUDY", help="a study's name under ./runs, or its folder")
+    verb("verify", _verify, "Let the other simulator trade a run's targets, and compare.").add_argument(
+        "run", metavar="RUN", help="a run folder (runs/STUDY/JOB)")
+    audit = verb("audit", _audit, "Replay a run's decisions from stores that end at them.")
+    audit.add_argument("run", metavar="RUN", help="a run folder (runs/STUDY/JOB)")
+    audit.add_argument("--instants", type=int, default=32, metavar="N", help="decisions to replay (default 32)")
+    verb("report", _report, "Draw a run's report and tear sheet again from its files.").add_argument(
+        "run", metavar="RUN", help="a run folder (runs/STUDY/JOB)")
+    return parser
+
+
+def _groups() -> str:
+    """The configuration's groups and their members, read from the folder names."""
+    conf = Path(__file__).resolve().parent.parent / "conf"
+    groups = sorted(p for p in conf.iterdir() if p.is_dir() and any(p.glob("*.yaml")))
+    lines = [f"  {g.name}={'|'.join(sorted(m.stem for m in g.glob('*.yaml')))}" for g in groups]
+    return "groups:\n" + "\n".join(lines) + "\n\n`--cfg job` prints the whole configuration; `--config-dir DIR` adds yours."
+
+
+def _run(arguments: argparse.Namespace, overrides: list[str]) -> int:
+    overrides = _with_defaults(overrides, arguments.multirun)
+    flags = ["-m"] if arguments.multirun else []
+    _hydra(_job, [*flags, *overrides])
+    if not arguments.multirun:
+        return 0
+    from backcast.engine.collect import collect, failed_jobs, show
+
+    study = RUNS / _value(overrides, "study")
+    show(collect(study), study)
+    return 5 if failed_jobs(study) else 0
+
+
+def _job(config: dict[str, Any], folder: Path, sweep: bool) -> None:
+    """One job of a run or of a sweep; in a sweep a job that fails is a row, and the next one runs."""
+    from backcast.engine import research
+    from backcast.engine.progress import Progress
+
+    config = {**config, "study": folder.parent.name, "job": folder.name}
+    try:
+        show_run(research.run(config, folder, Progress()))
+    except BackcastError as error:
+        if not sweep:
+            raise
+        _fail(error)
+    except Exception as error:
+        if not sweep:
+            raise
+        print(f"error: job {folder.name}: {type(error).__name__}: {error} (a bug)", file=sys.stderr)
+
+
+def show_run(run: Run) -> None:
+    """What a run came to, in three lines."""
+    print(run.report.verdict.sentence)
+    print(f"Run folder: {run.folder}")
+    print(f"Tear sheet: {run.tearsheet}")
+
+
+def _with_defaults(overrides: list[str], multirun: bool) -> list[str]:
+    """The overrides with a study and a job, where the user named none."""
+    now = datetime.now(UTC).strftime("%Y%m%d-%H%M%S-%f")[:-3]
+    plain = f"{_value(overrides, 'model', 'tft')}_{_value(overrides, 'dataset', 'us20')}"
+    study = _value(overrides, "study", f"sweep_{now}" if multirun else plain)
+    job = _value(overrides, "job", now)
+    for name, value in (("study", study), ("job", job)):
+        if not value.replace("-", "").replace("_", "").replace(".", "").isalnum() or value.startswith("."):
+            raise InputError(name, value, "letters, digits, '-', '_' and '.'")
+    rest = [o for o in overrides if not o.startswith(("study=", "job="))]
+    return [*rest, f"study={study}", f"job={job}"]
+
+
+def _value(overrides: list[str], key: str, default: str = "") -> str:
+    found = [o.partition("=")[2] for o in overrides if o.startswith(f"{key}=")]
+    return found[-1] if found else default
+
+
+def _hydra(job: Callable[[dict[str, Any], Path, bool], None], arguments: list[str]) -> None:
+    """Lets Hydra compose, sweep and call the job with plain containers."""
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # so that errors reach us rather than being printed and turned into exit 1
+    import hydra
+    from hydra.core.hydra_config import HydraConfig
+    from hydra.errors import HydraException
+    from hydra.types import RunMode
+    from omegaconf import DictConfig
+    from omegaconf.errors import OmegaConfBaseException
+
+    def call(config: DictConfig) -> None:
+        runtime = HydraConfig.get()
+        job(_plain(config), Path(runtime.runtime.output_dir), runtime.mode == RunMode.MULTIRUN)
+
+    before = sys.argv
+    sys.argv = ["backcast run", *arguments]
+    try:
+        hydra.main(version_base="1.3", config_path="pkg://backcast.conf", config_name="config")(call)()
+    except (HydraException, OmegaConfBaseException) as error:
+        raise InputError("configuration", " ".join(arguments), "groups and keys that exist", str(error)) from error
+    finally:
+        sys.argv = before
+
+
+def compose(overrides: Sequence[str]) -> dict[str, Any]:
+    """The resolved configuration of some overrides, as plain containers."""
+    from hydra import compose as hydra_compose
+    from hydra import initialize_config_module
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
+
+    try:
+        with initialize_config_module("backcast.conf", version_base="1.3"):
+            return _plain(hydra_compose("config", overrides=list(overrides)))
+    except (HydraException, OmegaConfBaseException) as error:
+        raise InputError("configuration", " ".join(overrides), "groups and keys that exist", str(error)) from error
+
+
+def _plain(config: Any) -> dict[str, Any]:
+    """A composed configuration as plain containers. Errors: OmegaConf's, where a value is missing."""
+    from omegaconf import OmegaConf
+
+    return cast(dict[str, Any], OmegaConf.to_container(config, resolve=True, throw_on_missing=True))
+
+
+def run(*overrides: str) -> Run:
+    """`backcast run` for notebooks: the same overrides, the same folder under ./runs, the run as a value."""
+    from backcast.engine import research
+
+    config = compose(_with_defaults(list(overrides), multirun=False))
+    return research.run(config, RUNS / config["study"] / config["job"])
+
+
+def _ingest(arguments: argparse.Namespace, overrides: list[str]) -> int:
+    from backcast.data.ingest import ingest
+    from backcast.data.sources.base import Source
+    from backcast.data.store import Store
+    from backcast.engine.configure import build
+
+    config = compose(_with_defaults(overrides, multirun=False))
+    report = ingest(Store(), build(config["dataset"], "dataset", Source), check=arguments.check)
+    print(report)
+    return 0
+
+
+def _retrain(arguments: argparse.Namespace, overrides: list[str]) -> int:
+    from backcast.engine.progress import Progress
+    from backcast.engine.retrain import instant_of, retrain
+
+    config = compose(_with_defaults(overrides, multirun=False))
+    with Progress() as progress:
+        decision = retrain(config, instant_of(arguments.as_of), progress)
+    print(decision.sentence)
+    print(f"Registry: {decision.folder}")
+    return 4 if arguments.strict and not decision.promoted else 0
+
+
+def _collect(arguments: argparse.Namespace, _: list[str]) -> int:
+    from backcast.engine.collect import collect, show
+
+    given = Path(arguments.study)
+    study = given if given.is_dir() else RUNS / arguments.study
+    show(collect(study), study)
+    return 0
+
+
+def _verify(arguments: argparse.Namespace, _: list[str]) -> int:
+    from backcast.engine.verify import verify
+
+    comparison = verify(Path(arguments.run))
+    print(comparison.sentence)
+    return 0 if comparison.agrees else 1
+
+
+def _audit(arguments: argparse.Namespace, _: list[str]) -> int:
+    from backcast.engine.audit import show
+    from backcast.engine.progress import Progress
+    from backcast.engine.research import audit_again
+
+    with Progress() as progress:
+        found = audit_again(Path(arguments.run), arguments.instants, progress)
+    show(found)
+    print(f"Written: {Path(arguments.run) / 'audit.json'}, and the tear sheet was drawn again.")
+    return 0 if found["passed"] else 2
+
+
+def _report(arguments: argparse.Namespace, _: list[str]) -> int:
+    from backcast.engine.reports.model import write_report
+    from backcast.engine.reports.page import write_tearsheet
+    from backcast.engine.runs import RunFolder
+
+    folder = RunFolder.open(Path(arguments.run)).path
+    print(write_report(folder).verdict.sentence)
+    print(f"Tear sheet: {write_tearsheet(folder)}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

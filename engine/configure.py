@@ -1,0 +1,168 @@
+"""From a resolved configuration to the objects that it names.
+
+A `_target_` is an import path. Only classes of backcast and of the packages that the user listed, one a line, in
+`<home>/extensions.txt` are built: a configuration can travel, and must not be able to run whatever it likes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import inspect
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from backcast.data.errors import InputError
+from backcast.data.sources.base import Source
+from backcast.data.store import home
+from backcast.engine.costs.base import Cost
+from backcast.engine.execution import Execution
+from backcast.engine.portfolio import RankPortfolio
+from backcast.engine.simulators.base import Simulator
+from backcast.signals.feature import FeatureSet
+from backcast.signals.folds import WalkForward
+from backcast.signals.labels import ForwardReturn
+from backcast.signals.models.base import ForecastModel
+
+Config = Mapping[str, Any]
+
+NO_EFFECT = ("study", "job", "threads", "retrain", "audit")
+"""Keys that cannot change a result, so that they are no part of a trial's identity."""
+
+SECRET = re.compile(r"(password|passwd|secret|token|api_?key|credential)", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class AuditLevel:
+    """How much is audited: `level` (quick, off) and how many decision instants are replayed."""
+
+    level: str = "quick"
+    instants: int = 8
+
+    def __post_init__(self) -> None:
+        if self.level not in ("quick", "off"):
+            raise InputError("audit.level", self.level, "quick or off")
+        if self.level == "quick" and not 2 <= self.instants <= 10_000:
+            raise InputError("audit.instants", self.instants, "an integer from 2 to 10000")
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """Everything that a walk-forward run is made of, each part already validated."""
+
+    source: Source
+    features: FeatureSet
+    label: ForwardReturn
+    models: dict[str, ForecastModel]  # the first is the run's own, the rest challenge it
+    folds: WalkForward
+    portfolio: RankPortfolio
+    cost: Cost
+    execution: Execution
+    simulator: Simulator
+    audit: AuditLevel
+    seed: int
+    capital: float
+
+
+def allowed_packages() -> tuple[str, ...]:
+    """backcast, and what the user's `extensions.txt` names."""
+    extensions = home() / "extensions.txt"
+    lines = extensions.read_text().splitlines() if extensions.exists() else []
+    return ("backcast", *(line.strip() for line in lines if line.strip() and not line.startswith("#")))
+
+
+def build(node: Config, parameter: str, kind: type | None = None) -> Any:
+    """The object that a node with `_target_` describes; its other keys are the constructor's.
+
+    Errors: InputError for a target outside the allow-list, one that is not there, of another kind, or with keys that it
+    does not take.
+    """
+    if not isinstance(node, Mapping) or not isinstance(node.get("_target_"), str):
+        raise InputError(parameter, node, "a mapping with a `_target_`, the import path of a class")
+    cls = _import_class(node["_target_"], f"{parameter}._target_")
+    if kind is not None and not issubclass(cls, kind):
+        raise InputError(f"{parameter}._target_", node["_target_"], f"a {kind.__name__}")
+    values = {k: v for k, v in node.items() if k != "_target_"}
+    known = list(inspect.signature(cls).parameters)
+    for key in values:
+        if key not in known:
+            raise InputError(f"{parameter}.{key}", values[key], f"one of {', '.join(known) or 'no keys'}", "Remove it.")
+    try:
+        return cls(**values)
+    except TypeError as error:  # a value that is missing or of a type that the constructor cannot use
+        raise InputError(parameter, values, f"values that {cls.__name__} takes ({error})") from error
+
+
+def _import_class(target: str, parameter: str) -> type:
+    allowed = allowed_packages()
+    if not any(target.startswith(package + ".") for package in allowed):
+        raise InputError(parameter, target, f"a class in {' or '.join(allowed)}",
+                         f"To allow another package, add its name as a line of {home() / 'extensions.txt'}.")
+    module, _, name = target.rpartition(".")
+    try:
+        cls = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        raise InputError(parameter, target, f"an importable class ({error})") from error
+    if not inspect.isclass(cls):
+        raise InputError(parameter, target, "a class")
+    return cls
+
+
+def experiment(config: Config) -> Experiment:
+    """The experiment that a resolved configuration describes."""
+    model = build(config["model"], "model", ForecastModel)
+    challengers = {name: build(node, f"challengers.{name}", ForecastModel)
+                   for name, node in (config["challengers"] or {}).items()}
+    made = Experiment(
+        source=build(config["dataset"], "dataset", Source),
+        features=build(config["features"], "features", FeatureSet),
+        label=build(config["label"], "label", ForwardReturn),
+        models={model.name: model, **{k: v for k, v in challengers.items() if k != model.name}},
+        folds=build(config["folds"], "folds", WalkForward),
+        portfolio=build(config["portfolio"], "portfolio", RankPortfolio),
+        cost=build(config["costs"], "costs", Cost),
+        execution=build(config["execution"], "execution", Execution),
+        simulator=build(config["simulator"], "simulator", Simulator),
+        audit=AuditLevel(**config["audit"]),
+        seed=_integer(config, "seed", 0, 2**31 - 1),
+        capital=_capital(config["capital"]),
+    )
+    made.execution.check(made.portfolio)
+    return made
+
+
+def _integer(config: Config, key: str, low: int, high: int) -> int:
+    value = config[key]
+    if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+        raise InputError(key, value, f"an integer from {low} to {high}")
+    return value
+
+
+def _capital(value: Any) -> float:
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 < value < 1e15:
+        raise InputError("capital", value, "a positive amount below 1e15")
+    return float(value)
+
+
+def trial_config(config: Config, model: str) -> dict[str, Any]:
+    """The part of a configuration that can change the results of one of its models."""
+    kept = {k: v for k, v in config.items() if k not in (*NO_EFFECT, "model", "challengers")}
+    own = config["challengers"].get(model) if model in (config["challengers"] or {}) else config["model"]
+    return {**kept, "model": own}
+
+
+def digest(value: Any) -> str:
+    """SHA-256 of a JSON value in one canonical spelling."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def redacted(node: Any) -> Any:
+    """The same configuration with the value of every key that looks like a secret blanked."""
+    if isinstance(node, Mapping):
+        return {k: "<redacted>" if SECRET.search(str(k)) and v else redacted(v) for k, v in node.items()}
+    if isinstance(node, list | tuple):
+        return [redacted(v) for v in node]
+    return node

@@ -1,0 +1,240 @@
+"""A research run: a resolved configuration in, a run folder out.
+
+The path itself is `engine/walkforward.py`; here it is pinned, counted as trials, audited, written down and reported.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from backcast.data import asof
+from backcast.data.errors import BackcastError
+from backcast.data.ingest import ingest
+from backcast.data.store import Store
+from backcast.data.types import Floats, Panel
+from backcast.engine import audit, runs, walkforward
+from backcast.engine.budget import thread_budget
+from backcast.engine.configure import AuditLevel, Config, Experiment, digest, experiment, redacted, trial_config
+from backcast.engine.progress import Progress
+from backcast.engine.reports.model import Report, write_report
+from backcast.engine.reports.page import write_tearsheet
+from backcast.engine.trials import TrialLog
+from backcast.engine.types import Account, Targets
+from backcast.engine.walkforward import Fitted, World
+from backcast.signals.models.base import ForecastModel
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run: its folder, and the report drawn from it."""
+
+    folder: Path
+    report: Report
+
+    @property
+    def tearsheet(self) -> Path:
+        """The page to open in a browser."""
+        return self.folder / "tearsheet.html"
+
+
+@dataclass(frozen=True)
+class Pinned:
+    """An experiment with the store version that it reads."""
+
+    made: Experiment
+    store: Store
+    pin: dict[str, int]
+    threads: int
+
+
+def run(config: Config, folder: Path, progress: Progress | None = None) -> Run:
+    """Runs a resolved configuration in a folder of its own.
+
+    Errors: InputError for anything wrong in the configuration or the data. A run that fails after its folder was made
+    leaves a `status.json` that says so, and its trials stay counted.
+    """
+    clock = Stopwatch()
+    out = runs.RunFolder.create(folder)
+    with _failure_recorded(out), progress or Progress(quiet=True) as shown:
+        out.write_yaml("config.yaml", redacted(config))
+        pinned = pin(experiment(config), config)
+        _evaluate(pinned, config, out, shown, clock)
+        report = write_report(folder)
+        write_tearsheet(folder)
+        clock.lap("report")
+        out.write_json("status.json", {"state": "done", "error": "", "timings": clock.laps})
+    return Run(folder, report)
+
+
+def pin(made: Experiment, config: Config) -> Pinned:
+    """The experiment at the store's present version; a data set that the store does not hold yet is ingested."""
+    store = Store()
+    if made.source.name not in store.datasets():
+        ingest(store, made.source)
+    return Pinned(made, store, store.version(made.source.name), thread_budget(config["threads"]))
+
+
+class Stopwatch:
+    """Seconds by stage; they live in `status.json` alone, because a run's other files are a function of its pin."""
+
+    def __init__(self) -> None:
+        self.laps: dict[str, float] = {}
+        self._last = time.perf_counter()
+
+    def lap(self, stage: str) -> None:
+        now = time.perf_counter()
+        self.laps[stage] = self.laps.get(stage, 0.0) + now - self._last
+        self._last = now
+
+
+@contextmanager
+def _failure_recorded(out: runs.RunFolder) -> Iterator[None]:
+    try:
+        yield
+    except BaseException as error:
+        reason = str(error) if isinstance(error, BackcastError) else f"{type(error).__name__}: {error}"
+        out.write_json("status.json", {"state": "failed", "error": reason, "timings": {}})
+        raise
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one model came to."""
+
+    fitted: Fitted
+    targets: Targets
+    account: Account
+
+
+def _evaluate(pinned: Pinned, config: Config, out: runs.RunFolder, progress: Progress, clock: Stopwatch) -> None:
+    """Every model's walk through the folds; the first is the run's own, the rest go under `challengers/`."""
+    done = progress.stage("prices and features")
+    world = walkforward.observe(pinned.made, pinned.store, pinned.pin, pinned.threads)
+    done(1.0)
+    clock.lap("prices and features")
+    log = TrialLog(pinned.store.lineage(pinned.made.source.name))
+    outcomes = {}
+    for name, model in pinned.made.models.items():
+        part = out if not outcomes else out.inside(f"challengers/{name}")
+        identity = trial_config(config, name)
+        with _trial(log, digest(identity), redacted(identity), pinned) as returns:
+            outcomes[name] = _walk(pinned, world, model, part, progress)
+            returns.append(outcomes[name].account.net_return)
+        clock.lap(f"model {name}")
+    own = next(iter(outcomes.values()))
+    _write_facts(pinned, world, own, config, out)
+    checks = _audit(pinned, world, own, out, progress)
+    clock.lap("audit")
+    out.write_json("trials.json", log.count().to_json())
+    out.write_json("audit.json", audit.verdict(pinned.made.audit.level, checks))
+
+
+@contextmanager
+def _trial(log: TrialLog, trial: str, config: Any, pinned: Pinned) -> Iterator[list[Floats]]:
+    """Counts a trial from its start; the net returns that are put into the list are its outcome."""
+    log.start(trial, config, pinned.pin)
+    returns: list[Floats] = []
+    try:
+        yield returns
+    except Exception as error:
+        log.fail(trial, f"{type(error).__name__}: {error}")
+        raise
+    log.finish(trial, trial_sharpe(returns[0]), returns[0])
+
+
+def trial_sharpe(returns: Floats) -> float | None:
+    """Sharpe ratio per session, None where the returns do not vary."""
+    return float(returns.mean() / returns.std(ddof=1)) if len(returns) > 1 and returns.std() > 0 else None
+
+
+def _walk(pinned: Pinned, world: World, model: ForecastModel, out: runs.RunFolder, progress: Progress) -> Outcome:
+    """One model from fit to account, and its tables."""
+    made, clock = pinned.made, world.panel.clock
+    fitted = walkforward.forecast(made, model, world, out.path / "models", pinned.threads,
+                                  progress.stage(f"walk forward: {model.name}"))
+    targets, account = walkforward.trade(made, pinned.store, pinned.pin, world, fitted.forecast)
+    out.write_table("forecasts.parquet", runs.forecast_table(fitted.forecast, clock, made.label.horizon))
+    out.write_table("targets.parquet", runs.target_table(targets, clock))
+    filled_at = clock.opens_at if made.execution.resolve(world.panel) == "next_open" else clock.closes_at
+    out.write_table("fills.parquet", runs.fill_table(account, clock, filled_at))
+    out.write_table("account.parquet", runs.account_table(account, clock))
+    out.write_table("events.parquet", runs.event_table(account.events, clock, account.symbols))
+    return Outcome(fitted, targets, account)
+
+
+def _audit(pinned: Pinned, world: World, own: Outcome, out: runs.RunFolder, progress: Progress) -> list[audit.Check]:
+    """The checks of the configured level; none where it is off."""
+    if pinned.made.audit.level == "off":
+        return []
+    evidence = audit.Evidence(own.fitted.forecast, own.targets, out.path / "models")
+    checks = audit.replay(pinned.made, pinned.store, pinned.pin, world, evidence, pinned.threads,
+                          progress.stage("leak audit"))
+    return [*checks, audit.training_check(pinned.made, world), audit.execution_check(own.account)]
+
+
+def _write_facts(pinned: Pinned, world: World, own: Outcome, config: Config, out: runs.RunFolder) -> None:
+    """Folds, benchmark and manifest: what the report needs beside the account."""
+    made, panel = pinned.made, world.panel
+    folds = walkforward.folds_of(made, panel)
+    out.write_table("folds.parquet", runs.fold_table(folds, own.fitted.counts, panel.clock))
+    closes = asof.load_benchmark(pinned.store, made.source.name, pinned.pin)
+    if closes is not None:
+        out.write_table("benchmark.parquet", runs.benchmark_table(closes, own.account, panel.clock))
+    info = pinned.store.info(made.source.name)
+    out.write_json("manifest.json", {
+        "run": "/".join(out.path.resolve().parts[-2:]),
+        "dataset": info.to_json(),
+        "store": {"lineage": pinned.store.lineage(made.source.name), "pin": pinned.pin},
+        "model": next(iter(made.models)),
+        "challengers": list(made.models)[1:],
+        "simulator": made.simulator.name,
+        "capital": made.capital,
+        "seed": made.seed,
+        "periods_per_year": panel.clock.periods_per_year,
+        "costs": made.cost.to_json(),
+        "execution": {**config["execution"], "fill": made.execution.resolve(panel)},
+        "portfolio": {k: v for k, v in config["portfolio"].items() if k != "_target_"},
+        "label": {"horizon": made.label.horizon},
+        "every": made.folds.every,
+        "config_sha": digest(redacted(config)),
+        "code": runs.code_version(),
+        "packages": runs.packages(),
+        "coverage": _coverage(panel, own),
+    })
+
+
+def _coverage(panel: Panel, own: Outcome) -> dict[str, Any]:
+    """What there was, and what was left out and why."""
+    left_out = {f"{reason}_cells": max(c[reason] for c in own.fitted.counts)
+                for reason in ("warmup", "incomplete", "unlabelled")}
+    return {**asof.coverage(panel), "known_by_rule": panel.known_by_rule, **left_out}
+
+
+def audit_again(folder: Path, instants: int, progress: Progress) -> dict[str, Any]:
+    """Replays a finished run's recorded decisions at `instants` instants, and draws its page with the new finding."""
+    out = runs.RunFolder.open(folder)
+    config, manifest = out.read_yaml("config.yaml"), out.read_json("manifest.json")
+    made = replace(experiment(config), audit=AuditLevel("quick", instants))
+    pinned = Pinned(made, Store(), manifest["store"]["pin"], thread_budget(None))
+    world = walkforward.observe(made, pinned.store, pinned.pin, pinned.threads)
+    folds = walkforward.folds_of(made, world.panel)
+    decisions = np.concatenate([fold.test for fold in folds])
+    numbers = np.concatenate([np.full(len(fold.test), fold.number, dtype=np.int64) for fold in folds])
+    clock, symbols = world.panel.clock, world.panel.symbols
+    forecast = runs.read_forecast(out.read_table("forecasts.parquet"), clock, symbols, decisions, numbers)
+    targets = runs.read_targets(out.read_table("targets.parquet"), clock, symbols)
+    evidence = audit.Evidence(forecast, targets, out.path / "models")
+    checks = audit.replay(made, pinned.store, pinned.pin, world, evidence, pinned.threads, progress.stage("leak audit"))
+    account = walkforward.simulate(made, pinned.store, pinned.pin, world.panel, targets)
+    checks += [audit.training_check(made, world), audit.execution_check(account)]
+    found = audit.verdict("quick", checks)
+    out.write_json("audit.json", found)
+    write_report(folder)
+    write_tearsheet(folder)
+    return found

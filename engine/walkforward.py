@@ -1,0 +1,157 @@
+"""The path of a walk-forward backtest, from a pinned store to an account.
+
+1. `observe`: read the panel as each decision knew it, and compute the features.
+2. `forecast`: split the decisions into folds. For each fold build labels from prices as known at the fit instant, keep
+   the rows whose label was known by then, fit, save the fitted model, forecast the fold's decisions one at a time.
+3. `trade`: forecasts become target weights, execution adds the lag, the simulator trades.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import joblib
+import numpy as np
+
+from backcast.data import asof
+from backcast.data.store import Store
+from backcast.data.types import Bools, Floats, Panel
+from backcast.engine.configure import Experiment
+from backcast.engine.progress import Update
+from backcast.engine.types import Account, Targets
+from backcast.signals.dataset import training_set
+from backcast.signals.models.base import FittedModel, ForecastModel
+from backcast.signals.types import QUANTILES, Features, Fold, Forecast, Labels, TrainingSet
+
+
+@dataclass(frozen=True)
+class World:
+    """What a pinned store knew: the panel, and the features of every decision."""
+
+    panel: Panel
+    features: Features
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """The forecasts of one model over all folds, and the rows that each fold used and left out."""
+
+    forecast: Forecast
+    counts: list[dict[str, int]]
+
+
+def observe(made: Experiment, store: Store, pin: dict[str, int], threads: int,
+            until: np.datetime64 | None = None) -> World:
+    """The world at a pinned store version; with `until`, from a store that ends at that instant."""
+    panel = asof.load_panel(store, made.source.name, pin, until=until)
+    graph = made.features.compile(panel.fields, panel.price_basis)
+    return World(panel, graph.evaluate(panel, threads=threads))
+
+
+def labels_as_known(made: Experiment, panel: Panel, decision: int) -> Labels:
+    """The labels as somebody who fits at this decision can know them."""
+    values = asof.as_known(panel, panel.clock.decides_at[decision])
+    return made.label.build(made.execution.fill_table(values, panel))
+
+
+def folds_of(made: Experiment, panel: Panel) -> list[Fold]:
+    """The folds of a panel."""
+    return made.folds.split(panel.clock)
+
+
+def forecast(made: Experiment, model: ForecastModel, world: World, folder: Path, threads: int,
+             update: Update) -> Fitted:
+    """Fits a model on every fold, saves it under `folder/<fold>` and forecasts the fold's decisions.
+
+    Folds are independent and each runs on one thread, so that neither their order nor their number at once changes a
+    bit of the result.
+    """
+    folds = folds_of(made, world.panel)
+    sets = [training_set(world.features, labels_as_known(made, world.panel, fold.fit_at), fold, world.panel.member)
+            for fold in folds]
+    jobs = threads if model.parallel else 1
+    with _watched(folds, update) as notes:
+        calls = [joblib.delayed(_fit_fold)(model, train, world.features.values, world.panel.member, fold,
+                                           made.seed + fold.number, folder / f"{fold.number:03d}", notes)
+                 for fold, (train, _) in zip(folds, sets, strict=True)]
+        results = joblib.Parallel(n_jobs=min(jobs, len(folds)), backend="loky")(calls)
+    return Fitted(_join(folds, results, world.panel.symbols), [counts for _, counts in sets])
+
+
+def _fit_fold(model: ForecastModel, train: TrainingSet, features: Floats, member: Bools, fold: Fold, seed: int,
+              folder: Path, notes: Path) -> tuple[Floats, Floats]:
+    note = notes / str(fold.number)
+    fitted = model.fit(train, seed, lambda share, _: _write_share(note, 0.9 * share))
+    folder.mkdir(parents=True, exist_ok=True)
+    fitted.save(folder)
+    rows = [forecast_instant(fitted, features, member, int(t)) for t in fold.test]
+    _write_share(note, 1.0)
+    return np.stack([mean for mean, _ in rows]), np.stack([quantiles for _, quantiles in rows])
+
+
+def forecast_instant(fitted: FittedModel, features: Floats, member: Bools, t: int) -> tuple[Floats, Floats]:
+    """Mean (S,) and quantiles (S, Q) of the decision at t, from features (F, S, T) up to t alone, in one batch."""
+    start = t + 1 - fitted.lookback
+    if start < 0:
+        none = np.full(features.shape[1], np.nan)
+        return none, np.repeat(none[:, None], len(QUANTILES), axis=1)
+    return fitted.predict(np.ascontiguousarray(features[:, :, start:t + 1]), member[:, t])
+
+
+def trade(made: Experiment, store: Store, pin: dict[str, int], world: World,
+          forecast: Forecast) -> tuple[Targets, Account]:
+    """The targets that forecasts become, and the account that trades them."""
+    targets = made.portfolio.targets(forecast, world.panel)
+    return targets, simulate(made, store, pin, world.panel, targets)
+
+
+def simulate(made: Experiment, store: Store, pin: dict[str, int], panel: Panel, targets: Targets) -> Account:
+    """The account of given targets."""
+    delistings = asof.delistings(store, made.source.name, pin)
+    plan = made.execution.plan(panel, targets, delistings)
+    return made.simulator.simulate(plan, made.cost, made.capital)
+
+
+def _join(folds: Sequence[Fold], results: Sequence[tuple[Floats, Floats]], symbols: tuple[str, ...]) -> Forecast:
+    decisions = np.concatenate([fold.test for fold in folds])
+    numbers = np.concatenate([np.full(len(fold.test), fold.number, dtype=np.int64) for fold in folds])
+    mean = np.concatenate([mean for mean, _ in results])
+    quantiles = np.concatenate([quantiles for _, quantiles in results])
+    return Forecast(decisions, symbols, mean, quantiles, numbers)
+
+
+def _write_share(note: Path, share: float) -> None:
+    note.write_text(f"{share:.4f}")
+
+
+@contextmanager
+def _watched(folds: Sequence[Fold], update: Update) -> Iterator[Path]:
+    """A folder in which each fold's process notes its share done, watched by a thread that moves the bar."""
+    done = threading.Event()
+    with tempfile.TemporaryDirectory(prefix="backcast-") as name:
+        notes = Path(name)
+
+        def watch() -> None:
+            while not done.wait(0.5):
+                update(sum(_read_share(notes / str(fold.number)) for fold in folds) / len(folds))
+
+        watcher = threading.Thread(target=watch, daemon=True)
+        watcher.start()
+        try:
+            yield notes
+        finally:
+            done.set()
+            watcher.join()
+    update(1.0)
+
+
+def _read_share(note: Path) -> float:
+    try:
+        return float(note.read_text())
+    except (OSError, ValueError):  # not begun, or half written: the next look will see it
+        return 0.0
