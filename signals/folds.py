@@ -1,0 +1,156 @@
+"""Walk-forward folds: when a model is fitted, which decisions may train it, which ones it then forecasts."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import numpy.typing as npt
+
+from backcast.data.errors import InputError
+from backcast.data.types import Clock, Ints
+from backcast.signals.types import Fold
+
+_MONTHS = {"month": 1, "quarter": 3, "year": 12}
+_ADVERBS = {"weekly": "1week", "monthly": "1month", "quarterly": "1quarter", "yearly": "1year"}
+_REFIT = (
+    "weekly, monthly, quarterly, yearly, or a number of weeks, months, quarters or years such as '2years'"
+)
+
+
+class WalkForward:
+    """Refits at the first decision of each period and forecasts the decisions of that period.
+
+    Parameters
+    kind: `expanding` trains on everything before the fit, `rolling` on the last `train_sessions` sessions.
+    first_fit: ISO date of the first fit, or the number of sessions of history that it needs.
+    refit: weekly, monthly, quarterly, yearly, or e.g. `2years`; calendar periods, the first fit's the first.
+    train_sessions: rolling only; a shorter history trains with what there is.
+    embargo: sessions between the instant by which a training label is known and the fit.
+    every: decisions fall where `clock.slots % every == 0`, a phase that no truncation of the data moves.
+    train_every: the same for training decisions; default `every`, 1 trains on every session.
+
+    Raises: InputError for any other value, and from `split` where the clock leaves no fold.
+    """
+
+    def __init__(
+        self,
+        kind: str,
+        first_fit: str | int,
+        refit: str,
+        train_sessions: int | None = None,
+        embargo: int = 0,
+        every: int = 1,
+        train_every: int | None = None,
+    ) -> None:
+        if kind not in ("expanding", "rolling"):
+            raise InputError("folds.kind", kind, "expanding or rolling")
+        if (kind == "rolling") != (train_sessions is not None):
+            raise InputError(
+                "folds.train_sessions",
+                train_sessions,
+                "a number of sessions with kind=rolling, and null with kind=expanding",
+                f"kind is {kind}.",
+            )
+        self.kind = kind
+        self.first_fit = _first_fit(first_fit)
+        self.refit = refit
+        self._unit, self._count = _period(refit)
+        self.train_sessions = None if train_sessions is None else _whole("train_sessions", train_sessions, 1)
+        self.embargo = _whole("embargo", embargo, 0)
+        self.every = _whole("every", every, 1)
+        self.train_every = self.every if train_every is None else _whole("train_every", train_every, 1)
+
+    def split(self, clock: Clock) -> list[Fold]:
+        """The folds of a clock in time order; their tests partition the decisions from the first fit on."""
+        decisions = np.flatnonzero(clock.slots % self.every == 0)
+        decisions = decisions[decisions >= self._first_index(clock)]
+        if not len(decisions):
+            raise InputError(
+                "folds.first_fit",
+                str(self.first_fit),
+                "a date with decisions on or after it",
+                f"The data end on {clock.sessions[-1]}, and a decision falls every {self.every} sessions.",
+            )
+        period = self._period_of(clock.sessions[decisions])
+        starts = np.flatnonzero(np.diff(period, prepend=period[0] - 1))
+        tests = np.split(decisions, starts[1:])
+        folds = [self._fold(k, clock, int(test[0]), test) for k, test in enumerate(tests)]
+        if not len(folds[0].train):
+            raise InputError(
+                "folds.first_fit",
+                str(self.first_fit),
+                "a date with training decisions before it",
+                f"The data begin on {clock.sessions[0]}.",
+            )
+        return folds
+
+    def fold_at(self, clock: Clock, fit_at: int, test_end: int) -> Fold:
+        """One fold that fits at any session and tests the decisions in [fit_at, test_end)."""
+        test = fit_at + np.flatnonzero(clock.slots[fit_at:test_end] % self.every == 0)
+        if not len(test):
+            raise InputError(
+                "folds.every",
+                self.every,
+                f"a decision among the {test_end - fit_at} sessions from the fit on",
+            )
+        return self._fold(0, clock, fit_at, test)
+
+    def _fold(self, number: int, clock: Clock, fit_at: int, test: Ints) -> Fold:
+        start = 0 if self.train_sessions is None else max(0, fit_at - self.train_sessions)
+        train = start + np.flatnonzero(clock.slots[start:fit_at] % self.train_every == 0)
+        return Fold(number, fit_at, train.astype(np.int64), test.astype(np.int64), self.embargo)
+
+    def _first_index(self, clock: Clock) -> int:
+        """Index of the first session at which a fit may happen."""
+        if not len(clock):
+            raise InputError("dataset", "no sessions", "at least one session")
+        if isinstance(self.first_fit, int):
+            if self.first_fit >= len(clock):
+                raise InputError(
+                    "folds.first_fit", self.first_fit, f"fewer sessions than the data have ({len(clock)})"
+                )
+            return self.first_fit
+        if not clock.sessions[0] < self.first_fit <= clock.sessions[-1]:
+            raise InputError(
+                "folds.first_fit",
+                str(self.first_fit),
+                f"a date after {clock.sessions[0]} and not after {clock.sessions[-1]}, where the data are",
+            )
+        return int(np.searchsorted(clock.sessions, self.first_fit))
+
+    def _period_of(self, sessions: npt.NDArray[np.datetime64]) -> Ints:
+        """The period of each session: whole calendar units, grouped from the first session's unit on."""
+        if self._unit == "week":
+            unit = (sessions.astype("datetime64[D]").astype(np.int64) + 3) // 7  # 1970-01-01 was a Thursday
+        else:
+            unit = sessions.astype("datetime64[M]").astype(np.int64) // _MONTHS[self._unit]
+        groups: Ints = (unit - unit[0]) // self._count
+        return groups
+
+
+def _first_fit(value: object) -> np.datetime64 | int:
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 1:
+        return value
+    if isinstance(value, str) and re.fullmatch(r"\d{4}-\d{2}-\d{2}", value):
+        try:
+            return np.datetime64(value, "D")
+        except ValueError:
+            pass
+    raise InputError(
+        "folds.first_fit", value, "an ISO date such as '1998-01-01', or a number of sessions, at least 1"
+    )
+
+
+def _period(refit: object) -> tuple[str, int]:
+    text = _ADVERBS.get(refit, refit) if isinstance(refit, str) else ""
+    found = re.fullmatch(r"(\d{1,4}) ?(week|month|quarter|year)s?", text)
+    if found is None or int(found[1]) < 1:
+        raise InputError("folds.refit", refit, _REFIT)
+    return found[2], int(found[1])
+
+
+def _whole(name: str, value: object, least: int) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        raise InputError(f"folds.{name}", value, f"a whole number of sessions, at least {least}")
+    return value

@@ -1,0 +1,191 @@
+"""What a forecasting model is: fitted on a training set, then one prediction batch a decision (law 5)."""
+
+from __future__ import annotations
+
+import importlib
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+from backcast.data.errors import InputError
+from backcast.data.types import Bools, Floats, Ints
+from backcast.signals.types import QUANTILES, TrainingSet
+
+Progress = Callable[[float, str], None]
+"""Called with the share done (0 to 1) and what is going on."""
+
+_MODULES = "backcast.signals.models"
+_KINDS = {
+    "mean": "baseline.FittedMean",
+    "ridge": "linear.FittedRidge",
+    "lightgbm": "gbm.FittedLightGBM",
+    "tft": "tft.FittedTFT",
+}
+
+
+class FittedModel(ABC):
+    """A fitted model: names (F,) of its features; lookback: rows of history that one forecast reads."""
+
+    kind: ClassVar[str]
+    names: tuple[str, ...]
+    lookback: int = 1
+
+    def predict(self, window: Floats, eligible: Bools) -> tuple[Floats, Floats]:
+        """Mean (S,) and quantiles (S, Q) at `QUANTILES` of one decision, in units of the label.
+
+        window (F, S, L): the last L = lookback rows of features, the decision's own last. All eligible (S,)
+        symbols with a complete window make one batch, in symbol order; the others get NaN.
+        """
+        if window.shape[0] != len(self.names) or window.shape[2] != self.lookback:
+            raise InputError(
+                "window",
+                window.shape,
+                f"{len(self.names)} features, symbols, {self.lookback} rows",
+                f"The model was fitted on the features {', '.join(self.names)}.",
+            )
+        chosen = eligible & np.isfinite(window).all(axis=(0, 2))
+        mean = np.full(window.shape[1], np.nan)
+        quantiles = np.full((window.shape[1], len(QUANTILES)), np.nan)
+        if chosen.any():
+            mean[chosen], quantiles[chosen] = self.forecast(np.ascontiguousarray(window[:, chosen]))
+        return mean, quantiles
+
+    @abstractmethod
+    def forecast(self, window: Floats) -> tuple[Floats, Floats]:
+        """Mean (N,) and quantiles (N, Q) of a batch of complete windows (F, N, L)."""
+
+    @abstractmethod
+    def save(self, folder: Path) -> None:
+        """Writes `model.json` and what else `load` needs into an existing folder; never a pickle."""
+
+    @classmethod
+    @abstractmethod
+    def load(cls, folder: Path) -> Self:
+        """The model that `save` wrote: its forecasts are equal to the last bit."""
+
+
+class ForecastModel(ABC):
+    """A recipe, configured. parallel: worth a process per fold; lookback: rows that one sample reads."""
+
+    name: ClassVar[str]
+    parallel: ClassVar[bool] = False
+    lookback: int = 1
+
+    @abstractmethod
+    def fit(self, train: TrainingSet, seed: int, progress: Progress | None = None) -> FittedModel:
+        """Fits on one thread, on `train.rows` alone; the same training set and seed give the same bits."""
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Training rows: x (F, N), y (N,), at (N,) the decision index; ordered by decision, then symbol."""
+
+    x: Floats
+    y: Floats
+    at: Ints
+
+    def where(self, chosen: Bools) -> Samples:
+        return Samples(np.ascontiguousarray(self.x[:, chosen]), self.y[chosen], self.at[chosen])
+
+
+def samples(train: TrainingSet) -> Samples:
+    """The training rows, each feature contiguous."""
+    at, symbol = np.nonzero(train.rows.T)
+    return Samples(
+        np.ascontiguousarray(train.features[:, symbol, at]), train.labels[symbol, at], at.astype(np.int64)
+    )
+
+
+@dataclass(frozen=True)
+class Scaler:
+    """Mean and standard deviation of each feature over training rows; a constant feature is divided by 1."""
+
+    mean: list[float]
+    std: list[float]
+
+    @classmethod
+    def fit(cls, x: Floats) -> Self:
+        """Of x (F, N)."""
+        mean, std = x.mean(axis=1), x.std(axis=1)
+        varies = std > 1e-12 * np.abs(mean)
+        return cls(mean.tolist(), np.where(varies, std, 1.0).tolist())
+
+    def apply(self, x: Floats) -> Floats:
+        """x (F, ...) in standard deviations from the mean."""
+        shape = (-1,) + (1,) * (x.ndim - 1)
+        scaled: Floats = (x - np.reshape(self.mean, shape)) / np.reshape(self.std, shape)
+        return scaled
+
+
+def late_slice(at: Ints, fit_at: int, share: float) -> tuple[Bools, Bools]:
+    """Splits training rows (N,) by time: an early part and the last `share` of decisions, a purge between.
+
+    An early label must be known before the late part begins. The set itself bounds the span of a label: that
+    of the last row was known by the fit, so a label of fixed span takes at most from the last row to the fit.
+    """
+    decisions = np.unique(at)
+    begin = decisions[min(int(len(decisions) * (1.0 - share)), len(decisions) - 1)]
+    span = fit_at - int(decisions[-1])
+    return at + span <= begin, at >= begin
+
+
+def residual_quantiles(
+    data: Samples,
+    fit_at: int,
+    fit: Callable[[Samples], Callable[[Floats], Floats]],
+    fitted: Callable[[Floats], Floats],
+) -> list[float]:
+    """Empirical quantiles (Q,) of a point forecast's errors: what to add to its mean.
+
+    Errors are out of sample: `fit` on the first three quarters of training time, errors on the last quarter,
+    purged. With fewer than 100 rows on either side: the errors of `fitted` on its own training rows, which
+    are too narrow.
+    """
+    early, late = late_slice(data.at, fit_at, 0.25)
+    if min(early.sum(), late.sum()) < 100:
+        errors = data.y - fitted(data.x)
+    else:
+        rest = data.where(late)
+        errors = rest.y - fit(data.where(early))(rest.x)
+    quantiles: list[float] = np.quantile(errors, QUANTILES).tolist()
+    return quantiles
+
+
+def around(mean: Floats, offsets: list[float]) -> Floats:
+    """Quantiles (N, Q) of point forecasts (N,)."""
+    quantiles: Floats = mean[:, None] + np.asarray(offsets)
+    return quantiles
+
+
+def write_json(folder: Path, kind: str, content: dict[str, Any]) -> None:
+    """`model.json`: the kind first, then everything else; floats round-trip to the last bit."""
+    plain = {key: asdict(value) if isinstance(value, Scaler) else value for key, value in content.items()}
+    text = json.dumps({"kind": kind, **plain}, indent=1, allow_nan=False)
+    (folder / "model.json").write_text(text + "\n", encoding="utf-8")
+
+
+def read_json(folder: Path) -> dict[str, Any]:
+    """The content of a folder's `model.json`."""
+    path = folder / "model.json"
+    try:
+        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError("model", str(path), "a saved model", f"{type(error).__name__}: {error}") from None
+    return content
+
+
+def load_fitted(folder: Path) -> FittedModel:
+    """The fitted model saved in a folder; its kind is looked up in a fixed table, so a file names no code."""
+    kind = read_json(folder).get("kind")
+    if kind not in _KINDS:
+        raise InputError(
+            "model.kind", kind, f"one of {', '.join(_KINDS)}", f"Read from {folder / 'model.json'}."
+        )
+    module, name = _KINDS[kind].split(".")
+    found: type[FittedModel] = getattr(importlib.import_module(f"{_MODULES}.{module}"), name)
+    return found.load(folder)
