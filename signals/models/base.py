@@ -28,6 +28,20 @@ _KINDS = {
 }
 
 
+def whole(name: str, value: object, least: int, most: int) -> int:
+    """A model's parameter that must be a whole number in [least, most]; InputError otherwise."""
+    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
+        raise InputError(f"model.{name}", value, f"a whole number from {least} to {most}")
+    return value
+
+
+def number(name: str, value: object, least: float, most: float) -> float:
+    """A model's parameter that must be a number in [least, most]; InputError otherwise."""
+    if not isinstance(value, int | float) or isinstance(value, bool) or not least <= value <= most:
+        raise InputError(f"model.{name}", value, f"a number from {least:g} to {most:g}")
+    return float(value)
+
+
 class FittedModel(ABC):
     """A fitted model: names (F,) of its features; lookback: rows of history that one forecast reads."""
 

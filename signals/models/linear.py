@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Self
 
 import numpy as np
 
-from backcast.data.errors import InputError
 from backcast.data.types import Floats
 from backcast.signals.models.base import (
     FittedModel,
@@ -18,6 +16,7 @@ from backcast.signals.models.base import (
     Samples,
     Scaler,
     around,
+    number,
     read_json,
     residual_quantiles,
     samples,
@@ -30,15 +29,13 @@ class Ridge(ForecastModel):
     """Minimises |y - a - Z b|^2 + alpha |b|^2 over training rows; Z standardised features, `a` not penalised.
 
     Quantiles are the mean plus out-of-sample residual quantiles. Hoerl and Kennard 1970, Technometrics 12(1).
-    Parameters: alpha > 0, in rows (alpha = 1 weighs as much as one row of standardised features).
+    Parameters: alpha from 1e-12 to 1e12, in rows: 1 weighs as much as one row of standardised features.
     """
 
     name: ClassVar[str] = "ridge"
 
     def __init__(self, alpha: float = 1.0) -> None:
-        if isinstance(alpha, bool) or not isinstance(alpha, int | float) or not 0.0 < alpha < math.inf:
-            raise InputError("model.alpha", alpha, "a number above 0")
-        self.alpha = float(alpha)
+        self.alpha = number("alpha", alpha, 1e-12, 1e12)
 
     def fit(self, train: TrainingSet, seed: int, progress: Progress | None = None) -> FittedRidge:
         """The closed form; `seed` has no effect."""
