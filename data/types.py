@@ -43,8 +43,15 @@ class Clock:
         return self.first(n)
 
     def first(self, n: int) -> Clock:
-        return Clock(self.calendar, self.sessions[:n], self.opens_at[:n], self.closes_at[:n],
-                     self.decides_at[:n], self.slots[:n], self.periods_per_year)
+        return Clock(
+            self.calendar,
+            self.sessions[:n],
+            self.opens_at[:n],
+            self.closes_at[:n],
+            self.decides_at[:n],
+            self.slots[:n],
+            self.periods_per_year,
+        )
 
 
 @dataclass(frozen=True)

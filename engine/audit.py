@@ -24,7 +24,7 @@ from backcast.data.types import Floats
 from backcast.engine.configure import Experiment
 from backcast.engine.progress import Update
 from backcast.engine.types import Account, Targets
-from backcast.engine.walkforward import World, forecast_instant, folds_of, labels_as_known, observe
+from backcast.engine.walkforward import World, folds_of, forecast_instant, labels_as_known, observe
 from backcast.signals.dataset import training_set
 from backcast.signals.models.base import load_fitted
 from backcast.signals.types import Forecast
@@ -41,15 +41,21 @@ class Check:
     changed: int = 0
     first: dict[str, Any] | None = field(default=None)
 
-    def compare(self, recorded: Floats, replayed: Floats, where: dict[str, Any], labels: Sequence[str]) -> None:
+    def compare(
+        self, recorded: Floats, replayed: Floats, where: dict[str, Any], labels: Sequence[str]
+    ) -> None:
         """Adds cells; NaN equals NaN, everything else must have the same bits."""
         same = (recorded == replayed) | (np.isnan(recorded) & np.isnan(replayed))
         self.cells += same.size
         self.changed += int((~same).sum())
         if self.first is None and not same.all():
             at = tuple(int(i) for i in np.argwhere(~same)[0])
-            self.first = {**where, "symbol": labels[at[0]],
-                          "recorded": _number(recorded[at]), "replayed": _number(replayed[at])}
+            self.first = {
+                **where,
+                "symbol": labels[at[0]],
+                "recorded": _number(recorded[at]),
+                "replayed": _number(replayed[at]),
+            }
 
 
 @dataclass(frozen=True)
@@ -61,11 +67,22 @@ class Evidence:
     models: Path
 
 
-def replay(made: Experiment, store: Store, pin: dict[str, int], world: World, evidence: Evidence,
-           threads: int, update: Update) -> list[Check]:
+def replay(
+    made: Experiment,
+    store: Store,
+    pin: dict[str, int],
+    world: World,
+    evidence: Evidence,
+    threads: int,
+    update: Update,
+) -> list[Check]:
     """The truncation replay of features, forecasts and targets at sampled instants."""
-    checks = {layer: Check(f"truncation replay: {layer}", layer, "recomputed from a store that ends at the decision")
-              for layer in ("features", "forecasts", "targets")}
+    checks = {
+        layer: Check(
+            f"truncation replay: {layer}", layer, "recomputed from a store that ends at the decision"
+        )
+        for layer in ("features", "forecasts", "targets")
+    }
     instants = sample(evidence.forecast, made.audit.instants, made.seed)
     for done, row in enumerate(instants):
         _replay_one(made, store, pin, world, evidence, int(row), threads, checks)
@@ -87,8 +104,16 @@ def sample(forecast: Forecast, instants: int, seed: int) -> np.ndarray[Any, np.d
     return np.sort(np.r_[must, more])
 
 
-def _replay_one(made: Experiment, store: Store, pin: dict[str, int], world: World, evidence: Evidence, row: int,
-                threads: int, checks: dict[str, Check]) -> None:
+def _replay_one(
+    made: Experiment,
+    store: Store,
+    pin: dict[str, int],
+    world: World,
+    evidence: Evidence,
+    row: int,
+    threads: int,
+    checks: dict[str, Check],
+) -> None:
     """Replays one decision from a world that ends there."""
     recorded, targets = evidence.forecast, evidence.targets
     t, fold = int(recorded.decisions[row]), int(recorded.fold[row])
@@ -104,8 +129,9 @@ def _replay_one(made: Experiment, store: Store, pin: dict[str, int], world: Worl
         return wide
 
     last = len(past.panel.clock) - 1
-    checks["features"].compare(world.features.values[:, :, t].T, widened(past.features.values[:, :, last].T), where,
-                               recorded.symbols)
+    checks["features"].compare(
+        world.features.values[:, :, t].T, widened(past.features.values[:, :, last].T), where, recorded.symbols
+    )
     fitted = load_fitted(evidence.models / f"{fold:03d}")
     mean, quantiles = forecast_instant(fitted, past.features.values, past.panel.member, last)
     now = np.column_stack([recorded.mean[row], recorded.quantiles[row]])
@@ -119,18 +145,22 @@ def _replay_one(made: Experiment, store: Store, pin: dict[str, int], world: Worl
 
 
 def training_check(made: Experiment, world: World) -> Check:
-    """No label that trains a fold was known after that fold's fit."""
+    """No label that trains a fold of the run's own model was known after that fold's fit."""
     check = Check("training labels known by the fit", "labels", "every training row of every fold")
     for fold in folds_of(made, world.panel):
         labels = labels_as_known(made, world.panel, fold.fit_at)
-        train, _ = training_set(world.features, labels, fold, world.panel.member)
-        late = train.rows & (labels.known[:, :train.rows.shape[1]] > fold.fit_at)
+        lookback = next(iter(made.models.values())).lookback
+        train, _ = training_set(world.features, labels, fold, world.panel.member, lookback)
+        late = train.rows & (labels.known[:, : train.rows.shape[1]] > fold.fit_at)
         check.cells += int(train.rows.sum())
         check.changed += int(late.sum())
         if check.first is None and late.any():
             s, t = (int(i) for i in np.argwhere(late)[0])
-            check.first = {"fold": fold.number, "symbol": world.panel.symbols[s],
-                           "decided_at": str(world.panel.clock.decides_at[t])}
+            check.first = {
+                "fold": fold.number,
+                "symbol": world.panel.symbols[s],
+                "decided_at": str(world.panel.clock.decides_at[t]),
+            }
     return check
 
 
@@ -142,13 +172,24 @@ def execution_check(account: Account) -> Check:
     if early.any():
         at = int(np.flatnonzero(early)[0])
         first = {"symbol": account.symbols[fills.symbol[at]], "fill": at}
-    return Check("fills after their decisions", "execution", "every fill", len(early), int(early.sum()), first)
+    return Check(
+        "fills after their decisions", "execution", "every fill", len(early), int(early.sum()), first
+    )
 
 
 def verdict(level: str, checks: Sequence[Check]) -> dict[str, Any]:
     """What `audit.json` holds. `passed` is null where nothing was audited."""
-    rows = [{"name": c.name, "layer": c.layer, "detail": c.detail, "cells": c.cells, "changed": c.changed,
-             "first": c.first} for c in checks]
+    rows = [
+        {
+            "name": c.name,
+            "layer": c.layer,
+            "detail": c.detail,
+            "cells": c.cells,
+            "changed": c.changed,
+            "first": c.first,
+        }
+        for c in checks
+    ]
     passed = all(c.changed == 0 for c in checks) if checks else None
     return {"level": level, "passed": passed, "checks": rows}
 
@@ -157,7 +198,13 @@ def show(found: dict[str, Any]) -> None:
     """The checks as a table on the terminal."""
     table = Table("layer", "check", "cells", "changed", "first change")
     for c in found["checks"]:
-        table.add_row(c["layer"], c["name"], f"{c['cells']:,}", f"{c['changed']:,}", escape(json.dumps(c["first"] or "")))
+        table.add_row(
+            c["layer"],
+            c["name"],
+            f"{c['cells']:,}",
+            f"{c['changed']:,}",
+            escape(json.dumps(c["first"] or "")),
+        )
     console = Console()
     console.print(table)
     console.print({True: "Passed.", False: "FAILED.", None: "Nothing was audited."}[found["passed"]])

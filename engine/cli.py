@@ -27,8 +27,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs one verb; the value is the exit code."""
     arguments, rest = _parser().parse_known_args(argv)
     if rest and not arguments.overrides_allowed:
-        return _fail(InputError("argument", rest[0], f"an argument of `backcast {arguments.verb}`",
-                                f"See `backcast {arguments.verb} --help`."))
+        return _fail(
+            InputError(
+                "argument",
+                rest[0],
+                f"an argument of `backcast {arguments.verb}`",
+                f"See `backcast {arguments.verb} --help`.",
+            )
+        )
     try:
         return int(arguments.function(arguments, rest))
     except BackcastError as error:
@@ -47,32 +53,51 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("backcast", description=DESCRIPTION, epilog=EPILOG)
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
 
-    def verb(name: str, function: Callable[[argparse.Namespace, list[str]], int], text: str,
-             overrides: bool = False) -> argparse.ArgumentParser:
+    def verb(
+        name: str,
+        function: Callable[[argparse.Namespace, list[str]], int],
+        text: str,
+        overrides: bool = False,
+    ) -> argparse.ArgumentParser:
         epilog = _groups() if overrides else None
-        made = verbs.add_parser(name, help=text, description=text, epilog=epilog, allow_abbrev=False,
-                                formatter_class=argparse.RawDescriptionHelpFormatter)
+        made = verbs.add_parser(
+            name,
+            help=text,
+            description=text,
+            epilog=epilog,
+            allow_abbrev=False,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
         made.set_defaults(function=function, overrides_allowed=overrides)
         if overrides:
             made.usage = f"backcast {name} [flags] [group=member] [group.key=value] ..."
         return made
 
     run = verb("run", _run, "Walk forward, simulate, audit, and draw the tear sheet.", overrides=True)
-    run.add_argument("-m", "--multirun", action="store_true", help="a sweep: one job for each combination of a,b,c")
+    run.add_argument(
+        "-m", "--multirun", action="store_true", help="a sweep: one job for each combination of a,b,c"
+    )
     ingest = verb("ingest", _ingest, "Put a data set into the store.", overrides=True)
     ingest.add_argument("--check", action="store_true", help="only read and check; write nothing")
     retrain = verb("retrain", _retrain, "Train on what is known, and promote past a gate.", overrides=True)
-    retrain.add_argument("--as-of", metavar="INSTANT", help="train on what was known then (UTC; default: now)")
+    retrain.add_argument(
+        "--as-of", metavar="INSTANT", help="train on what was known then (UTC; default: now)"
+    )
     retrain.add_argument("--strict", action="store_true", help="exit 4 where the gate kept the champion")
     verb("collect", _collect, "One table and one Parquet file of all jobs of a study.").add_argument(
-        "study", metavar="STUDY", help="a study's name under ./runs, or its folder")
+        "study", metavar="STUDY", help="a study's name under ./runs, or its folder"
+    )
     verb("verify", _verify, "Let the other simulator trade a run's targets, and compare.").add_argument(
-        "run", metavar="RUN", help="a run folder (runs/STUDY/JOB)")
+        "run", metavar="RUN", help="a run folder (runs/STUDY/JOB)"
+    )
     audit = verb("audit", _audit, "Replay a run's decisions from stores that end at them.")
     audit.add_argument("run", metavar="RUN", help="a run folder (runs/STUDY/JOB)")
-    audit.add_argument("--instants", type=int, default=32, metavar="N", help="decisions to replay (default 32)")
+    audit.add_argument(
+        "--instants", type=int, default=32, metavar="N", help="decisions to replay (default 32)"
+    )
     verb("report", _report, "Draw a run's report and tear sheet again from its files.").add_argument(
-        "run", metavar="RUN", help="a run folder (runs/STUDY/JOB)")
+        "run", metavar="RUN", help="a run folder (runs/STUDY/JOB)"
+    )
     return parser
 
 
@@ -81,7 +106,11 @@ def _groups() -> str:
     conf = Path(__file__).resolve().parent.parent / "conf"
     groups = sorted(p for p in conf.iterdir() if p.is_dir() and any(p.glob("*.yaml")))
     lines = [f"  {g.name}={'|'.join(sorted(m.stem for m in g.glob('*.yaml')))}" for g in groups]
-    return "groups:\n" + "\n".join(lines) + "\n\n`--cfg job` prints the whole configuration; `--config-dir DIR` adds yours."
+    return (
+        "groups:\n"
+        + "\n".join(lines)
+        + "\n\n`--cfg job` prints the whole configuration; `--config-dir DIR` adds yours."
+    )
 
 
 def _run(arguments: argparse.Namespace, overrides: list[str]) -> int:
@@ -142,7 +171,9 @@ def _value(overrides: list[str], key: str, default: str = "") -> str:
 
 def _hydra(job: Callable[[dict[str, Any], Path, bool], None], arguments: list[str]) -> None:
     """Lets Hydra compose, sweep and call the job with plain containers."""
-    os.environ["HYDRA_FULL_ERROR"] = "1"  # so that errors reach us rather than being printed and turned into exit 1
+    os.environ["HYDRA_FULL_ERROR"] = (
+        "1"  # so that errors reach us rather than being printed and turned into exit 1
+    )
     import hydra
     from hydra.core.hydra_config import HydraConfig
     from hydra.errors import HydraException
@@ -159,7 +190,9 @@ def _hydra(job: Callable[[dict[str, Any], Path, bool], None], arguments: list[st
     try:
         hydra.main(version_base="1.3", config_path="pkg://backcast.conf", config_name="config")(call)()
     except (HydraException, OmegaConfBaseException) as error:
-        raise InputError("configuration", " ".join(arguments), "groups and keys that exist", str(error)) from error
+        raise InputError(
+            "configuration", " ".join(arguments), "groups and keys that exist", str(error)
+        ) from error
     finally:
         sys.argv = before
 
@@ -175,7 +208,9 @@ def compose(overrides: Sequence[str]) -> dict[str, Any]:
         with initialize_config_module("backcast.conf", version_base="1.3"):
             return _plain(hydra_compose("config", overrides=list(overrides)))
     except (HydraException, OmegaConfBaseException) as error:
-        raise InputError("configuration", " ".join(overrides), "groups and keys that exist", str(error)) from error
+        raise InputError(
+            "configuration", " ".join(overrides), "groups and keys that exist", str(error)
+        ) from error
 
 
 def _plain(config: Any) -> dict[str, Any]:

@@ -14,16 +14,23 @@ from rich.table import Table
 
 from backcast.data.errors import InputError
 
-METRICS = ("sharpe_per_year", "deflated_probability", "return_per_year", "volatility_per_year", "max_drawdown",
-           "turnover_per_year")
+METRICS = (
+    "sharpe_per_year",
+    "deflated_probability",
+    "return_per_year",
+    "volatility_per_year",
+    "max_drawdown",
+    "turnover_per_year",
+)
 
 
 def jobs(study: Path) -> list[Path]:
     """The job folders of a study in the order of their names. Errors: InputError where there are none."""
     found = [p for p in study.iterdir() if (p / "config.yaml").exists()] if study.is_dir() else []
     if not found:
-        raise InputError("STUDY", str(study), "a study with jobs in it",
-                         "Name a study under ./runs, or give its folder.")
+        raise InputError(
+            "STUDY", str(study), "a study with jobs in it", "Name a study under ./runs, or give its folder."
+        )
     return sorted(found, key=lambda p: (not p.name.isdigit(), int(p.name) if p.name.isdigit() else 0, p.name))
 
 
@@ -55,18 +62,25 @@ def show(frame: pl.DataFrame, study: Path) -> None:
     """The table on the terminal, best deflated probability first, and where it was written."""
     columns = [c for c in frame.columns if c != "error" or (frame["error"] != "").any()]
     table = Table(*columns, title=f"Study {escape(study.name)}")
-    for row in frame.sort("deflated_probability", descending=True, nulls_last=True).select(columns).iter_rows():
+    for row in (
+        frame.sort("deflated_probability", descending=True, nulls_last=True).select(columns).iter_rows()
+    ):
         table.add_row(*(_shown(value) for value in row))
     console = Console()
     console.print(table)
-    console.print(f"deflated_probability is each job's own page's, with the trial log as it stood at that run. "
-                  f"Written: {study / 'collected.parquet'}", soft_wrap=True)
+    console.print(
+        f"deflated_probability is each job's own page's, with the trial log as it stood at that run. "
+        f"Written: {study / 'collected.parquet'}",
+        soft_wrap=True,
+    )
 
 
 def _figures(job: Path, state: str) -> dict[str, Any]:
     report = _load(job / "report.json", json.loads) if state == "done" else {}
     own = report.get("strategy", {})
-    return {name: own.get(name) for name in METRICS} | {"verdict": report.get("verdict", {}).get("sentence", "")}
+    return {name: own.get(name) for name in METRICS} | {
+        "verdict": report.get("verdict", {}).get("sentence", "")
+    }
 
 
 def _status(job: Path) -> dict[str, Any]:
@@ -86,7 +100,11 @@ def _load(path: Path, parse: Any) -> Any:
 def _flat(node: Any, prefix: str = "") -> dict[str, Any]:
     if not isinstance(node, dict):
         return {prefix: node}
-    return {k: v for key, value in node.items() for k, v in _flat(value, f"{prefix}.{key}" if prefix else key).items()}
+    return {
+        k: v
+        for key, value in node.items()
+        for k, v in _flat(value, f"{prefix}.{key}" if prefix else key).items()
+    }
 
 
 def _text(value: Any) -> str:

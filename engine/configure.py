@@ -89,7 +89,9 @@ def build(node: Config, parameter: str, kind: type | None = None) -> Any:
     known = list(inspect.signature(cls).parameters)
     for key in values:
         if key not in known:
-            raise InputError(f"{parameter}.{key}", values[key], f"one of {', '.join(known) or 'no keys'}", "Remove it.")
+            raise InputError(
+                f"{parameter}.{key}", values[key], f"one of {', '.join(known) or 'no keys'}", "Remove it."
+            )
     try:
         return cls(**values)
     except TypeError as error:  # a value that is missing or of a type that the constructor cannot use
@@ -99,8 +101,12 @@ def build(node: Config, parameter: str, kind: type | None = None) -> Any:
 def _import_class(target: str, parameter: str) -> type:
     allowed = allowed_packages()
     if not any(target.startswith(package + ".") for package in allowed):
-        raise InputError(parameter, target, f"a class in {' or '.join(allowed)}",
-                         f"To allow another package, add its name as a line of {home() / 'extensions.txt'}.")
+        raise InputError(
+            parameter,
+            target,
+            f"a class in {' or '.join(allowed)}",
+            f"To allow another package, add its name as a line of {home() / 'extensions.txt'}.",
+        )
     module, _, name = target.rpartition(".")
     try:
         cls = getattr(importlib.import_module(module), name)
@@ -114,8 +120,10 @@ def _import_class(target: str, parameter: str) -> type:
 def experiment(config: Config) -> Experiment:
     """The experiment that a resolved configuration describes."""
     model = build(config["model"], "model", ForecastModel)
-    challengers = {name: build(node, f"challengers.{name}", ForecastModel)
-                   for name, node in (config["challengers"] or {}).items()}
+    challengers = {
+        name: build(node, f"challengers.{name}", ForecastModel)
+        for name, node in (config["challengers"] or {}).items()
+    }
     made = Experiment(
         source=build(config["dataset"], "dataset", Source),
         features=build(config["features"], "features", FeatureSet),

@@ -13,20 +13,26 @@ Update = Callable[[float], None]
 
 
 class Progress:
-    """A bar a stage on standard error. `quiet` draws nothing; where there is no terminal a line is printed per stage."""
+    """A bar a stage on standard error. `quiet` draws nothing; without a terminal a line is printed per stage."""
 
     def __init__(self, *, quiet: bool = False) -> None:
         self._console = Console(stderr=True, quiet=quiet)
-        columns = (TextColumn("{task.description:<28}"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"),
-                   TimeElapsedColumn(), TimeRemainingColumn())
+        columns = (
+            TextColumn("{task.description:<28}"),
+            BarColumn(),
+            TextColumn("{task.percentage:>3.0f}%"),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+        )
         self._bars = Bars(*columns, console=self._console, disable=quiet or not self._console.is_terminal)
 
     def __enter__(self) -> Progress:
         self._bars.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
-                 trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._bars.stop()
 
     def stage(self, name: str) -> Update:

@@ -1,7 +1,7 @@
 """The model registry: fitted models by content hash, one champion, one decision an ISO week.
 
-`<home>/registry/<name>/models/<hash>/` holds a fitted model and its card; `champion.json` names one of them and is replaced
-by rename; `decisions/<week>.json` says what a week's retraining came to. A kill leaves the old champion in place.
+`<home>/registry/<name>/models/<hash>/` holds a fitted model and its card; `champion.json` names one of them and is
+replaced by rename; `decisions/<week>.json` says what a week's retraining came to. A kill leaves the old champion in place.
 """
 
 from __future__ import annotations
@@ -36,7 +36,9 @@ class Registry:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
-                raise LockedError(f"Another process is retraining in {self.folder}. Wait until it ends.") from error
+                raise LockedError(
+                    f"Another process is retraining in {self.folder}. Wait until it ends."
+                ) from error
             yield
 
     def register(self, fitted: FittedModel, card: dict[str, Any]) -> str:
@@ -62,7 +64,9 @@ class Registry:
         """Errors: InputError where the files do not match the hash."""
         folder = self.folder / "models" / content
         if not folder.is_dir() or _content_hash(folder) != content:
-            raise InputError(str(folder), "", "the files that were registered", "Restore them, or remove champion.json.")
+            raise InputError(
+                str(folder), "", "the files that were registered", "Restore them, or remove champion.json."
+            )
         return load_fitted(folder)
 
     def champion(self) -> str | None:
@@ -87,7 +91,9 @@ class Registry:
         try:
             found: dict[str, Any] = json.loads(path.read_text())
         except ValueError as error:
-            raise InputError(str(path), str(error), "a JSON file of the registry", "Restore it from a backup.") from error
+            raise InputError(
+                str(path), str(error), "a JSON file of the registry", "Restore it from a backup."
+            ) from error
         return found
 
     def _write(self, name: str, value: dict[str, Any]) -> None:

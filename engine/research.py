@@ -18,10 +18,18 @@ from backcast.data import asof
 from backcast.data.errors import BackcastError
 from backcast.data.ingest import ingest
 from backcast.data.store import Store
-from backcast.data.types import Floats, Panel
+from backcast.data.types import Floats
 from backcast.engine import audit, runs, walkforward
 from backcast.engine.budget import thread_budget
-from backcast.engine.configure import AuditLevel, Config, Experiment, digest, experiment, redacted, trial_config
+from backcast.engine.configure import (
+    AuditLevel,
+    Config,
+    Experiment,
+    digest,
+    experiment,
+    redacted,
+    trial_config,
+)
 from backcast.engine.progress import Progress
 from backcast.engine.reports.model import Report, write_report
 from backcast.engine.reports.page import write_tearsheet
@@ -29,6 +37,7 @@ from backcast.engine.trials import TrialLog
 from backcast.engine.types import Account, Targets
 from backcast.engine.walkforward import Fitted, World
 from backcast.signals.models.base import ForecastModel
+
 
 @dataclass(frozen=True)
 class Run:
@@ -112,7 +121,9 @@ class Outcome:
     account: Account
 
 
-def _evaluate(pinned: Pinned, config: Config, out: runs.RunFolder, progress: Progress, clock: Stopwatch) -> None:
+def _evaluate(
+    pinned: Pinned, config: Config, out: runs.RunFolder, progress: Progress, clock: Stopwatch
+) -> None:
     """Every model's walk through the folds; the first is the run's own, the rest go under `challengers/`."""
     done = progress.stage("prices and features")
     world = walkforward.observe(pinned.made, pinned.store, pinned.pin, pinned.threads)
@@ -153,11 +164,14 @@ def trial_sharpe(returns: Floats) -> float | None:
     return float(returns.mean() / returns.std(ddof=1)) if len(returns) > 1 and returns.std() > 0 else None
 
 
-def _walk(pinned: Pinned, world: World, model: ForecastModel, out: runs.RunFolder, progress: Progress) -> Outcome:
+def _walk(
+    pinned: Pinned, world: World, model: ForecastModel, out: runs.RunFolder, progress: Progress
+) -> Outcome:
     """One model from fit to account, and its tables."""
     made, clock = pinned.made, world.panel.clock
-    fitted = walkforward.forecast(made, model, world, out.path / "models", pinned.threads,
-                                  progress.stage(f"walk forward: {model.name}"))
+    fitted = walkforward.forecast(
+        made, model, world, out.path / "models", pinned.threads, progress.stage(f"walk forward: {model.name}")
+    )
     targets, account = walkforward.trade(made, pinned.store, pinned.pin, world, fitted.forecast)
     out.write_table("forecasts.parquet", runs.forecast_table(fitted.forecast, clock, made.label.horizon))
     out.write_table("targets.parquet", runs.target_table(targets, clock))
@@ -168,13 +182,16 @@ def _walk(pinned: Pinned, world: World, model: ForecastModel, out: runs.RunFolde
     return Outcome(fitted, targets, account)
 
 
-def _audit(pinned: Pinned, world: World, own: Outcome, out: runs.RunFolder, progress: Progress) -> list[audit.Check]:
+def _audit(
+    pinned: Pinned, world: World, own: Outcome, out: runs.RunFolder, progress: Progress
+) -> list[audit.Check]:
     """The checks of the configured level; none where it is off."""
     if pinned.made.audit.level == "off":
         return []
     evidence = audit.Evidence(own.fitted.forecast, own.targets, out.path / "models")
-    checks = audit.replay(pinned.made, pinned.store, pinned.pin, world, evidence, pinned.threads,
-                          progress.stage("leak audit"))
+    checks = audit.replay(
+        pinned.made, pinned.store, pinned.pin, world, evidence, pinned.threads, progress.stage("leak audit")
+    )
     return [*checks, audit.training_check(pinned.made, world), audit.execution_check(own.account)]
 
 
@@ -187,32 +204,43 @@ def _write_facts(pinned: Pinned, world: World, own: Outcome, config: Config, out
     if closes is not None:
         out.write_table("benchmark.parquet", runs.benchmark_table(closes, own.account, panel.clock))
     info = pinned.store.info(made.source.name)
-    out.write_json("manifest.json", {
-        "run": "/".join(out.path.resolve().parts[-2:]),
-        "dataset": info.to_json(),
-        "store": {"lineage": pinned.store.lineage(made.source.name), "pin": pinned.pin},
-        "model": next(iter(made.models)),
-        "challengers": list(made.models)[1:],
-        "simulator": made.simulator.name,
-        "capital": made.capital,
-        "seed": made.seed,
-        "periods_per_year": panel.clock.periods_per_year,
-        "costs": made.cost.to_json(),
-        "execution": {**config["execution"], "fill": made.execution.resolve(panel)},
-        "portfolio": {k: v for k, v in config["portfolio"].items() if k != "_target_"},
-        "label": {"horizon": made.label.horizon},
-        "every": made.folds.every,
-        "config_sha": digest(redacted(config)),
-        "code": runs.code_version(),
-        "packages": runs.packages(),
-        "coverage": _coverage(panel, own),
-    })
+    out.write_json(
+        "manifest.json",
+        {
+            "run": "/".join(out.path.resolve().parts[-2:]),
+            "dataset": info.to_json(),
+            "store": {"lineage": pinned.store.lineage(made.source.name), "pin": pinned.pin},
+            "model": next(iter(made.models)),
+            "challengers": list(made.models)[1:],
+            "simulator": made.simulator.name,
+            "capital": made.capital,
+            "seed": made.seed,
+            "periods_per_year": panel.clock.periods_per_year,
+            "costs": made.cost.to_json(),
+            "execution": {**config["execution"], "fill": made.execution.resolve(panel)},
+            "portfolio": {k: v for k, v in config["portfolio"].items() if k != "_target_"},
+            "label": {"horizon": made.label.horizon},
+            "every": made.folds.every,
+            "config_sha": digest(redacted(config)),
+            "code": runs.code_version(),
+            "packages": runs.packages(),
+            "coverage": _coverage(world, own),
+        },
+    )
 
 
-def _coverage(panel: Panel, own: Outcome) -> dict[str, Any]:
-    """What there was, and what was left out and why."""
-    left_out = {f"{reason}_cells": max(c[reason] for c in own.fitted.counts)
-                for reason in ("warmup", "incomplete", "unlabelled")}
+def _coverage(world: World, own: Outcome) -> dict[str, Any]:
+    """What there was, and what was left out of the test decisions and why: a member without a forecast has features
+    that still warm up, or are incomplete."""
+    panel, at = world.panel, own.fitted.forecast.decisions
+    complete = np.isfinite(world.features.values).all(axis=0)
+    begun = np.logical_or.accumulate(complete, axis=1)[:, at]
+    silent = panel.member[:, at] & ~np.isfinite(own.fitted.forecast.mean.T)
+    left_out = {
+        "warmup_cells": int((silent & ~begun).sum()),
+        "incomplete_cells": int((silent & begun).sum()),
+        "unlabelled_cells": sum(c["unlabelled"] for c in own.fitted.counts),
+    }
     return {**asof.coverage(panel), "known_by_rule": panel.known_by_rule, **left_out}
 
 
@@ -230,7 +258,9 @@ def audit_again(folder: Path, instants: int, progress: Progress) -> dict[str, An
     forecast = runs.read_forecast(out.read_table("forecasts.parquet"), clock, symbols, decisions, numbers)
     targets = runs.read_targets(out.read_table("targets.parquet"), clock, symbols)
     evidence = audit.Evidence(forecast, targets, out.path / "models")
-    checks = audit.replay(made, pinned.store, pinned.pin, world, evidence, pinned.threads, progress.stage("leak audit"))
+    checks = audit.replay(
+        made, pinned.store, pinned.pin, world, evidence, pinned.threads, progress.stage("leak audit")
+    )
     account = walkforward.simulate(made, pinned.store, pinned.pin, world.panel, targets)
     checks += [audit.training_check(made, world), audit.execution_check(account)]
     found = audit.verdict("quick", checks)

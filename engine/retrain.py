@@ -80,15 +80,24 @@ def retrain(config: Config, as_of: np.datetime64, progress: Progress) -> Decisio
     with registry.locked():
         earlier = registry.decision(week)
         if earlier is not None:
-            return Decision(earlier["promoted"], f"{week} is decided already: {earlier['sentence']}", registry.folder)
+            return Decision(
+                earlier["promoted"], f"{week} is decided already: {earlier['sentence']}", registry.folder
+            )
         pinned = pin(made, config)
         decision = _contest(pinned, gate, as_of, week, registry, config, progress)
         registry.decide(week, decision)
     return Decision(decision["promoted"], decision["sentence"], registry.folder)
 
 
-def _contest(pinned: Pinned, gate: Gate, as_of: np.datetime64, week: str, registry: Registry, config: Config,
-             progress: Progress) -> dict[str, Any]:
+def _contest(
+    pinned: Pinned,
+    gate: Gate,
+    as_of: np.datetime64,
+    week: str,
+    registry: Registry,
+    config: Config,
+    progress: Progress,
+) -> dict[str, Any]:
     """Fits the candidate, measures it beside the champion, and promotes or keeps."""
     made = pinned.made
     done = progress.stage("prices and features")
@@ -98,25 +107,47 @@ def _contest(pinned: Pinned, gate: Gate, as_of: np.datetime64, week: str, regist
     newest = len(world.panel.clock) - 1
     fold = _holdout_fold(pinned, world, gate.holdout_sessions)
     at_fit = labels_as_known(made, world.panel, fold.fit_at)
-    train, counts = training_set(world.features, at_fit, fold, world.panel.member)
+    model = next(iter(made.models.values()))
+    train, counts = training_set(world.features, at_fit, fold, world.panel.member, model.lookback)
     update = progress.stage("training the candidate")
-    candidate = next(iter(made.models.values())).fit(train, made.seed, lambda share, _: update(share))
+    candidate = model.fit(train, made.seed, lambda share, _: update(share))
     update(1.0)
     now_known = labels_as_known(made, world.panel, newest)
     loss = quantile_loss(candidate, world, now_known, fold.test)
-    card = {"as_of": str(as_of), "week": week, "pin": pinned.pin, "config_sha": digest(redacted(config)),
-            "fit_at": str(world.panel.clock.decides_at[fold.fit_at]), "train_rows": counts["rows"]}
+    card = {
+        "as_of": str(as_of),
+        "week": week,
+        "pin": pinned.pin,
+        "config_sha": digest(redacted(config)),
+        "fit_at": str(world.panel.clock.decides_at[fold.fit_at]),
+        "train_rows": counts["rows"],
+    }
     content = registry.register(candidate, card)
     rival, rival_name = _rival(registry, train, made.seed)
     bar = quantile_loss(rival, world, now_known, fold.test)
     promoted = bool(np.isfinite(loss) and loss <= bar * (1 + gate.tolerance))
     if promoted:
         registry.promote(content, week)
-    outcome = "promoted" if promoted else "not promoted; the champion stays" if registry.champion() else "not promoted"
-    sentence = (f"{week}: candidate {content[:12]} {outcome}. Quantile loss on the {len(fold.test)} newest decisions "
-                f"{loss:.6g}, {rival_name} {bar:.6g} (tolerance {gate.tolerance:.1%}).")
-    return {**card, "candidate": content, "loss": _finite(loss), "rival": rival_name, "rival_loss": _finite(bar),
-            "promoted": promoted, "sentence": sentence}
+    outcome = (
+        "promoted"
+        if promoted
+        else "not promoted; the champion stays"
+        if registry.champion()
+        else "not promoted"
+    )
+    sentence = (
+        f"{week}: candidate {content[:12]} {outcome}. Quantile loss on the {len(fold.test)} newest decisions "
+        f"{loss:.6g}, {rival_name} {bar:.6g} (tolerance {gate.tolerance:.1%})."
+    )
+    return {
+        **card,
+        "candidate": content,
+        "loss": _finite(loss),
+        "rival": rival_name,
+        "rival_loss": _finite(bar),
+        "promoted": promoted,
+        "sentence": sentence,
+    }
 
 
 def _rival(registry: Registry, train: TrainingSet, seed: int) -> tuple[FittedModel, str]:
@@ -128,7 +159,7 @@ def _rival(registry: Registry, train: TrainingSet, seed: int) -> tuple[FittedMod
 
 
 def quantile_loss(fitted: FittedModel, world: World, labels: Labels, decisions: Ints) -> float:
-    """Mean pinball loss over all quantile levels of the labels known; infinite where a forecast that was due is missing.
+    """Mean pinball loss over all levels of the known labels; infinite where a forecast that was due is missing.
 
     Source: Koenker and Bassett (1978), the check function.
     """
@@ -148,7 +179,9 @@ def _holdout_fold(pinned: Pinned, world: World, holdout: int) -> Fold:
     clock = world.panel.clock
     fit_at = len(clock) - 1 - pinned.made.label.horizon - 1 - holdout
     if fit_at < 1:
-        raise InputError("retrain.holdout_sessions", holdout, f"fewer sessions than the {len(clock)} known by then")
+        raise InputError(
+            "retrain.holdout_sessions", holdout, f"fewer sessions than the {len(clock)} known by then"
+        )
     return pinned.made.folds.fold_at(clock, fit_at, fit_at + holdout)
 
 
@@ -156,8 +189,10 @@ def _refuse_stale(world: World, as_of: np.datetime64, max_age_days: float) -> No
     last = world.panel.clock.decides_at[-1] if len(world.panel.clock) else np.datetime64("1970-01-01", "us")
     age = (as_of - last) / np.timedelta64(1, "D")
     if age > max_age_days:
-        raise StaleDataError(f"The newest data known at {as_of} are of {last}, {age:.0f} days before (at most "
-                             f"{max_age_days:g} allowed). Ingest newer data, give --as-of, or raise retrain.max_age_days.")
+        raise StaleDataError(
+            f"The newest data known at {as_of} are of {last}, {age:.0f} days before (at most "
+            f"{max_age_days:g} allowed). Ingest newer data, give --as-of, or raise retrain.max_age_days."
+        )
 
 
 def _gate(settings: Mapping[str, Any]) -> Gate:

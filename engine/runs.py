@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
-import os
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,7 +22,17 @@ from backcast.data.types import Clock, Floats, Ints
 from backcast.engine.types import Account, Events, Targets
 from backcast.signals.types import QUANTILES, Fold, Forecast
 
-PACKAGES = ("numpy", "numba", "polars", "duckdb", "deltalake", "lightgbm", "torch", "pytorch-forecasting", "vectorbt")
+PACKAGES = (
+    "numpy",
+    "numba",
+    "polars",
+    "duckdb",
+    "deltalake",
+    "lightgbm",
+    "torch",
+    "pytorch-forecasting",
+    "vectorbt",
+)
 LEVELS = [f"q{round(q * 100):02d}" for q in QUANTILES]
 
 
@@ -37,7 +46,9 @@ class RunFolder:
     def create(path: Path) -> RunFolder:
         """A new run folder. Errors: InputError where one with a finished run is there already."""
         if (path / "status.json").exists():
-            raise InputError("job", str(path), "a folder without a finished run", "Choose another job= or study=.")
+            raise InputError(
+                "job", str(path), "a folder without a finished run", "Choose another job= or study=."
+            )
         path.mkdir(parents=True, exist_ok=True)
         return RunFolder(path)
 
@@ -48,10 +59,14 @@ class RunFolder:
             raise InputError("RUN", str(path), "a run folder (runs/STUDY/JOB)")
         folder = RunFolder(path)
         if not (path / "status.json").exists():
-            raise InputError("RUN", str(path), "a finished run", "It has no status.json: it is running or was killed.")
+            raise InputError(
+                "RUN", str(path), "a finished run", "It has no status.json: it is running or was killed."
+            )
         status = folder.read_json("status.json")
         if status.get("state") != "done":
-            raise InputError("RUN", str(path), "a run that succeeded", f"It failed: {status.get('error', '')}")
+            raise InputError(
+                "RUN", str(path), "a run that succeeded", f"It failed: {status.get('error', '')}"
+            )
         return folder
 
     def inside(self, name: str) -> RunFolder:
@@ -83,19 +98,23 @@ class RunFolder:
         try:
             return pl.read_parquet(self.path / name)
         except (OSError, pl.exceptions.PolarsError) as error:
-            raise InputError(str(self.path / name), str(error), "a readable Parquet file", "Run it again.") from error
+            raise InputError(
+                str(self.path / name), str(error), "a readable Parquet file", "Run it again."
+            ) from error
 
     def _parse(self, name: str, parse: Any) -> Any:
         try:
             return parse((self.path / name).read_text())
         except (OSError, ValueError, yaml.YAMLError) as error:
-            raise InputError(str(self.path / name), str(error), "a readable file of a run", "Run it again.") from error
+            raise InputError(
+                str(self.path / name), str(error), "a readable file of a run", "Run it again."
+            ) from error
 
     def _replace(self, name: str, text: str) -> None:
         path = self.path / name
         partial = path.with_name(f".{path.name}.partial")
         partial.write_text(text)
-        os.replace(partial, path)
+        partial.replace(path)
 
 
 def utc(instants: Any) -> pl.Series:
@@ -106,18 +125,20 @@ def utc(instants: Any) -> pl.Series:
 def fold_table(folds: Sequence[Fold], counts: Sequence[dict[str, int]], clock: Clock) -> pl.DataFrame:
     """A row a fold: when it was fitted, on which decisions, and which decisions it served."""
     decided = clock.decides_at
-    return pl.DataFrame({
-        "fold": [f.number for f in folds],
-        "fit_at": utc([decided[f.fit_at] for f in folds]),
-        "train_start": utc([decided[f.train[0]] for f in folds]),
-        "train_end": utc([decided[f.train[-1]] for f in folds]),
-        "train_rows": [c["rows"] for c in counts],
-        "purged_rows": [c["purged"] for c in counts],
-        "test_start": utc([decided[f.test[0]] for f in folds]),
-        "test_end": utc([decided[f.test[-1]] for f in folds]),
-        "test_decisions": [len(f.test) for f in folds],
-        "embargo": [f.embargo for f in folds],
-    })
+    return pl.DataFrame(
+        {
+            "fold": [f.number for f in folds],
+            "fit_at": utc([decided[f.fit_at] for f in folds]),
+            "train_start": utc([decided[f.train[0]] for f in folds]),
+            "train_end": utc([decided[f.train[-1]] for f in folds]),
+            "train_rows": [c["rows"] for c in counts],
+            "purged_rows": [c["purged"] for c in counts],
+            "test_start": utc([decided[f.test[0]] for f in folds]),
+            "test_end": utc([decided[f.test[-1]] for f in folds]),
+            "test_decisions": [len(f.test) for f in folds],
+            "embargo": [f.embargo for f in folds],
+        }
+    )
 
 
 def forecast_table(forecast: Forecast, clock: Clock, horizon: int) -> pl.DataFrame:
@@ -136,11 +157,14 @@ def forecast_table(forecast: Forecast, clock: Clock, horizon: int) -> pl.DataFra
 def target_table(targets: Targets, clock: Clock) -> pl.DataFrame:
     """A row a weight that was set; none where a symbol was left alone."""
     d, s = np.nonzero(np.isfinite(targets.weights))
-    return pl.DataFrame({
-        "decided_at": utc(clock.decides_at[targets.decisions[d]]),
-        "symbol": np.array(targets.symbols, dtype=object)[s].tolist(),
-        "weight": targets.weights[d, s],
-    }, schema_overrides={"symbol": pl.String})
+    return pl.DataFrame(
+        {
+            "decided_at": utc(clock.decides_at[targets.decisions[d]]),
+            "symbol": np.array(targets.symbols, dtype=object)[s].tolist(),
+            "weight": targets.weights[d, s],
+        },
+        schema_overrides={"symbol": pl.String},
+    )
 
 
 def read_targets(frame: pl.DataFrame, clock: Clock, symbols: tuple[str, ...]) -> Targets:
@@ -151,14 +175,26 @@ def read_targets(frame: pl.DataFrame, clock: Clock, symbols: tuple[str, ...]) ->
     columns = {symbol: i for i, symbol in enumerate(symbols)}
     unknown = sorted(set(frame["symbol"]) - set(symbols))
     index = np.searchsorted(clock.decides_at, decided)
-    if unknown or (index >= len(clock)).any() or (clock.decides_at[np.minimum(index, len(clock) - 1)] != decided).any():
-        raise InputError("targets.parquet", unknown[:3], "symbols and decisions of the run's pinned data",
-                         "The store does not hold what the run was made from.")
-    weights[np.searchsorted(decided, instants), [columns[s] for s in frame["symbol"]]] = frame["weight"].to_numpy()
+    if (
+        unknown
+        or (index >= len(clock)).any()
+        or (clock.decides_at[np.minimum(index, len(clock) - 1)] != decided).any()
+    ):
+        raise InputError(
+            "targets.parquet",
+            unknown[:3],
+            "symbols and decisions of the run's pinned data",
+            "The store does not hold what the run was made from.",
+        )
+    weights[np.searchsorted(decided, instants), [columns[s] for s in frame["symbol"]]] = frame[
+        "weight"
+    ].to_numpy()
     return Targets(index.astype(np.int64), symbols, weights)
 
 
-def read_forecast(frame: pl.DataFrame, clock: Clock, symbols: tuple[str, ...], decisions: Ints, fold: Ints) -> Forecast:
+def read_forecast(
+    frame: pl.DataFrame, clock: Clock, symbols: tuple[str, ...], decisions: Ints, fold: Ints
+) -> Forecast:
     """The forecasts that a table holds, on the axes of a panel and of the folds' decisions; NaN where it has no row."""
     columns = {symbol: i for i, symbol in enumerate(symbols)}
     instants = frame["decided_at"].dt.replace_time_zone(None).to_numpy()
@@ -166,8 +202,12 @@ def read_forecast(frame: pl.DataFrame, clock: Clock, symbols: tuple[str, ...], d
     s = np.array([columns.get(symbol, -1) for symbol in frame["symbol"]], dtype=np.int64)
     inside = d < len(decisions)
     if (s < 0).any() or not inside.all() or (clock.decides_at[decisions[d]] != instants).any():
-        raise InputError("forecasts.parquet", frame.height, "symbols and decisions of the run's pinned data",
-                         "The store does not hold what the run was made from.")
+        raise InputError(
+            "forecasts.parquet",
+            frame.height,
+            "symbols and decisions of the run's pinned data",
+            "The store does not hold what the run was made from.",
+        )
     values = np.full((len(decisions), len(symbols), 1 + len(LEVELS)), np.nan)
     values[d, s] = frame.select("mean", *LEVELS).to_numpy()
     return Forecast(decisions, symbols, values[:, :, 0], values[:, :, 1:], fold)
@@ -177,29 +217,42 @@ def fill_table(account: Account, clock: Clock, filled_at: Any) -> pl.DataFrame:
     """The fill log; `decided_at` is null for a forced exit."""
     fills = account.fills
     decided = [clock.decides_at[i] if i >= 0 else None for i in fills.decided]
-    return pl.DataFrame({
-        "decided_at": pl.Series(decided, dtype=pl.Datetime("us")).dt.replace_time_zone("UTC"),
-        "filled_at": utc(filled_at[fills.session]),
-        "symbol": np.array(account.symbols, dtype=object)[fills.symbol].tolist(),
-        "quantity": fills.quantity, "price": fills.price, "fee": fills.fee, "spread": fills.spread,
-    }, schema_overrides={"symbol": pl.String})
+    return pl.DataFrame(
+        {
+            "decided_at": pl.Series(decided, dtype=pl.Datetime("us")).dt.replace_time_zone("UTC"),
+            "filled_at": utc(filled_at[fills.session]),
+            "symbol": np.array(account.symbols, dtype=object)[fills.symbol].tolist(),
+            "quantity": fills.quantity,
+            "price": fills.price,
+            "fee": fills.fee,
+            "spread": fills.spread,
+        },
+        schema_overrides={"symbol": pl.String},
+    )
 
 
 def account_table(account: Account, clock: Clock) -> pl.DataFrame:
     """The account at each session's close."""
-    columns = {name: getattr(account, name) for name in
-               ("equity", "cash", "gross_return", "net_return", "turnover", "fee", "spread")}
-    return pl.DataFrame({"session": clock.sessions[account.sessions].astype("datetime64[ms]"), **columns}).with_columns(
-        pl.col("session").cast(pl.Date))
+    columns = {
+        name: getattr(account, name)
+        for name in ("equity", "cash", "gross_return", "net_return", "turnover", "fee", "spread")
+    }
+    return pl.DataFrame(
+        {"session": clock.sessions[account.sessions].astype("datetime64[ms]"), **columns}
+    ).with_columns(pl.col("session").cast(pl.Date))
 
 
 def event_table(events: Events, clock: Clock, symbols: tuple[str, ...]) -> pl.DataFrame:
     """What the engine did on its own, a row each."""
-    return pl.DataFrame({
-        "session": pl.Series(clock.sessions[events.session].astype("datetime64[ms]")).cast(pl.Date),
-        "symbol": [symbols[i] if i >= 0 else "" for i in events.symbol],
-        "kind": list(events.kind), "detail": list(events.detail),
-    }, schema_overrides={"symbol": pl.String, "kind": pl.String, "detail": pl.String})
+    return pl.DataFrame(
+        {
+            "session": pl.Series(clock.sessions[events.session].astype("datetime64[ms]")).cast(pl.Date),
+            "symbol": [symbols[i] if i >= 0 else "" for i in events.symbol],
+            "kind": list(events.kind),
+            "detail": list(events.detail),
+        },
+        schema_overrides={"symbol": pl.String, "kind": pl.String, "detail": pl.String},
+    )
 
 
 def benchmark_table(closes: Floats, account: Account, clock: Clock) -> pl.DataFrame:
@@ -207,7 +260,9 @@ def benchmark_table(closes: Floats, account: Account, clock: Clock) -> pl.DataFr
     previous = np.maximum(account.sessions - 1, 0)
     returns = closes[account.sessions] / closes[previous] - 1
     returns[account.sessions == 0] = 0.0
-    frame = pl.DataFrame({"session": clock.sessions[account.sessions].astype("datetime64[ms]"), "ret": returns})
+    frame = pl.DataFrame(
+        {"session": clock.sessions[account.sessions].astype("datetime64[ms]"), "ret": returns}
+    )
     return frame.with_columns(pl.col("session").cast(pl.Date))
 
 
@@ -225,7 +280,14 @@ def packages() -> dict[str, str]:
 def code_version() -> dict[str, str]:
     """The package's version, and the commit where the code runs from a checkout."""
     here = Path(__file__).resolve().parent
-    git = subprocess.run(["git", "-C", str(here), "describe", "--always", "--dirty", "--abbrev=12"],
-                         capture_output=True, text=True, check=False)
+    git = subprocess.run(
+        ["git", "-C", str(here), "describe", "--always", "--dirty", "--abbrev=12"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     in_checkout = git.returncode == 0 and (here.parent / "pyproject.toml").exists()
-    return {"version": importlib.metadata.version("backcast"), "git": git.stdout.strip() if in_checkout else ""}
+    return {
+        "version": importlib.metadata.version("backcast"),
+        "git": git.stdout.strip() if in_checkout else "",
+    }

@@ -1,7 +1,7 @@
 """The trial log: every distinct configuration that was evaluated on a data set's lineage, for ever.
 
-One immutable JSON file a record under `<home>/trials/<lineage>/`, made under another name, synced and renamed, so that any
-number of processes append at once and a kill leaves whole records only. A trial is counted from its start: a record of
+One immutable JSON file a record under `<home>/trials/<lineage>/`, made under another name, synced and renamed, so that
+any number of processes append at once and a kill leaves whole records only. A trial is counted from its start: a record of
 the start is written first and one of the outcome after, so that a run that died counts in N too. Deleting run folders
 does not touch the log.
 """
@@ -34,7 +34,12 @@ class TrialCount:
     upto: str
 
     def to_json(self) -> dict[str, Any]:
-        return {"lineage": self.lineage, "n": self.n, "sharpe_variance": self.sharpe_variance, "upto": self.upto}
+        return {
+            "lineage": self.lineage,
+            "n": self.n,
+            "sharpe_variance": self.sharpe_variance,
+            "upto": self.upto,
+        }
 
 
 class TrialLog:
@@ -50,8 +55,14 @@ class TrialLog:
 
     def finish(self, trial: str, sharpe_per_session: float | None, returns: Floats) -> None:
         """The trial's net returns; `sharpe_per_session` is None where undefined."""
-        self._append({"trial": trial, "outcome": "done", "sharpe_per_session": sharpe_per_session,
-                      "returns": [float(f"{r:.9g}") for r in returns]})
+        self._append(
+            {
+                "trial": trial,
+                "outcome": "done",
+                "sharpe_per_session": sharpe_per_session,
+                "returns": [float(f"{r:.9g}") for r in returns],
+            }
+        )
 
     def fail(self, trial: str, error: str) -> None:
         self._append({"trial": trial, "outcome": "failed", "error": error[:2000]})
@@ -93,6 +104,10 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         record: dict[str, Any] = json.loads(path.read_text())
     except (OSError, ValueError) as error:
-        raise InputError(str(path), str(error), "a whole record of the trial log",
-                         "Restore the file from a backup: without it the number of trials is not known.") from error
+        raise InputError(
+            str(path),
+            str(error),
+            "a whole record of the trial log",
+            "Restore the file from a backup: without it the number of trials is not known.",
+        ) from error
     return record

@@ -20,7 +20,7 @@ class Targets:
 
 @dataclass(frozen=True)
 class Events:
-    """What the engine did on its own, a row each: session (N,) index, symbol (N,) index (-1 = none), kind (N,), detail."""
+    """What the engine did on its own, a row each: session (N,) index, symbol (N,) index (-1 = none), kind, detail."""
 
     session: Ints
     symbol: Ints
@@ -80,7 +80,7 @@ class Account:
     """The account at each session's close, (T,) each; sessions are clock indices.
 
     gross_return + costs over equity give net_return: net[t] = equity[t] / equity[t-1] - 1 with the first taken
-    against the capital; gross[t] = net[t] + (fee[t] + spread[t]) / equity[t-1]. turnover[t]: traded value (buys plus sells)
+    against the capital; gross[t] = net[t] + (fee[t] + spread[t]) / equity[t-1]. turnover[t]: traded value (buys and sells)
     over equity[t-1]. fee, spread in currency.
     """
 

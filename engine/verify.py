@@ -35,8 +35,10 @@ class Comparison:
     @property
     def sentence(self) -> str:
         word = "agree" if self.agrees else "DISAGREE"
-        return (f"{self.recorded} and {self.other} {word}: the largest relative difference of equity over "
-                f"{self.sessions} sessions is {self.largest:.2e} (at most {TOLERANCE:.0e} passes).")
+        return (
+            f"{self.recorded} and {self.other} {word}: the largest relative difference of equity over "
+            f"{self.sessions} sessions is {self.largest:.2e} (at most {TOLERANCE:.0e} passes)."
+        )
 
 
 def verify(folder: Path) -> Comparison:
@@ -44,14 +46,14 @@ def verify(folder: Path) -> Comparison:
     run = RunFolder.open(folder)
     manifest = run.read_json("manifest.json")
     made = experiment(run.read_yaml("config.yaml"))
-    other: Simulator = VectorbtSimulator() if isinstance(made.simulator, NativeSimulator) else NativeSimulator()
+    other: Simulator = (
+        VectorbtSimulator() if isinstance(made.simulator, NativeSimulator) else NativeSimulator()
+    )
     store, pin = Store(), manifest["store"]["pin"]
     panel = asof.load_panel(store, made.source.name, pin)
     targets = read_targets(run.read_table("targets.parquet"), panel.clock, panel.symbols)
     account = walkforward.simulate(replace(made, simulator=other), store, pin, panel, targets)
     recorded = run.read_table("account.parquet")["equity"].to_numpy()
-    if len(recorded) != len(account.equity):
-        largest = np.inf
-    else:
-        largest = float(np.max(np.abs(account.equity / recorded - 1)))
+    same_sessions = len(recorded) == len(account.equity)
+    largest = float(np.max(np.abs(account.equity / recorded - 1))) if same_sessions else np.inf
     return Comparison(made.simulator.name, other.name, largest, len(recorded))

@@ -45,8 +45,9 @@ class Fitted:
     counts: list[dict[str, int]]
 
 
-def observe(made: Experiment, store: Store, pin: dict[str, int], threads: int,
-            until: np.datetime64 | None = None) -> World:
+def observe(
+    made: Experiment, store: Store, pin: dict[str, int], threads: int, until: np.datetime64 | None = None
+) -> World:
     """The world at a pinned store version; with `until`, from a store that ends at that instant."""
     panel = asof.load_panel(store, made.source.name, pin, until=until)
     graph = made.features.compile(panel.fields, panel.price_basis)
@@ -64,27 +65,54 @@ def folds_of(made: Experiment, panel: Panel) -> list[Fold]:
     return made.folds.split(panel.clock)
 
 
-def forecast(made: Experiment, model: ForecastModel, world: World, folder: Path, threads: int,
-             update: Update) -> Fitted:
+def forecast(
+    made: Experiment, model: ForecastModel, world: World, folder: Path, threads: int, update: Update
+) -> Fitted:
     """Fits a model on every fold, saves it under `folder/<fold>` and forecasts the fold's decisions.
 
     Folds are independent and each runs on one thread, so that neither their order nor their number at once changes a
     bit of the result.
     """
     folds = folds_of(made, world.panel)
-    sets = [training_set(world.features, labels_as_known(made, world.panel, fold.fit_at), fold, world.panel.member)
-            for fold in folds]
+    sets = [
+        training_set(
+            world.features,
+            labels_as_known(made, world.panel, fold.fit_at),
+            fold,
+            world.panel.member,
+            model.lookback,
+        )
+        for fold in folds
+    ]
     jobs = threads if model.parallel else 1
     with _watched(folds, update) as notes:
-        calls = [joblib.delayed(_fit_fold)(model, train, world.features.values, world.panel.member, fold,
-                                           made.seed + fold.number, folder / f"{fold.number:03d}", notes)
-                 for fold, (train, _) in zip(folds, sets, strict=True)]
+        calls = [
+            joblib.delayed(_fit_fold)(
+                model,
+                train,
+                world.features.values,
+                world.panel.member,
+                fold,
+                made.seed + fold.number,
+                folder / f"{fold.number:03d}",
+                notes,
+            )
+            for fold, (train, _) in zip(folds, sets, strict=True)
+        ]
         results = joblib.Parallel(n_jobs=min(jobs, len(folds)), backend="loky")(calls)
     return Fitted(_join(folds, results, world.panel.symbols), [counts for _, counts in sets])
 
 
-def _fit_fold(model: ForecastModel, train: TrainingSet, features: Floats, member: Bools, fold: Fold, seed: int,
-              folder: Path, notes: Path) -> tuple[Floats, Floats]:
+def _fit_fold(
+    model: ForecastModel,
+    train: TrainingSet,
+    features: Floats,
+    member: Bools,
+    fold: Fold,
+    seed: int,
+    folder: Path,
+    notes: Path,
+) -> tuple[Floats, Floats]:
     note = notes / str(fold.number)
     fitted = model.fit(train, seed, lambda share, _: _write_share(note, 0.9 * share))
     folder.mkdir(parents=True, exist_ok=True)
@@ -100,11 +128,12 @@ def forecast_instant(fitted: FittedModel, features: Floats, member: Bools, t: in
     if start < 0:
         none = np.full(features.shape[1], np.nan)
         return none, np.repeat(none[:, None], len(QUANTILES), axis=1)
-    return fitted.predict(np.ascontiguousarray(features[:, :, start:t + 1]), member[:, t])
+    return fitted.predict(np.ascontiguousarray(features[:, :, start : t + 1]), member[:, t])
 
 
-def trade(made: Experiment, store: Store, pin: dict[str, int], world: World,
-          forecast: Forecast) -> tuple[Targets, Account]:
+def trade(
+    made: Experiment, store: Store, pin: dict[str, int], world: World, forecast: Forecast
+) -> tuple[Targets, Account]:
     """The targets that forecasts become, and the account that trades them."""
     targets = made.portfolio.targets(forecast, world.panel)
     return targets, simulate(made, store, pin, world.panel, targets)
@@ -117,7 +146,9 @@ def simulate(made: Experiment, store: Store, pin: dict[str, int], panel: Panel, 
     return made.simulator.simulate(plan, made.cost, made.capital)
 
 
-def _join(folds: Sequence[Fold], results: Sequence[tuple[Floats, Floats]], symbols: tuple[str, ...]) -> Forecast:
+def _join(
+    folds: Sequence[Fold], results: Sequence[tuple[Floats, Floats]], symbols: tuple[str, ...]
+) -> Forecast:
     decisions = np.concatenate([fold.test for fold in folds])
     numbers = np.concatenate([np.full(len(fold.test), fold.number, dtype=np.int64) for fold in folds])
     mean = np.concatenate([mean for mean, _ in results])

@@ -10,6 +10,8 @@ __all__ = ["__version__", "run"]
 
 def run(*overrides: str) -> Any:
     """`backcast run` from Python: `backcast.run("model=ridge").tearsheet`; the overrides are the command line's."""
-    from backcast.engine.cli import run as run_from_overrides  # on first use: importing backcast stays instant
+    from backcast.engine.cli import (
+        run as run_from_overrides,
+    )  # on first use: importing backcast stays instant
 
     return run_from_overrides(*overrides)

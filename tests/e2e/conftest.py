@@ -8,8 +8,15 @@ from pathlib import Path
 
 import pytest
 
-MARKET = ("dataset=synthetic", "dataset.symbols=16", "dataset.sessions=420", "folds=monthly", "folds.first_fit=260",
-          "folds.every=5", "features=ohlcv")
+MARKET = (
+    "dataset=synthetic",
+    "dataset.symbols=16",
+    "dataset.sessions=420",
+    "folds=monthly",
+    "folds.first_fit=260",
+    "folds.every=5",
+    "features=ohlcv",
+)
 
 
 @pytest.fixture(scope="session")

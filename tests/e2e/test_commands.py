@@ -13,14 +13,32 @@ import pytest
 
 import backcast
 from backcast.engine.cli import main
-
 from backcast.engine.trials import TrialLog
 
-MARKET = ("dataset=synthetic", "dataset.symbols=16", "dataset.sessions=420", "folds=monthly", "folds.first_fit=260",
-          "folds.every=5", "features=ohlcv")
-FILES = ("config.yaml", "manifest.json", "trials.json", "status.json", "folds.parquet", "forecasts.parquet",
-         "targets.parquet", "fills.parquet", "account.parquet", "events.parquet", "audit.json", "report.json",
-         "tearsheet.html")
+MARKET = (
+    "dataset=synthetic",
+    "dataset.symbols=16",
+    "dataset.sessions=420",
+    "folds=monthly",
+    "folds.first_fit=260",
+    "folds.every=5",
+    "features=ohlcv",
+)
+FILES = (
+    "config.yaml",
+    "manifest.json",
+    "trials.json",
+    "status.json",
+    "folds.parquet",
+    "forecasts.parquet",
+    "targets.parquet",
+    "fills.parquet",
+    "account.parquet",
+    "events.parquet",
+    "audit.json",
+    "report.json",
+    "tearsheet.html",
+)
 
 
 def test_a_run_leaves_every_file_of_the_contract(ridge_run: Path) -> None:
@@ -31,7 +49,13 @@ def test_a_run_leaves_every_file_of_the_contract(ridge_run: Path) -> None:
 def test_the_audit_of_an_honest_run_passes(ridge_run: Path) -> None:
     audit = json.loads((ridge_run / "audit.json").read_text())
     assert audit["passed"] is True
-    assert {c["layer"] for c in audit["checks"]} == {"features", "forecasts", "targets", "labels", "execution"}
+    assert {c["layer"] for c in audit["checks"]} == {
+        "features",
+        "forecasts",
+        "targets",
+        "labels",
+        "execution",
+    }
     assert all(c["cells"] > 0 for c in audit["checks"])
 
 
@@ -51,8 +75,16 @@ def test_every_fill_follows_its_decision(ridge_run: Path) -> None:
 def test_the_same_pin_gives_the_same_bytes(ridge_run: Path) -> None:
     assert main(["run", "model=ridge", *MARKET, "study=e2e", "job=second"]) == 0
     second = ridge_run.parent / "second"
-    for name in ("forecasts.parquet", "targets.parquet", "fills.parquet", "account.parquet", "events.parquet",
-                 "folds.parquet", "audit.json", "trials.json"):
+    for name in (
+        "forecasts.parquet",
+        "targets.parquet",
+        "fills.parquet",
+        "account.parquet",
+        "events.parquet",
+        "folds.parquet",
+        "audit.json",
+        "trials.json",
+    ):
         same = (ridge_run / name).read_bytes() == (second / name).read_bytes()
         assert same or name == "trials.json", name
     counts = [json.loads((p / "trials.json").read_text())["n"] for p in (ridge_run, second)]
@@ -76,7 +108,9 @@ def test_the_audit_catches_a_forecast_that_was_tampered_with(ridge_run: Path, tm
     shutil.copytree(ridge_run, copy)
     table = pl.read_parquet(copy / "forecasts.parquet")
     last = table["decided_at"].max()
-    changed = pl.when(pl.col("decided_at") == last).then(pl.col("mean") * (1 + 1e-15)).otherwise(pl.col("mean"))
+    changed = (
+        pl.when(pl.col("decided_at") == last).then(pl.col("mean") * (1 + 1e-15)).otherwise(pl.col("mean"))
+    )
     table.with_columns(changed + 0.0).write_parquet(copy / "forecasts.parquet")
     assert main(["audit", str(copy), "--instants", "4"]) == 2
     assert json.loads((copy / "report.json").read_text())["verdict"]["sentence"].startswith("Do not use")
@@ -105,7 +139,9 @@ def test_lightgbm_and_vectorbt_run_the_same_path() -> None:
 
 
 def test_retrain_promotes_once_a_week(capsys: pytest.CaptureFixture[str], home: Path) -> None:
-    sessions = pl.read_parquet("runs/e2e/first/account.parquet")["session"] if Path("runs/e2e").exists() else None
+    sessions = (
+        pl.read_parquet("runs/e2e/first/account.parquet")["session"] if Path("runs/e2e").exists() else None
+    )
     assert sessions is not None, "ordered after the shared run"
     last = f"{sessions.max()}T23:00:00"
     command = ["retrain", "model=ridge", *MARKET, "--as-of", last, "retrain.holdout_sessions=40"]
@@ -122,27 +158,31 @@ def test_retrain_refuses_stale_data(ridge_run: Path, capsys: pytest.CaptureFixtu
     assert "newest data known" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("command", "says"), [
-    (["run", "model=nothing"], "nothing"),
-    (["run", "modle=ridge"], "modle"),
-    (["run", "model=ridge", "model.alpa=1"], "alpa"),
-    (["run", "model=ridge", "+model.alpa=1", *MARKET], "alpa"),
-    (["run", "model=ridge", "model.alpha=-1", *MARKET], "alpha"),
-    (["run", "model=ridge", "seed=x", *MARKET], "seed"),
-    (["run", "model=ridge", "capital=0", *MARKET], "capital"),
-    (["run", "model=ridge", "threads=0", *MARKET], "threads"),
-    (["run", "study=../evil"], "study"),
-    (["run", "model=ridge", "model._target_=os.system", *MARKET], "_target_"),
-    (["run", "model=ridge", *MARKET, "portfolio.side=long_only", "portfolio.gross=2"], "margin"),
-    (["verify", "nowhere"], "nowhere"),
-    (["audit", "nowhere"], "nowhere"),
-    (["report", "nowhere"], "nowhere"),
-    (["collect", "nowhere"], "nowhere"),
-    (["collect", "x", "--fast"], "--fast"),
-    (["retrain", "model=ridge", *MARKET, "--as-of", "yesterday"], "yesterday"),
-])
-def test_nonsense_is_one_clear_error(command: list[str], says: str, ridge_run: Path,
-                                     capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    ("command", "says"),
+    [
+        (["run", "model=nothing"], "nothing"),
+        (["run", "modle=ridge"], "modle"),
+        (["run", "model=ridge", "model.alpa=1"], "alpa"),
+        (["run", "model=ridge", "+model.alpa=1", *MARKET], "alpa"),
+        (["run", "model=ridge", "model.alpha=-1", *MARKET], "alpha"),
+        (["run", "model=ridge", "seed=x", *MARKET], "seed"),
+        (["run", "model=ridge", "capital=0", *MARKET], "capital"),
+        (["run", "model=ridge", "threads=0", *MARKET], "threads"),
+        (["run", "study=../evil"], "study"),
+        (["run", "model=ridge", "model._target_=os.system", *MARKET], "_target_"),
+        (["run", "model=ridge", *MARKET, "portfolio.side=long_only", "portfolio.gross=2"], "margin"),
+        (["verify", "nowhere"], "nowhere"),
+        (["audit", "nowhere"], "nowhere"),
+        (["report", "nowhere"], "nowhere"),
+        (["collect", "nowhere"], "nowhere"),
+        (["collect", "x", "--fast"], "--fast"),
+        (["retrain", "model=ridge", *MARKET, "--as-of", "yesterday"], "yesterday"),
+    ],
+)
+def test_nonsense_is_one_clear_error(
+    command: list[str], says: str, ridge_run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(command) == 2
     said = capsys.readouterr().err
     assert "error: " in said
@@ -150,8 +190,9 @@ def test_nonsense_is_one_clear_error(command: list[str], says: str, ridge_run: P
     assert "Traceback" not in said
 
 
-def test_a_run_folder_without_status_is_named(ridge_run: Path, tmp_path: Path,
-                                              capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_run_folder_without_status_is_named(
+    ridge_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     copy = tmp_path / "killed"
     shutil.copytree(ridge_run, copy)
     (copy / "status.json").unlink()
@@ -176,10 +217,12 @@ def test_a_failed_run_counts_as_a_trial(ridge_run: Path, monkeypatch: pytest.Mon
 
 
 def test_help_imports_nothing_heavy() -> None:
-    code = ("import sys; from backcast.engine.cli import main\n"
-            "try: main(['run', '--help'])\nexcept SystemExit: pass\n"
-            "heavy = {'torch', 'hydra', 'numpy', 'polars', 'numba', 'duckdb', 'pandas'} & set(sys.modules)\n"
-            "sys.exit(f'imported {heavy}' if heavy else 0)")
+    code = (
+        "import sys; from backcast.engine.cli import main\n"
+        "try: main(['run', '--help'])\nexcept SystemExit: pass\n"
+        "heavy = {'torch', 'hydra', 'numpy', 'polars', 'numba', 'duckdb', 'pandas'} & set(sys.modules)\n"
+        "sys.exit(f'imported {heavy}' if heavy else 0)"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "model=" in done.stdout

@@ -20,14 +20,17 @@ def test_builds_what_the_target_names() -> None:
     assert isinstance(build(COST, "costs", Cost), LinearCost)
 
 
-@pytest.mark.parametrize("target", ["os.system", "subprocess.Popen", "backcastevil.X", "backcast", "", "builtins.eval"])
+@pytest.mark.parametrize(
+    "target", ["os.system", "subprocess.Popen", "backcastevil.X", "backcast", "", "builtins.eval"]
+)
 def test_a_target_outside_the_allow_list_is_refused(target: str) -> None:
     with pytest.raises(InputError, match="_target_"):
         build({"_target_": target}, "model")
 
 
-def test_the_user_extends_the_allow_list_in_one_place(home: Path, tmp_path: Path,
-                                                      monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_user_extends_the_allow_list_in_one_place(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "mine.py").write_text("class Thing:\n    pass\n")
     monkeypatch.syspath_prepend(str(tmp_path))
     with pytest.raises(InputError, match=r"extensions\.txt"):
@@ -53,8 +56,16 @@ def test_a_missing_class_is_an_input_error() -> None:
 
 
 def test_a_trial_is_what_can_change_a_result() -> None:
-    config = {"study": "a", "job": "1", "threads": 2, "seed": 0, "model": {"alpha": 1}, "challengers": {"r": {"k": 2}},
-              "audit": {"level": "quick"}, "retrain": {}}
+    config = {
+        "study": "a",
+        "job": "1",
+        "threads": 2,
+        "seed": 0,
+        "model": {"alpha": 1},
+        "challengers": {"r": {"k": 2}},
+        "audit": {"level": "quick"},
+        "retrain": {},
+    }
     same = {**config, "study": "b", "job": "7", "threads": 8, "challengers": {}, "audit": {"level": "off"}}
     assert digest(trial_config(config, "m")) == digest(trial_config(same, "m"))
     assert digest(trial_config(config, "m")) != digest(trial_config({**config, "seed": 1}, "m"))

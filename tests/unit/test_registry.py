@@ -21,7 +21,9 @@ def fitted(seed: int) -> FittedModel:
     generator = np.random.default_rng(seed)
     features = generator.normal(size=(2, 4, 50))
     rows = np.ones((4, 50), dtype=bool)
-    train = TrainingSet(features, features[0] + generator.normal(size=(4, 50)), rows, ("a", "b"), tuple("wxyz"))
+    train = TrainingSet(
+        features, features[0] + generator.normal(size=(4, 50)), rows, ("a", "b"), tuple("wxyz")
+    )
     return Ridge(alpha=1.0).fit(train, seed=0)
 
 
@@ -53,8 +55,10 @@ def test_a_changed_file_is_noticed(home: Path) -> None:
 
 
 def test_one_at_a_time() -> None:
-    code = ("from backcast.engine.registry import Registry\nfrom backcast.data.errors import LockedError\n"
-            "try:\n    with Registry('r').locked(): print('in')\nexcept LockedError as e: print('out', e.exit_code)")
+    code = (
+        "from backcast.engine.registry import Registry\nfrom backcast.data.errors import LockedError\n"
+        "try:\n    with Registry('r').locked(): print('in')\nexcept LockedError as e: print('out', e.exit_code)"
+    )
     with Registry("r").locked():
         out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert out.strip() == "out 75"

@@ -52,8 +52,10 @@ def test_a_torn_record_is_an_error_and_not_a_smaller_n(home: Path) -> None:
 
 
 def test_processes_append_at_once() -> None:
-    code = ("from backcast.engine.trials import TrialLog\nimport sys\n"
-            "for i in range(20): TrialLog('shared').start(f'{sys.argv[1]}-{i}', {}, {})")
+    code = (
+        "from backcast.engine.trials import TrialLog\nimport sys\n"
+        "for i in range(20): TrialLog('shared').start(f'{sys.argv[1]}-{i}', {}, {})"
+    )
     children = [subprocess.Popen([sys.executable, "-c", code, str(n)]) for n in range(3)]
     assert [child.wait() for child in children] == [0, 0, 0]
     assert TrialLog("shared").count().n == 60
