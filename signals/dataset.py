@@ -27,7 +27,7 @@ def training_set(
     end = fold.fit_at + 1
     values = features.values[:, :, :end]
     finite = np.asarray(np.isfinite(values).all(axis=0))
-    complete = _complete(finite, lookback)
+    complete = complete_over(finite, lookback)
     begun: Bools = np.logical_or.accumulate(complete, axis=1)
     in_time = labels.known[:, :end] <= fold.fit_at - fold.embargo
     labelled = np.isfinite(labels.values[:, :end])
@@ -54,7 +54,7 @@ def training_set(
     return TrainingSet(values, known, rows, features.names, features.symbols), numbers
 
 
-def _complete(cells: Bools, lookback: int) -> Bools:
+def complete_over(cells: Bools, lookback: int) -> Bools:
     """True where a cell and the lookback - 1 before it are True (S, T)."""
     run = cells.copy()
     for lag in range(1, lookback):
