@@ -1,0 +1,67 @@
+"""Feature sets: names and the expressions that they stand for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from backcast.data.errors import InputError
+from backcast.signals.expression import Field, error_at, parse
+from backcast.signals.graph import Builder, Graph
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
+_BASES = ("raw", "split_adjusted", "total_return")
+
+
+class FeatureSet:
+    """Features by name, each an expression in the language of `signals/expression.py`.
+
+    expressions: name -> text; names are identifiers of at most 64 characters and become the columns of a model's
+    input, in the order given. Raises InputError at once for a name or a text that cannot be read.
+    """
+
+    def __init__(self, expressions: Mapping[str, str]) -> None:
+        if not isinstance(expressions, Mapping) or not expressions:
+            raise InputError("features.expressions", expressions, "a mapping of names to expressions")
+        for name in expressions:
+            if not isinstance(name, str) or not _NAME.fullmatch(name):
+                raise InputError(
+                    "features.expressions", name, "a name of letters, digits and _, at most 64 long"
+                )
+        self.expressions = dict(expressions)
+        self._trees = {name: parse(text, f"features.{name}") for name, text in self.expressions.items()}
+
+    def compile(self, fields: tuple[str, ...], price_basis: str) -> Graph:
+        """One graph for all expressions on a panel with these fields.
+
+        Raises InputError for a field that the panel does not have and, on back-adjusted prices (`price_basis` other
+        than raw), for an expression that depends on the level of prices or volumes: the level carries later splits
+        and dividends.
+        """
+        if price_basis not in _BASES:
+            raise InputError("price_basis", price_basis, f"one of {', '.join(_BASES)}")
+        builder, outputs = Builder(fields), []
+        for name, tree in self._trees.items():
+            text = self.expressions[name]
+            try:
+                outputs.append(builder.add(tree))
+            except KeyError as missing:
+                raise self._unknown(name, text, missing.args[0], fields) from None
+            scale = builder.nodes[outputs[-1]].scale
+            if price_basis != "raw" and (scale is None or not scale.invariant):
+                raise InputError(
+                    f"features.{name}",
+                    text,
+                    f"a feature free of price levels, since prices are {price_basis}"
+                    " (back-adjusted: their level carries later splits and dividends)",
+                    "Write a ratio or a rank in time: close / ref(close, 20) - 1, close / ts_mean(close, 20), "
+                    "volume / ts_mean(volume, 20), ts_zscore(close, 20); across symbols, of such a value.",
+                )
+        used = tuple(name for name in fields if ("field", (), (), name) in builder.places)
+        return Graph(tuple(self._trees), tuple(outputs), tuple(builder.nodes), used)
+
+    @staticmethod
+    def _unknown(name: str, text: str, field: Field, fields: tuple[str, ...]) -> InputError:
+        return error_at(
+            f"features.{name}", text, field.at, "a field of the panel", f"It has: {', '.join(fields)}."
+        )

@@ -1,0 +1,67 @@
+"""Where compiled kernels are kept: a folder keyed by the kernel sources.
+
+Numba does not notice an edited function that is called from another file, so the folder's name is a hash of every
+kernel source, of Numba's version and of Python's: an edit anywhere starts an empty cache.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+import numba
+
+_PACKAGE = Path(__file__).resolve().parents[2]
+_KERNELS = ("signals/kernels", "engine/simulators", "data")
+
+
+def use_kernel_cache() -> Path | None:
+    """Point Numba at `<home>/cache/numba/<hash>`; call it before the first `njit` of a module.
+
+    A `NUMBA_CACHE_DIR` that the user set wins. Where the home cannot be written, a temporary folder of this user
+    takes its place; where that cannot be either, Numba's default stays and None is returned.
+    """
+    if numba.config.CACHE_DIR:
+        return Path(numba.config.CACHE_DIR)
+    for parent in (_home() / "cache" / "numba", Path(tempfile.gettempdir()) / f"backcast-numba-{_user()}"):
+        folder = parent / _sources_hash()
+        if _writable(folder):
+            numba.config.CACHE_DIR = str(folder)
+            return folder
+    return None
+
+
+def _home() -> Path:
+    return Path(os.environ.get("BACKCAST_HOME") or Path.home() / ".backcast")
+
+
+def _user() -> int:
+    return os.getuid() if hasattr(os, "getuid") else 0
+
+
+def _sources_hash() -> str:
+    """The hash of everything that a compiled kernel may depend on."""
+    digest = hashlib.sha256(f"{numba.__version__} {sys.version}".encode())
+    for folder in _KERNELS:
+        for source in sorted((_PACKAGE / folder).glob("*.py")):
+            text = source.read_bytes()
+            if b"@compiled" in text or b"njit" in text:
+                digest.update(source.name.encode() + b"\0" + text)
+    return digest.hexdigest()[:16]
+
+
+def _writable(folder: Path) -> bool:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return True
+    except OSError:
+        return False
+
+
+use_kernel_cache()
+compiled = numba.njit(cache=True, nogil=True, error_model="numpy")
+"""The decorator of every kernel: cached, without the GIL, IEEE division, no fastmath."""

@@ -1,0 +1,117 @@
+"""Every operator on blocks (T, B): which kernel computes it, and how much state it carries.
+
+An operator's result is finite or NaN: a division by zero, the logarithm of what is not positive and an overflow are
+"not known", so that no infinity reaches a window.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from backcast.data.types import Bools, Floats
+from backcast.signals.kernels import cross_section, moments, order, rolling
+from backcast.signals.kernels.cache import compiled
+
+
+@dataclass(frozen=True)
+class Rolling:
+    """A kernel(*inputs, slot, window, [level,] state, out), and the rows of its state: blocks * window + rows."""
+
+    kernel: Callable[..., None]
+    blocks: int
+    rows: int
+
+    def state(self, window: int, lanes: int) -> Floats:
+        """The state that knows nothing yet: all NaN."""
+        return np.full((self.blocks * window + self.rows, lanes), np.nan)
+
+
+ROLLING = {
+    "ref": Rolling(rolling.ref, 1, 0),
+    "ts_sum": Rolling(rolling.ts_sum, 2, 1),
+    "ts_mean": Rolling(rolling.ts_mean, 2, 1),
+    "ts_min": Rolling(rolling.ts_min, 2, 1),
+    "ts_max": Rolling(rolling.ts_max, 2, 1),
+    "ts_argmax": Rolling(rolling.ts_argmax, 3, 2),
+    "ts_std": Rolling(moments.ts_std, 3, 5),
+    "ts_zscore": Rolling(moments.ts_zscore, 3, 5),
+    "ts_slope": Rolling(moments.ts_slope, 4, 4),
+    "ts_corr": Rolling(moments.ts_corr, 7, 7),
+    "ts_rank": Rolling(order.ts_rank, 1, 0),
+    "ts_quantile": Rolling(order.ts_quantile, 2, 1),
+}
+
+CROSS_SECTION = {
+    "cs_rank": cross_section.cs_rank,
+    "cs_zscore": cross_section.cs_zscore,
+    "cs_demean": cross_section.cs_demean,
+}
+
+
+def rolled(
+    operator: str, inputs: Sequence[Floats], literals: Sequence[float], slot: int, state: Floats | None = None
+) -> Floats:
+    """One rolling operator over a block: inputs (T, B) -> (T, B). `slot`: the first row's; `state` is carried on."""
+    entry, window = ROLLING[operator], int(literals[0])
+    kept = entry.state(window, inputs[0].shape[1]) if state is None else state
+    out = np.empty_like(inputs[0])
+    entry.kernel(*inputs, slot, window, *literals[1:], kept, out)
+    return out
+
+
+def across(operator: str, x: Floats, member: Bools) -> Floats:
+    """One cross-sectional operator: x (T, S), member (T, S) -> (T, S)."""
+    out = np.empty_like(x)
+    CROSS_SECTION[operator](x, member, out)
+    return out
+
+
+@compiled
+def _log(x: Floats, out: Floats) -> None:
+    for t in range(x.shape[0]):
+        for b in range(x.shape[1]):
+            out[t, b] = math.log(x[t, b]) if x[t, b] > 0.0 else math.nan
+
+
+def _logarithm(x: Floats) -> Floats:
+    out = np.empty_like(x)
+    _log(x, out)
+    return out
+
+
+def _compare(ufunc: Callable[..., Any]) -> Callable[[Any, Any], Floats]:
+    """1.0 or 0.0, and NaN where either side is NaN."""
+
+    def compared(x: Any, y: Any) -> Floats:
+        return np.where(np.isnan(x) | np.isnan(y), np.nan, ufunc(x, y))
+
+    return compared
+
+
+def _where(condition: Any, x: Any, y: Any) -> Floats:
+    return np.where(np.isnan(condition), np.nan, np.where(condition != 0.0, x, y))
+
+
+_ELEMENTWISE: dict[str, Callable[..., Any]] = {
+    "+": np.add, "-": np.subtract, "*": np.multiply, "/": np.divide, "neg": np.negative, "abs": np.abs, "sign": np.sign,
+    "min": np.minimum, "max": np.maximum, "log": _logarithm, "where": _where,
+    "<": _compare(np.less), "<=": _compare(np.less_equal), ">": _compare(np.greater),
+    ">=": _compare(np.greater_equal), "==": _compare(np.equal), "!=": _compare(np.not_equal),
+}  # fmt: skip
+
+
+def mapped(operator: str, inputs: Sequence[Floats]) -> Floats:
+    """One element-wise operator; inputs are (T, B), or (1, 1) for a number."""
+    with np.errstate(all="ignore"):
+        return finite(_ELEMENTWISE[operator](*inputs))
+
+
+def finite(x: Floats) -> Floats:
+    """x with NaN in place of infinities."""
+    known = np.isfinite(x)
+    return x if known.all() else np.where(known, x, np.nan)
