@@ -1,10 +1,11 @@
 """The Temporal Fusion Transformer of pytorch-forecasting, fed with batches of our own.
 
-1. A sample is the decision (s, t): the encoder reads the feature rows t - L + 1 .. t, and one decoder step, which reads
-   nothing, is trained on the label of (s, t). No label is ever an input: labels of nearby rows overlap the future.
+1. A sample is the decision (s, t): the encoder reads the feature rows t - L + 1 .. t, and one decoder step, which
+   reads nothing, is trained on the label of (s, t). No label is ever an input: those of the last rows of a window
+   are not known yet at its end.
 2. Means and standard deviations of features and label are those of training rows.
-3. The network is pytorch-forecasting's; the training loop is short and ours, on one thread, so that a seed fixes every
-   bit on a CPU. Batches are indexed straight from one array, as its own loader is slower than a GPU by far.
+3. The network is pytorch-forecasting's; the training loop is short and ours, on one thread, so that a seed fixes
+   every bit on a CPU. Batches are indexed straight from one array; its own loader would starve a GPU.
 4. Weights are saved as safetensors and everything else as JSON; nothing is unpickled.
 
 torch and pytorch_forecasting are imported where used: they take seconds.
@@ -12,10 +13,8 @@ torch and pytorch_forecasting are imported where used: they take seconds.
 
 from __future__ import annotations
 
-import copy
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
@@ -42,15 +41,11 @@ from backcast.signals.models.tft_network import (
     seeded,
     weights_of,
 )
+from backcast.signals.models.tft_training import Schedule, Trainer, Windows
 from backcast.signals.types import TrainingSet
-
-if TYPE_CHECKING:
-    import torch
 
 MEAN_WEIGHTS = (0.15, 0.225, 0.25, 0.225, 0.15)
 """The mean as a weighted sum of `QUANTILES`: the trapezoid rule over levels, flat beyond the outer two."""
-
-_PREDICTION_BATCH = 1024
 
 
 class TFT(ForecastModel):
@@ -90,11 +85,13 @@ class TFT(ForecastModel):
         }
         if hidden_size % attention_head_size:
             raise InputError("model.attention_head_size", attention_head_size, f"a divisor of {hidden_size}")
-        self.learning_rate = number("learning_rate", learning_rate, 1e-6, 1.0)
-        self.batch_size = whole("batch_size", batch_size, 1, 1_000_000)
-        self.epochs = whole("epochs", epochs, 1, 10_000)
-        self.max_samples_per_epoch = whole("max_samples_per_epoch", max_samples_per_epoch, 1, 10**9)
-        self.patience = whole("patience", patience, 0, 10_000)
+        self.schedule = Schedule(
+            number("learning_rate", learning_rate, 1e-6, 1.0),
+            whole("batch_size", batch_size, 1, 1_000_000),
+            whole("epochs", epochs, 1, 10_000),
+            whole("max_samples_per_epoch", max_samples_per_epoch, 1, 10**9),
+            whole("patience", patience, 0, 10_000),
+        )
         if device not in ("auto", "cpu", "cuda"):
             raise InputError("model.device", device, "auto, cpu or cuda")
         self.device = device
@@ -113,23 +110,26 @@ class TFT(ForecastModel):
         labels = train.labels[symbol, at]
         target = Scaler.fit(labels[None])
         device = device_of(self.device)
-        windows = _Windows(train.features, scaler, symbol, at, self.lookback, device)
+        windows = Windows(train.features, scaler, symbol, at, self.lookback, device)
         wanted = torch.tensor(target.apply(labels[None])[0], dtype=torch.float32, device=device)
         early, late = self._parts(at, rows.shape[1] - 1)
         with seeded(seed, device), one_thread():
             network = build_network(self.shape, len(train.names), self.lookback).to(device)
-            trainer = _Trainer(self, network, windows, wanted, np.random.default_rng(seed))
+            trainer = Trainer(self.schedule, network, windows, wanted, np.random.default_rng(seed))
             trainer.train(early, late, progress)
         return FittedTFT(train.names, self.lookback, self.shape, (scaler, target), self.device, network)
 
     def _parts(self, at: Ints, fit_at: int) -> tuple[Ints, Ints]:
         """Indices of the rows to train on, and of those held out (none without patience)."""
-        if not self.patience:
+        if not self.schedule.patience:
             return np.arange(len(at)), np.arange(0)
         early, late = late_slice(at, fit_at, 0.2)
         if not early.any():
             raise InputError(
-                "model.patience", self.patience, "0", "Training time is too short to hold a part out."
+                "model.patience",
+                self.schedule.patience,
+                "0",
+                "Training time is too short to hold a part out.",
             )
         return np.flatnonzero(early), np.flatnonzero(late)
 
@@ -182,88 +182,3 @@ class FittedTFT(FittedModel):
         device = found["device"]
         network = network.to(device_of(device))
         return cls(tuple(found["names"]), found["lookback"], found["shape"], scalers, device, network)
-
-
-class _Windows:
-    """The encoder windows of rows (symbol, at) (N,), cut from one scaled array (S * T, F) when asked for."""
-
-    def __init__(
-        self, features: Floats, scaler: Scaler, symbol: Ints, at: Ints, lookback: int, device: str
-    ) -> None:
-        import torch
-
-        scaled = scaler.apply(features).astype(np.float32).transpose(1, 2, 0)
-        sessions, count = scaled.shape[1:]
-        self._cells = torch.tensor(scaled.reshape(-1, count), device=device)
-        self._ends = torch.tensor(symbol * sessions + at, device=device)
-        self._lags = torch.arange(1 - lookback, 1, device=device)
-
-    def take(self, rows: torch.Tensor) -> torch.Tensor:
-        """Windows (B, L, F) of some rows (B,)."""
-        return self._cells[self._ends[rows][:, None] + self._lags]
-
-
-@dataclass
-class _Trainer:
-    """Adam on the quantile loss with clipped gradients."""
-
-    recipe: TFT
-    network: Any
-    windows: _Windows
-    wanted: torch.Tensor
-    order: np.random.Generator
-
-    def train(self, early: Ints, late: Ints, progress: Progress | None) -> None:
-        """Every epoch, or until `patience` runs out, when the best epoch's weights are put back."""
-        import torch
-
-        recipe, size = self.recipe, min(len(early), self.recipe.max_samples_per_epoch)
-        steps = recipe.epochs * -(-size // recipe.batch_size)
-        adam = torch.optim.Adam(self.network.parameters(), lr=recipe.learning_rate)
-        falling = torch.optim.lr_scheduler.LambdaLR(adam, lambda step: max(0.0, 1.0 - step / steps))
-        best, kept, since, done = np.inf, None, 0, 0
-        for epoch in range(recipe.epochs):
-            self.network.train()
-            drawn = self.order.permutation(early)[:size]
-            for begin in range(0, size, recipe.batch_size):
-                self._step(drawn[begin : begin + recipe.batch_size], adam)
-                falling.step()
-                done += 1
-                if progress is not None:
-                    progress(done / steps, f"epoch {epoch + 1} of {recipe.epochs}")
-            if not len(late):
-                continue
-            loss = self._held_out_loss(late)
-            since += 1
-            if loss < best:
-                best, kept, since = loss, copy.deepcopy(weights_of(self.network)), 0
-            if since >= recipe.patience:
-                break
-        if kept is not None:
-            restore(self.network, kept)
-
-    def _step(self, rows: Ints, adam: torch.optim.Adam) -> None:
-        import torch
-
-        adam.zero_grad()
-        loss = self._loss(rows)
-        torch.autograd.backward(loss)
-        torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
-        adam.step()
-
-    def _loss(self, rows: Ints) -> torch.Tensor:
-        """Mean quantile loss of some rows, by pytorch-forecasting's `QuantileLoss`."""
-        import torch
-
-        chosen = torch.tensor(rows, device=self.wanted.device)
-        out = forward(self.network, self.windows.take(chosen))
-        loss: torch.Tensor = self.network.loss.loss(out[:, None], self.wanted[chosen][:, None]).mean()
-        return loss
-
-    def _held_out_loss(self, rows: Ints) -> float:
-        import torch
-
-        self.network.eval()
-        pieces = [rows[i : i + _PREDICTION_BATCH] for i in range(0, len(rows), _PREDICTION_BATCH)]
-        with torch.no_grad():
-            return sum(float(self._loss(piece)) * len(piece) for piece in pieces) / len(rows)
