@@ -62,10 +62,7 @@ class Builder:
             if tree.name not in self.fields:
                 raise KeyError(tree)
             return self.node("field", (), (), tree.name)
-        inputs = []
-        for part in tree.inputs:
-            inputs.append(self.add(part))
-        return self.lower(tree, tuple(inputs))
+        return self.lower(tree, tuple(map(self.add, tree.inputs)))
 
     def lower(self, call: Call, x: tuple[int, ...]) -> int:
         """Functions that are short for others, and the operators themselves."""

@@ -13,23 +13,26 @@ import tempfile
 from pathlib import Path
 
 import numba
+from numba.core import config
 
 _PACKAGE = Path(__file__).resolve().parents[2]
 _KERNELS = ("signals/kernels", "engine/simulators", "data")
 
 
 def use_kernel_cache() -> Path | None:
-    """Point Numba at `<home>/cache/numba/<hash>`; call it before the first `njit` of a module.
+    """Point Numba at `<home>/cache/numba/<hash>`; call it before the first kernel of a module is defined.
 
-    A `NUMBA_CACHE_DIR` that the user set wins. Where the home cannot be written, a temporary folder of this user
-    takes its place; where that cannot be either, Numba's default stays and None is returned.
+    A `NUMBA_CACHE_DIR` that the user set takes the place of `<home>/cache/numba`. Where that cannot be written, a
+    temporary folder of this user is used; where that cannot be either, Numba's default stays and None is returned.
     """
-    if numba.config.CACHE_DIR:
-        return Path(numba.config.CACHE_DIR)
-    for parent in (_home() / "cache" / "numba", Path(tempfile.gettempdir()) / f"backcast-numba-{_user()}"):
-        folder = parent / _sources_hash()
+    key, chosen = _sources_hash(), vars(config)["CACHE_DIR"]
+    if chosen and Path(chosen).name == key:
+        return Path(chosen)
+    temporary = Path(tempfile.gettempdir()) / f"backcast-numba-{_user()}"
+    for parent in (Path(chosen) if chosen else _home() / "cache" / "numba", temporary):
+        folder = parent / key
         if _writable(folder):
-            numba.config.CACHE_DIR = str(folder)
+            vars(config)["CACHE_DIR"] = str(folder)
             return folder
     return None
 

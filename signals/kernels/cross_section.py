@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+
 from backcast.data.types import Bools, Floats
 from backcast.signals.kernels.cache import compiled
 
