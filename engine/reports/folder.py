@@ -1,0 +1,151 @@
+"""What a report is made of: the files of a run folder, read and checked before anything is computed from them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from backcast.data.errors import InputError
+from backcast.data.types import Floats
+from backcast.engine.runs import RunFolder
+
+AGAIN = "The run was cut off or its files were changed: run it again in a new folder."
+ACCOUNT = ("equity", "gross_return", "net_return", "turnover")
+MANIFEST = ("run", "dataset", "store", "model", "challengers", "periods_per_year", "costs", "execution", "config_sha",
+            "code", "coverage")  # fmt: skip
+FOLDS = ("fit_at", "train_rows", "purged_rows", "test_start", "test_end", "test_decisions", "embargo")
+
+
+@dataclass(frozen=True)
+class Track:
+    """One account, (T,) each: sessions datetime64[D] ascending, simple returns per session, traded value over equity.
+
+    Ends with the session in which the equity was lost, where it was: `bankrupt`.
+    """
+
+    name: str
+    sessions: npt.NDArray[Any]
+    net: Floats
+    gross: Floats
+    turnover: Floats
+    bankrupt: bool
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """The files of one run. benchmark (T,) returns on the strategy's sessions, None where the run has none."""
+
+    manifest: dict[str, Any]
+    trials: dict[str, Any]
+    audit: dict[str, Any]
+    folds: pl.DataFrame
+    events: dict[str, int]
+    strategy: Track
+    challengers: tuple[Track, ...]
+    benchmark: Floats | None
+
+
+def read_evidence(path: Path) -> Evidence:
+    """Reads a run folder. Errors: InputError naming the file that is missing, broken or not of a whole run."""
+    if not path.is_dir():
+        raise InputError(
+            "RUN", str(path), "a run folder (runs/STUDY/JOB)", "Name a folder that a run has made."
+        )
+    folder = RunFolder(path)
+    _refuse_failed(folder)
+    manifest = _mapping(folder, "manifest.json", MANIFEST)
+    folds = _table(folder, "folds.parquet", FOLDS).sort("test_start")
+    if folds.height == 0:
+        raise InputError(str(path / "folds.parquet"), 0, "at least one fold", AGAIN)
+    begins = folds["test_start"][0].date()
+    strategy = _track(folder, str(manifest["model"]), begins)
+    challengers = tuple(
+        _track(RunFolder(path / "challengers" / name), name, begins) for name in manifest["challengers"]
+    )
+    events = _table(folder, "events.parquet", ("kind",))["kind"].value_counts().sort("kind")
+    return Evidence(
+        manifest,
+        _trials(folder),
+        _mapping(folder, "audit.json", ("level", "passed", "checks")),
+        folds,
+        dict(events.iter_rows()),
+        strategy,
+        challengers,
+        _benchmark(folder, strategy),
+    )
+
+
+def _refuse_failed(folder: RunFolder) -> None:
+    """A failed run has no result. (While a run reports on itself it has no status yet.)"""
+    if (folder.path / "status.json").exists():
+        status = _mapping(folder, "status.json", ("state",))
+        if status["state"] != "done":
+            raise InputError(str(folder.path / "status.json"), status["state"], "a run that succeeded",
+                             f"It failed: {status.get('error', '')}")  # fmt: skip
+
+
+def _mapping(folder: RunFolder, name: str, keys: tuple[str, ...]) -> dict[str, Any]:
+    value = folder.read_json(name)
+    missing = [k for k in keys if k not in value] if isinstance(value, dict) else list(keys)
+    if missing:
+        raise InputError(str(folder.path / name), missing, "a file with these keys", AGAIN)
+    found: dict[str, Any] = value
+    return found
+
+
+def _table(folder: RunFolder, name: str, columns: tuple[str, ...]) -> pl.DataFrame:
+    frame = folder.read_table(name)
+    missing = [c for c in columns if c not in frame.columns]
+    if missing:
+        raise InputError(str(folder.path / name), missing, "a table with these columns", AGAIN)
+    return frame
+
+
+def _trials(folder: RunFolder) -> dict[str, Any]:
+    trials = _mapping(folder, "trials.json", ("n", "sharpe_variance"))
+    if not isinstance(trials["n"], int) or trials["n"] < 1:
+        raise InputError(
+            str(folder.path / "trials.json"), trials["n"], "n of at least 1: this run's own trial", AGAIN
+        )
+    return trials
+
+
+def _track(folder: RunFolder, name: str, begins: Any) -> Track:
+    """An account that starts no earlier than the first out-of-sample decision."""
+    frame = _table(folder, "account.parquet", ("session", *ACCOUNT))
+    where = str(folder.path / "account.parquet")
+    if frame.height == 0:
+        raise InputError(where, 0, "at least one session", AGAIN)
+    sessions = frame["session"].to_numpy().astype("datetime64[D]")
+    if (np.diff(sessions) <= np.timedelta64(0, "D")).any():
+        raise InputError(where, "session", "dates in ascending order, each once", AGAIN)
+    if sessions[0] < np.datetime64(begins, "D"):
+        raise InputError(where, str(sessions[0]), f"no session before the first out-of-sample decision ({begins})",
+                         "An account that trades on training rows is not reported. " + AGAIN)  # fmt: skip
+    equity = frame["equity"].to_numpy()
+    lost = np.flatnonzero(equity <= 0)
+    end = int(lost[0]) + 1 if len(lost) else len(equity)
+    values = {c: frame[c].cast(pl.Float64).fill_null(np.nan).to_numpy()[:end] for c in ACCOUNT}
+    broken = [c for c, v in values.items() if not np.isfinite(v).all()]
+    if broken:
+        raise InputError(where, broken, "finite numbers in these columns", AGAIN)
+    return Track(
+        name, sessions[:end], values["net_return"], values["gross_return"], values["turnover"], len(lost) > 0
+    )
+
+
+def _benchmark(folder: RunFolder, strategy: Track) -> Floats | None:
+    """The benchmark's returns on the strategy's sessions; a session that it lacks is NaN."""
+    if not (folder.path / "benchmark.parquet").exists():
+        return None
+    frame = _table(folder, "benchmark.parquet", ("session", "ret"))
+    sessions = frame["session"].to_numpy().astype("datetime64[D]")
+    known = dict(
+        zip(sessions.tolist(), frame["ret"].cast(pl.Float64).fill_null(np.nan).to_list(), strict=True)
+    )
+    return np.array([known.get(day, float("nan")) for day in strategy.sessions.tolist()])

@@ -1,0 +1,181 @@
+"""The report: everything the page says, as a pure function of the files in a run folder. Out of sample only."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from backcast.data.types import Floats
+from backcast.engine.reports.figures import Figures, Rival, figures_of, number, rival_of
+from backcast.engine.reports.folder import Evidence, Track, read_evidence
+from backcast.engine.reports.trust import Trust, trust_in
+from backcast.engine.reports.verdict import Grounds, Verdict, judge
+from backcast.engine.runs import RunFolder
+from backcast.engine.stats import performance
+
+FORMAT = 1
+"""Of report.json: raised when a page made from an older one would be wrong."""
+COSTS_BPS = (0.0, 5.0, 10.0, 20.0, 40.0)
+POINTS = 420
+"""Buckets that a curve is thinned to; each keeps its lowest and highest value, so no extreme is lost."""
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A line to draw: kind net, gross, challenger, benchmark or drawdown; days since 1970 and values (growth of 1)."""
+
+    name: str
+    kind: str
+    days: tuple[int, ...]
+    values: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Report:
+    """What the page says. `header` and `folds` are facts for its head and its shading."""
+
+    format: int
+    header: dict[str, Any]
+    verdict: Verdict
+    strategy: Figures
+    challengers: tuple[Rival, ...]
+    benchmark: Rival | None
+    trust: Trust
+    cost_sensitivity: tuple[tuple[float, float | None], ...]
+    monthly: dict[str, float]
+    yearly: dict[str, float]
+    curves: tuple[Curve, ...]
+    drawdown: Curve
+    folds: tuple[tuple[int, int], ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values only, as report.json holds them."""
+        return asdict(self)
+
+
+def build_report(folder: Path) -> Report:
+    """The report of a run folder. Errors: InputError naming the file that is missing, broken or incomplete."""
+    evidence = read_evidence(folder)
+    own, years = evidence.strategy, float(evidence.manifest["periods_per_year"])
+    figures = figures_of(own, years, evidence.trials)
+    challengers = tuple(rival_of(own, c, years, evidence.trials) for c in evidence.challengers)
+    benchmark = _benchmark(evidence)
+    trust = trust_in(evidence)
+    costs = performance.cost_sensitivity(own.gross, own.turnover, COSTS_BPS, years)
+    return Report(
+        FORMAT,
+        _header(evidence),
+        judge(_grounds(evidence, figures, challengers, benchmark, trust)),
+        figures,
+        challengers,
+        benchmark,
+        trust,
+        tuple((bps, number(value)) for bps, value in costs.items()),
+        performance.by_month(own.net, own.sessions),
+        performance.by_year(own.net, own.sessions),
+        _curves(evidence),
+        _thinned("drawdown", "drawdown", own.sessions, performance.drawdown(own.net)),
+        tuple(
+            (_day(row["test_start"]), _day(row["test_end"])) for row in evidence.folds.iter_rows(named=True)
+        ),
+    )
+
+
+def write_report(folder: Path) -> Report:
+    """Builds the report and writes it as report.json, the same bytes for the same files."""
+    report = build_report(folder)
+    RunFolder(folder).write_json("report.json", report.to_json())
+    return report
+
+
+def _benchmark(evidence: Evidence) -> Rival | None:
+    """The benchmark held without costs, on the sessions where it is known."""
+    if evidence.benchmark is None:
+        return None
+    known = np.isfinite(evidence.benchmark)
+    returns, none = evidence.benchmark[known], np.zeros(int(known.sum()))
+    name = str(evidence.manifest["dataset"].get("benchmark") or "benchmark")
+    track = Track(name, evidence.strategy.sessions[known], returns, returns, none, False)
+    years = float(evidence.manifest["periods_per_year"])
+    return rival_of(evidence.strategy, track, years, evidence.trials) if len(returns) else None
+
+
+def _grounds(
+    evidence: Evidence, own: Figures, challengers: tuple[Rival, ...], benchmark: Rival | None, trust: Trust
+) -> Grounds:
+    """A long-only strategy has to beat its benchmark too: holding the market is no skill."""
+    long_only = evidence.manifest.get("portfolio", {}).get("side") == "long_only"
+    rivals = (*challengers, benchmark) if long_only and benchmark else challengers
+    stopped = trust.stopped
+    if not stopped and evidence.strategy.bankrupt:
+        stopped = f"Do not use: the account lost everything by {evidence.strategy.sessions[-1]}."
+    if not stopped and not evidence.strategy.turnover.any():
+        stopped = "Nothing to judge: the strategy never traded."
+    return Grounds(
+        stopped,
+        own.undefined,
+        own.sharpe_per_year,
+        own.sharpe_low_per_year,
+        own.sharpe_high_per_year,
+        own.deflated_probability,
+        evidence.trials["n"],
+        tuple((r.figures.name, r.difference_per_year, r.low_per_year, r.high_per_year) for r in rivals),
+        trust.warnings,
+    )
+
+
+def _header(evidence: Evidence) -> dict[str, Any]:
+    manifest, sessions = evidence.manifest, evidence.strategy.sessions
+    return {
+        "run": manifest["run"],
+        "begins": str(sessions[0]),
+        "ends": str(sessions[-1]),
+        "sessions": len(sessions),
+        "dataset": manifest["dataset"],
+        "model": manifest["model"],
+        "costs": manifest["costs"],
+        "execution": manifest["execution"],
+        "portfolio": manifest.get("portfolio", {}),
+        "simulator": manifest.get("simulator", ""),
+        "label": manifest.get("label", {}),
+        "every": manifest.get("every"),
+        "config_sha": manifest["config_sha"],
+        "code": manifest["code"],
+        "periods_per_year": manifest["periods_per_year"],
+    }
+
+
+def _curves(evidence: Evidence) -> tuple[Curve, ...]:
+    """Growth of 1: the strategy net and before costs, then whatever stands beside it."""
+    own = evidence.strategy
+    lines = [(own.name, "net", own.sessions, own.net), (own.name, "gross", own.sessions, own.gross)]
+    lines += [(c.name, "challenger", c.sessions, c.net) for c in evidence.challengers]
+    if evidence.benchmark is not None:
+        known = np.isfinite(evidence.benchmark)
+        name = str(evidence.manifest["dataset"].get("benchmark") or "benchmark")
+        lines.append((name, "benchmark", own.sessions[known], evidence.benchmark[known]))
+    return tuple(
+        _thinned(name, kind, days, performance.growth(returns))
+        for name, kind, days, returns in lines
+        if len(days)
+    )
+
+
+def _thinned(name: str, kind: str, sessions: npt.NDArray[Any], values: Floats) -> Curve:
+    """First, last, and each bucket's lowest and highest value in the order in which they came; six digits."""
+    edges = np.linspace(0, len(values), min(POINTS, len(values)) + 1).astype(int)
+    extremes = [(a + int(np.argmin(values[a:b])), a + int(np.argmax(values[a:b])))
+                for a, b in pairwise(edges)]  # fmt: skip
+    keep = np.unique([0, len(values) - 1, *(i for pair in extremes for i in pair)])
+    days = sessions[keep].astype("datetime64[D]").astype(int)
+    return Curve(name, kind, tuple(days.tolist()), tuple(float(f"{v:.6g}") for v in values[keep]))
+
+
+def _day(instant: Any) -> int:
+    """Days since 1970 of an instant."""
+    return int(np.datetime64(instant.date(), "D").astype(int))
