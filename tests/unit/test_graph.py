@@ -180,8 +180,10 @@ def test_lookback(text: str, lookback: int) -> None:
     assert graph.lookback == lookback
     panel = _panel(1)
     values = graph.evaluate(panel).values[0]
-    late = Panel(FIELDS, panel.symbols, _clock(ROWS - 40, 5041), panel.values[:, :, 40:].copy(), panel.member[:, 40:].copy(),
-                 panel.revisions, "raw", 0.0)  # fmt: skip
+    values_late, member_late = panel.values[:, :, 40:].copy(), panel.member[:, 40:].copy()
+    late = Panel(
+        FIELDS, panel.symbols, _clock(ROWS - 40, 5041), values_late, member_late, panel.revisions, "raw", 0.0
+    )
     again = graph.evaluate(late).values[0]
     assert np.array_equal(values[:, 40 + lookback :], again[:, lookback:], equal_nan=True)
 
@@ -218,23 +220,30 @@ def test_the_longest_chain_compiles() -> None:
     assert len(_graph({"f": text}).nodes) == MAX_LENGTH // 6
 
 
-FREE = [
-    "close / ref(close, 20) - 1", "log(close) - log(ref(close, 5))", "delta(log(close), 5)", "ts_zscore(close, 20)",
-    "cs_rank(returns(close, 5))", "ts_std(returns(close, 1), 20)", "ts_std(log(close), 20)", "ts_corr(close, volume, 10)",
-    "close > ts_mean(close, 50)", "sign(delta(close, 1))", "where(close > ref(close, 1), 1, -1)", "volume / ts_mean(volume, 9)",
-    "(close - ref(close, 1)) / (ts_std(close, 20) + 0.001 * close)", "max(delta(close, 1), 0) / ts_mean(abs(delta(close, 1)), 9)",
-    "ts_slope(log(close), 20)", "log(close / ref(close, 1))", "2 * ts_rank(close, 10) - 1", "ts_argmax(close, 20)",
-    "ts_sum(log(close), 2) - 2 * log(close)", "close * close / (ref(close, 1) * ref(close, 2))",
-]  # fmt: skip
-LEVEL = [
-    "close", "close - ref(close, 1)", "cs_rank(close)", "log(close)", "ts_mean(close, 5)", "close > 10", "volume",
-    "close * volume", "delta(close, 1) / volume", "cs_rank(log(close))", "ts_std(close, 20)", "1 / close", "close / (close + 1)",
-    "sign(close - 5)", "where(close > 5, 1, 0)", "where(close, 1, 0)", "max(close, 1) / close", "abs(log(close))", "log(close) * 2",
-    "ts_zscore(close + 1, 5)", "ts_corr(close + volume, close, 5)", "ts_rank(log(close) * close, 5)", "min(close, volume)",
-]  # fmt: skip
+def _listed(texts: str) -> list[str]:
+    return [text.strip() for text in texts.split(";")]
 
 
-@pytest.mark.parametrize("text", FREE)
+FREE = """
+    close / ref(close, 20) - 1; log(close) - log(ref(close, 5)); delta(log(close), 5); ts_zscore(close, 20);
+    cs_rank(returns(close, 5)); ts_std(returns(close, 1), 20); ts_std(log(close), 20);
+    ts_corr(close, volume, 10); close > ts_mean(close, 50); sign(delta(close, 1));
+    where(close > ref(close, 1), 1, -1); volume / ts_mean(volume, 9);
+    (close - ref(close, 1)) / (ts_std(close, 20) + 0.001 * close);
+    max(delta(close, 1), 0) / ts_mean(abs(delta(close, 1)), 9); ts_slope(log(close), 20);
+    log(close / ref(close, 1)); 2 * ts_rank(close, 10) - 1; ts_argmax(close, 20);
+    ts_sum(log(close), 2) - 2 * log(close); close * close / (ref(close, 1) * ref(close, 2))
+"""
+LEVEL = """
+    close; close - ref(close, 1); cs_rank(close); log(close); ts_mean(close, 5); close > 10; volume;
+    close * volume; delta(close, 1) / volume; cs_rank(log(close)); ts_std(close, 20); 1 / close;
+    close / (close + 1); sign(close - 5); where(close > 5, 1, 0); where(close, 1, 0); max(close, 1) / close;
+    abs(log(close)); log(close) * 2; ts_zscore(close + 1, 5); ts_corr(close + volume, close, 5);
+    ts_rank(log(close) * close, 5); min(close, volume)
+"""
+
+
+@pytest.mark.parametrize("text", _listed(FREE))
 def test_free_of_level(text: str) -> None:
     graph = FeatureSet({"f": text}).compile(FIELDS, "total_return")
     panel = _panel(4)
@@ -245,7 +254,7 @@ def test_free_of_level(text: str) -> None:
 
 
 @pytest.mark.parametrize("basis", ["total_return", "split_adjusted"])
-@pytest.mark.parametrize("text", LEVEL)
+@pytest.mark.parametrize("text", _listed(LEVEL))
 def test_levels_of_back_adjusted_prices_are_refused(text: str, basis: str) -> None:
     FeatureSet({"f": text}).compile(FIELDS, "raw")
     with pytest.raises(InputError, match=r"close / ref\(close, 20\) - 1"):
