@@ -103,8 +103,9 @@ class Samples:
     y: Floats
     at: Ints
 
-    def where(self, chosen: Bools) -> Samples:
-        return Samples(np.ascontiguousarray(self.x[:, chosen]), self.y[chosen], self.at[chosen])
+    def part(self, rows: slice) -> Samples:
+        """Some consecutive rows, without a copy."""
+        return Samples(self.x[:, rows], self.y[rows], self.at[rows])
 
 
 def samples(train: TrainingSet) -> Samples:
@@ -117,7 +118,7 @@ def samples(train: TrainingSet) -> Samples:
 
 @dataclass(frozen=True)
 class Scaler:
-    """Mean and standard deviation of each feature over training rows; a constant feature is divided by 1."""
+    """Mean and standard deviation of each feature over training rows; a constant one becomes 0."""
 
     mean: list[float]
     std: list[float]
@@ -127,7 +128,7 @@ class Scaler:
         """Of x (F, N)."""
         mean, std = x.mean(axis=1), x.std(axis=1)
         varies = std > 1e-12 * np.abs(mean)
-        return cls(mean.tolist(), np.where(varies, std, 1.0).tolist())
+        return cls(np.where(varies, mean, x[:, 0]).tolist(), np.where(varies, std, 1.0).tolist())
 
     def apply(self, x: Floats) -> Floats:
         """x (F, ...) in standard deviations from the mean."""
@@ -136,8 +137,8 @@ class Scaler:
         return scaled
 
 
-def late_slice(at: Ints, fit_at: int, share: float) -> tuple[Bools, Bools]:
-    """Splits training rows (N,) by time: an early part and the last `share` of decisions, a purge between.
+def split_by_time(at: Ints, fit_at: int, share: float) -> tuple[slice, slice]:
+    """Splits ascending training rows (N,) into an early part and the last `share` of decisions, a purge between.
 
     An early label must be known before the late part begins. The set itself bounds the span of a label: that
     of the last row was known by the fit, so a label of fixed span takes at most from the last row to the fit.
@@ -145,7 +146,8 @@ def late_slice(at: Ints, fit_at: int, share: float) -> tuple[Bools, Bools]:
     decisions = np.unique(at)
     begin = decisions[min(int(len(decisions) * (1.0 - share)), len(decisions) - 1)]
     span = fit_at - int(decisions[-1])
-    return at + span <= begin, at >= begin
+    early, late = np.searchsorted(at, begin - span, side="right"), np.searchsorted(at, begin)
+    return slice(0, int(early)), slice(int(late), len(at))
 
 
 def residual_quantiles(
@@ -160,12 +162,9 @@ def residual_quantiles(
     purged. With fewer than 100 rows on either side: the errors of `fitted` on its own training rows, which
     are too narrow.
     """
-    early, late = late_slice(data.at, fit_at, 0.25)
-    if min(early.sum(), late.sum()) < 100:
-        errors = data.y - fitted(data.x)
-    else:
-        rest = data.where(late)
-        errors = rest.y - fit(data.where(early))(rest.x)
+    early, late = (data.part(rows) for rows in split_by_time(data.at, fit_at, 0.25))
+    few = min(len(early.y), len(late.y)) < 100
+    errors = data.y - fitted(data.x) if few else late.y - fit(early)(late.x)
     quantiles: list[float] = np.quantile(errors, QUANTILES).tolist()
     return quantiles
 

@@ -15,11 +15,11 @@ from backcast.signals.models.base import (
     Progress,
     Samples,
     around,
-    late_slice,
     number,
     read_json,
     residual_quantiles,
     samples,
+    split_by_time,
     whole,
     write_json,
 )
@@ -87,15 +87,15 @@ class LightGBM(ForecastModel):
         """The round with the least squared error on the held-out end of training time."""
         import lightgbm
 
-        early, late = late_slice(data.at, fit_at, 0.2)
-        if not early.any():
+        early, late = (data.part(rows) for rows in split_by_time(data.at, fit_at, 0.2))
+        if not len(early.y):
             raise InputError(
                 "model.patience", self.patience, "0", "Training time is too short to hold a part out."
             )
-        held_out = _dataset(data.where(late))
+        held_out = _dataset(late)
         stop = lightgbm.early_stopping(self.patience, verbose=False)
         booster = lightgbm.train(
-            self._settings(seed), _dataset(data.where(early)), self.rounds, [held_out], callbacks=[stop]
+            self._settings(seed), _dataset(early), self.rounds, [held_out], callbacks=[stop]
         )
         return max(1, int(booster.best_iteration))
 

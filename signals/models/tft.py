@@ -26,9 +26,9 @@ from backcast.signals.models.base import (
     ForecastModel,
     Progress,
     Scaler,
-    late_slice,
     number,
     read_json,
+    split_by_time,
     whole,
     write_json,
 )
@@ -121,17 +121,18 @@ class TFT(ForecastModel):
 
     def _parts(self, at: Ints, fit_at: int) -> tuple[Ints, Ints]:
         """Indices of the rows to train on, and of those held out (none without patience)."""
+        rows = np.arange(len(at))
         if not self.schedule.patience:
-            return np.arange(len(at)), np.arange(0)
-        early, late = late_slice(at, fit_at, 0.2)
-        if not early.any():
+            return rows, rows[:0]
+        early, late = split_by_time(at, fit_at, 0.2)
+        if not early.stop:
             raise InputError(
                 "model.patience",
                 self.schedule.patience,
                 "0",
                 "Training time is too short to hold a part out.",
             )
-        return np.flatnonzero(early), np.flatnonzero(late)
+        return rows[early], rows[late]
 
 
 class FittedTFT(FittedModel):
