@@ -7,6 +7,7 @@ and a name at its end too. All lengths are in units of the page's width, `WIDTH`
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ GRIDS = (
     tuple(1 + i / 20 for i in range(180)),
 )
 """Gridlines within a factor of ten, coarse to fine."""
+DEPTHS = (0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.25, 0.5, 1.0)
 STYLES = {"net": ("#005b96", "", 2.0), "gross": ("#005b96", "2 3", 1.1), "benchmark": ("#333a40", "7 3", 1.1)}
 CHALLENGERS = (("#b34700", "5 2 1 2", 1.3), ("#006b50", "9 3", 1.3), ("#8f3d73", "3 2", 1.3))
 
@@ -68,7 +70,9 @@ def drawdown_chart(curve: dict[str, Any], folds: Sequence[Sequence[int]]) -> Mar
     """Equity below its former peak as an area, its deepest point marked."""
     deepest = min(curve["values"])
     scale = Scale(*_span([curve]), min(deepest * 1.12, -0.005), 0.0, DRAWDOWN_HEIGHT)
-    points = " ".join(f"{scale.x(d):.1f} {scale.y(v):.1f}" for d, v in zip(curve["days"], curve["values"], strict=True))
+    points = " ".join(
+        f"{scale.x(d):.1f} {scale.y(v):.1f}" for d, v in zip(curve["days"], curve["values"], strict=True)
+    )
     base = f"{scale.y(0.0):.1f}"
     area = f"M{scale.x(scale.first):.1f} {base} {points} {scale.x(scale.last):.1f} {base}Z"
     parts = [_shading(folds, scale), *_depth_grid(scale)]
@@ -114,7 +118,9 @@ def _span(curves: Sequence[dict[str, Any]]) -> tuple[int, int]:
 
 def _positive(curve: dict[str, Any]) -> dict[str, Any]:
     """Without what a log scale cannot show: the last point of an account that lost everything."""
-    kept = [(d, v) for d, v in zip(curve["days"], curve["values"], strict=True) if v > 0] or [(curve["days"][0], 1.0)]
+    kept = [(d, v) for d, v in zip(curve["days"], curve["values"], strict=True) if v > 0] or [
+        (curve["days"][0], 1.0)
+    ]
     return {**curve, "days": [d for d, _ in kept], "values": [v for _, v in kept]}
 
 
@@ -126,13 +132,16 @@ def _style(curve: dict[str, Any], curves: Sequence[dict[str, Any]]) -> tuple[str
 
 
 def _label(curve: dict[str, Any]) -> str:
-    return {"net": f"{curve['name']} net", "gross": f"{curve['name']} before costs"}.get(curve["kind"], curve["name"])
+    return {"net": f"{curve['name']} net", "gross": f"{curve['name']} before costs"}.get(
+        curve["kind"], curve["name"]
+    )
 
 
 def _line(curve: dict[str, Any], style: tuple[str, str, float], scale: Scale) -> str:
     colour, dashes, width = style
     points = " ".join(
-        f"{scale.x(d):.1f} {scale.y(math.log(v)):.1f}" for d, v in zip(curve["days"], curve["values"], strict=True)
+        f"{scale.x(d):.1f} {scale.y(math.log(v)):.1f}"
+        for d, v in zip(curve["days"], curve["values"], strict=True)
     )
     dash = f' stroke-dasharray="{dashes}"' if dashes else ""
     return f'<path d="M{points}" fill="none" stroke="{colour}" stroke-width="{width}" stroke-linejoin="round"{dash}/>'
@@ -168,12 +177,24 @@ def _value_grid(scale: Scale) -> list[str]:
 
 
 def _depth_grid(scale: Scale) -> list[str]:
-    step = next(s for s in (0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.25, 0.5, 1.0) if -scale.low / s <= 4 or s == 1.0)
+    step = next(
+        s
+        for s in (0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.25, 0.5, 1.0)
+        if -scale.low / s <= 4 or s == 1.0
+    )
     parts = []
     for i in range(int(-scale.low / step) + 1):
         parts.append(_rule(scale.y(-i * step), "#8a929a" if i == 0 else "#d9dde1"))
-        parts.append(_text(LEFT - 4, scale.y(-i * step) + 3.5, f"{-i * step * 100:.3g}%".replace("-", "−"), anchor="end"))
+        parts.append(
+            _text(
+                LEFT - 4, scale.y(-i * step) + 3.5, f"{-i * step * 100:.3g}%".replace("-", "−"), anchor="end"
+            )
+        )
     return parts
+
+
+def _depth(value: float) -> str:
+    return f"−{value * 100:.3g}%" if value else "0%"
 
 
 def _date_axis(scale: Scale) -> list[str]:
@@ -183,7 +204,9 @@ def _date_axis(scale: Scale) -> list[str]:
         marks = [(dt.date(year, 1, 1), str(year)) for year in range(first.year + 1, last.year + 1)]
     else:
         months = range(first.year * 12 + first.month, last.year * 12 + last.month)
-        marks = [(dt.date(m // 12, m % 12 + 1, 1), f"{dt.date(m // 12, m % 12 + 1, 1):%b %Y}") for m in months]
+        marks = [
+            (dt.date(m // 12, m % 12 + 1, 1), f"{dt.date(m // 12, m % 12 + 1, 1):%b %Y}") for m in months
+        ]
     room = 36 if (last - first).days > 800 else 58
     every = max(1, math.ceil(room * len(marks) / (WIDTH - LEFT - RIGHT)))
     y = scale.height
@@ -200,7 +223,7 @@ def _shading(folds: Sequence[Sequence[int]], scale: Scale) -> str:
     starts = [max(first, scale.first) for first, _ in folds] + [scale.last]
     bands = [
         f"M{scale.x(a):.1f} {TOP}H{scale.x(b):.1f}V{scale.height:.1f}H{scale.x(a):.1f}Z"
-        for i, (a, b) in enumerate(zip(starts[:-1], starts[1:], strict=True))
+        for i, (a, b) in enumerate(itertools.pairwise(starts))
         if i % 2 and b > a
     ]
     return f'<path d="{"".join(bands)}" fill="#f0f2f4"/>'
@@ -210,7 +233,9 @@ def _rule(y: float, colour: str) -> str:
     return f'<path d="M{LEFT} {y:.1f}H{WIDTH - RIGHT:.1f}" stroke="{colour}" stroke-width=".8"/>'
 
 
-def _text(x: float, y: float, text: str, colour: str = "#4a535b", anchor: str = "start", weight: str = "normal") -> str:
+def _text(
+    x: float, y: float, text: str, colour: str = "#4a535b", anchor: str = "start", weight: str = "normal"
+) -> str:
     return (
         f'<text x="{x:.1f}" y="{y:.1f}" fill="{colour}" text-anchor="{anchor}" font-weight="{weight}">'
         f"{escape(text)}</text>"

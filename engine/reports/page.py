@@ -1,0 +1,109 @@
+"""The tear sheet: one page drawn from report.json alone, in words and numbers that need no explanation nearby."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from backcast.data.errors import InputError
+from backcast.engine.reports.charts import drawdown_chart, equity_chart
+from backcast.engine.reports.model import FORMAT
+from backcast.engine.reports.panels import cost_row, monthly_rows, rival_rows, tiles, trust_rows
+from backcast.engine.runs import RunFolder
+
+AGAIN = "Draw it again with `backcast report RUN`."
+MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+MONTHLY_ROOM, ROW_LEAST, ROW_MOST = 46.0, 0.95, 1.9
+"""Height of the monthly table and bounds of its rows, in rem: many years make low rows, so that one page is enough."""
+
+
+def write_tearsheet(folder: Path) -> Path:
+    """Draws tearsheet.html from the folder's report.json, the same bytes for the same report; returns its path.
+
+    Errors: InputError where report.json is missing, broken or of another version.
+    """
+    run = RunFolder(folder)
+    report = run.read_json("report.json")
+    found = report.get("format") if isinstance(report, dict) else None
+    if found != FORMAT:
+        raise InputError(str(folder / "report.json"), found, f"a report of format {FORMAT}", AGAIN)
+    try:
+        text = render(report)
+    except (KeyError, TypeError, IndexError) as error:
+        raise InputError(str(folder / "report.json"), str(error), "a whole report", AGAIN) from error
+    target = folder / "tearsheet.html"
+    partial = folder / ".tearsheet.html.partial"
+    partial.write_text(text, encoding="utf-8")
+    partial.replace(target)
+    return target
+
+
+def render(report: dict[str, Any]) -> str:
+    """The page as text. Everything that comes from data or config is escaped."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    loader = FileSystemLoader(Path(__file__).parent / "templates")
+    environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True,
+                              lstrip_blocks=True)  # fmt: skip
+    return environment.get_template("tearsheet.html.j2").render(**view(report))
+
+
+def view(report: dict[str, Any]) -> dict[str, Any]:
+    """What the template shows, every number already in words."""
+    rows = monthly_rows(report["monthly"], report["yearly"])
+    return {
+        "header": report["header"],
+        "facts": facts(report["header"]),
+        "pins": pins(report["header"], report["trust"]),
+        "verdict": report["verdict"],
+        "tiles": tiles(report["strategy"], report["trust"]),
+        "rivals": rival_rows(report),
+        "equity": equity_chart(report["curves"], report["folds"]),
+        "drawdown": drawdown_chart(report["drawdown"], report["folds"]),
+        "trust": trust_rows(report),
+        "costs": cost_row(report),
+        "months": MONTHS,
+        "years": rows,
+        "row_rem": f"{min(ROW_MOST, max(ROW_LEAST, MONTHLY_ROOM / (len(rows) + 1))):.3f}",
+    }
+
+
+def facts(header: dict[str, Any]) -> str:
+    """What was run, in one line."""
+    dataset, fill = header["dataset"], str(header["execution"].get("fill", "")).replace("_", " ")
+    portfolio = header["portfolio"]
+    side = str(portfolio.get("side", "")).replace("_", "-")
+    parts = [
+        f"{header['begins']} to {header['ends']}, {header['sessions']:,} sessions, all out of sample",
+        str(dataset.get("description") or dataset["name"]),
+        f"{side}, gross {portfolio['gross']:g}x" if side and "gross" in portfolio else side,
+        f"filled at the {fill}" if fill else "",
+        f"costs {cost_words(header['costs'])}",
+        f"benchmark {dataset['benchmark']}" if dataset.get("benchmark") else "no benchmark",
+    ]
+    return " · ".join(p for p in parts if p)
+
+
+def cost_words(costs: dict[str, Any]) -> str:
+    """Costs as configured: "5 bp fee + 5 bp half-spread of each unit traded"."""
+    named = [f"{v:g} bp {k.removesuffix('_bps').replace('_', '-')}" for k, v in sorted(costs.items())
+             if k.endswith("_bps") and isinstance(v, int | float)]  # fmt: skip
+    return " + ".join(named) + " of each unit traded" if named else "none"
+
+
+def pins(header: dict[str, Any], trust: dict[str, Any]) -> str:
+    """From which data, code and configuration it can be made again."""
+    code = header["code"]
+    git = f" (git {code['git']})" if code.get("git") else ""
+    return " · ".join([
+        f"run {header['run']}",
+        f"data {header['dataset']['name']} {data_version(trust['store'])}",
+        f"backcast {code.get('version', '?')}{git}",
+        f"config {str(header['config_sha'])[:12]}",
+    ])  # fmt: skip
+
+
+def data_version(store: dict[str, Any]) -> str:
+    """The pinned store version: which lineage, and the version of each table."""
+    tables = ", ".join(f"{name} v{version}" for name, version in sorted(store.get("pin", {}).items()))
+    return f"{str(store.get('lineage', ''))[:8]} ({tables})"

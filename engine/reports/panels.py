@@ -1,0 +1,231 @@
+"""The page's tiles and tables as words: what stands in each cell, and whether it is good or bad news."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from backcast.engine.reports.verdict import BAR, percent, signed
+
+MINUS = "−"
+SHADES = 5
+"""Steps of colour in the monthly table, each way."""
+
+
+def share(value: float | None, digits: int = 1) -> str:
+    """A fraction as a percentage with a true minus sign; n/a for None."""
+    if value is None:
+        return "n/a"
+    text = f"{abs(value) * 100:,.{digits}f}"
+    return f"{MINUS if value < 0 and float(text.replace(',', '')) else ''}{text}%"
+
+
+def ratio(value: float | None, plus: str = "") -> str:
+    return "n/a" if value is None else signed(value, plus)
+
+
+def interval(low: float | None, high: float | None, plus: str = "") -> str:
+    return "" if low is None or high is None else f"{ratio(low, plus)} to {ratio(high, plus)}"
+
+
+def tiles(own: dict[str, Any], trust: dict[str, Any]) -> list[dict[str, str]]:
+    """The six numbers: name, value, what it means, and mark (bad or empty)."""
+    return [_sharpe_tile(own), _luck_tile(own, trust), _return_tile(own), _drawdown_tile(own), _turnover_tile(own),
+            _cost_tile(own)]  # fmt: skip
+
+
+def _tile(name: str, value: str, note: str, bad: bool = False) -> dict[str, str]:
+    return {"name": name, "value": value, "note": note, "mark": "bad" if bad else ""}
+
+
+def _sharpe_tile(own: dict[str, Any]) -> dict[str, str]:
+    low, high = own["sharpe_low_per_year"], own["sharpe_high_per_year"]
+    note = f"95%: {interval(low, high)}" if low is not None else own["undefined"]
+    return _tile("Net Sharpe, a year", ratio(own["sharpe_per_year"]), note, low is None or low <= 0)
+
+
+def _luck_tile(own: dict[str, Any], trust: dict[str, Any]) -> dict[str, str]:
+    chance, n = own["deflated_probability"], trust["trials"]
+    shown = "n/a" if chance is None else percent(chance)
+    note = f"after {n:,} trial{'s' if n > 1 else ''}, bar {BAR:.0%}"
+    return _tile("Deflated probability", shown, own["undefined"] or note, chance is None or chance < BAR)
+
+
+def _return_tile(own: dict[str, Any]) -> dict[str, str]:
+    note = f"volatility {share(own['volatility_per_year'])}"
+    value = own["return_per_year"]
+    return _tile("Net return, a year", share(value), note, value is None or value < 0)
+
+
+def _drawdown_tile(own: dict[str, Any]) -> dict[str, str]:
+    days = own["under_water_days"]
+    length = f"{days / 365.25:.1f} years" if days > 730 else f"{days:,} days"
+    note = f"{length} under water{'' if own['under_water_recovered'] else ', not over'}"
+    return _tile("Worst drawdown", share(own["max_drawdown"]), note)
+
+
+def _turnover_tile(own: dict[str, Any]) -> dict[str, str]:
+    bps = own["break_even_bps"]
+    note = (
+        "never traded"
+        if bps is None
+        else f"break-even cost {bps:.0f} bp"
+        if bps > 0
+        else "loses before costs"
+    )
+    return _tile("Turnover, a year", _times(own["turnover_per_year"]), note, bps is None or bps <= 0)
+
+
+def _cost_tile(own: dict[str, Any]) -> dict[str, str]:
+    value = f"{ratio(own['gross_sharpe_per_year'])} → {ratio(own['sharpe_per_year'])}"
+    return _tile("Sharpe before → after costs", value, f"costs take {share(own['cost_per_year'])} a year")
+
+
+def _times(value: float | None) -> str:
+    if value is None:
+        return "n/a"
+    return f"{value:.1f}x" if value < 10 else f"{value:,.0f}x"
+
+
+def rival_rows(report: dict[str, Any]) -> list[dict[str, Any]]:
+    """The strategy, its challengers and the benchmark, a row each."""
+    own = {**_row(report["strategy"], "this run"), "gap": "", "gap_interval": "", "mark": "own"}
+    rows = [own]
+    for rival in report["challengers"]:
+        rows.append({**_row(rival["figures"], "challenger"), **_gap(rival)})
+    if report["benchmark"]:
+        held = {"turnover": "–", "deflated": "–"}
+        rows.append(
+            {**_row(report["benchmark"]["figures"], "benchmark"), **_gap(report["benchmark"]), **held}
+        )
+    return rows
+
+
+def _row(figures: dict[str, Any], role: str) -> dict[str, str]:
+    chance = figures["deflated_probability"]
+    return {
+        "name": figures["name"],
+        "role": role,
+        "sharpe": ratio(figures["sharpe_per_year"]),
+        "interval": interval(figures["sharpe_low_per_year"], figures["sharpe_high_per_year"]),
+        "deflated": "n/a" if chance is None else percent(chance),
+        "growth": share(figures["return_per_year"]),
+        "volatility": share(figures["volatility_per_year"]),
+        "drawdown": share(figures["max_drawdown"]),
+        "turnover": _times(figures["turnover_per_year"]),
+    }
+
+
+def _gap(rival: dict[str, Any]) -> dict[str, str]:
+    """The strategy's Sharpe less the rival's: good news only where the whole interval lies above zero."""
+    low, high = rival["low_per_year"], rival["high_per_year"]
+    mark = "" if low is None else "good" if low > 0 else "bad" if high < 0 else ""
+    return {
+        "gap": ratio(rival["difference_per_year"], "+"),
+        "gap_interval": interval(low, high, "+"),
+        "mark": mark,
+    }
+
+
+def cost_row(report: dict[str, Any]) -> list[dict[str, Any]]:
+    """Net Sharpe by cost per unit traded; `here` marks the cost that the run was charged."""
+    costs = report["header"]["costs"]
+    charged = sum(v for k, v in costs.items() if k.endswith("_bps") and isinstance(v, int | float))
+    return [
+        {
+            "bps": f"{bps:g}",
+            "sharpe": ratio(value),
+            "here": bps == charged,
+            "bad": value is None or value <= 0,
+        }
+        for bps, value in report["cost_sensitivity"]
+    ]
+
+
+def trust_rows(report: dict[str, Any]) -> list[dict[str, str]]:
+    """Why to believe it or not: name, value and mark (good, bad or empty)."""
+    trust, own, coverage = report["trust"], report["strategy"], report["trust"]["coverage"]
+    one, n = own["probabilistic_probability"], trust["trials"]
+    refits = f"{trust['refits']:,}; {trust['train_rows'] // trust['refits']:,} rows each on average"
+    purged = f"{trust['purged_rows']:,} rows purged; embargo {trust['embargo_sessions']} sessions"
+    return [
+        _audit_row(trust),
+        _fact("Trials counted on this data", f"{n:,}"),
+        _fact("Probability, were this the only trial", "n/a" if one is None else percent(one)),
+        _survivorship_row(trust),
+        _fact("Prices known by a rule, not observed", _rule(coverage, report["header"]["dataset"])),
+        _fact("Refits", refits),
+        _fact("Kept out of training", purged),
+        _fact("Data", _counts(coverage, ("symbols", "symbols"), ("sessions", "sessions"), ("bars", "bars"))),
+        _fact("Missing", _counts(coverage, ("missing_sessions", "sessions"), ("gaps", "gaps in bars"))),
+        _fact("Corrected later", _counts(coverage, ("revised_cells", "cells"))),
+        _fact("Not forecast", _counts(coverage, ("warmup_cells", "warming up"), ("incomplete_cells", "incomplete"))),
+        _fact("Not trained on", _counts(coverage, ("unlabelled_cells", "without a label"))),
+        _fact("Events", _event_words(trust["events"])),
+    ]  # fmt: skip
+
+
+def _fact(name: str, value: str, mark: str = "") -> dict[str, str]:
+    return {"name": name, "value": value, "mark": mark}
+
+
+def _audit_row(trust: dict[str, Any]) -> dict[str, str]:
+    name = f"Leak audit ({trust['audit_level']})"
+    if trust["audit_passed"] is None:
+        return _fact(name, "not run", "bad")
+    counted = f"{trust['audit_changed']:,} of {trust['audit_cells']:,} cells changed"
+    return _fact(name, counted, "good" if trust["audit_passed"] else "bad")
+
+
+def _survivorship_row(trust: dict[str, Any]) -> dict[str, str]:
+    left, joined = trust["coverage"].get("left_universe"), trust["coverage"].get("joined")
+    if trust["survivorship"]:
+        return _fact(
+            "Names that left the universe", f"{left if left is not None else '?'} (survivors)", "bad"
+        )
+    moves = "not recorded" if left is None else f"{left:,} left, {joined or 0:,} joined"
+    return _fact("Names that left the universe", moves)
+
+
+def _rule(coverage: dict[str, Any], dataset: dict[str, Any]) -> str:
+    known = coverage.get("known_by_rule")
+    if known is None:
+        return "not recorded"
+    rule = dataset.get("known_rule")
+    return share(known, 0) + (f" ({rule})" if rule and known else "")
+
+
+def _counts(coverage: dict[str, Any], *named: tuple[str, str]) -> str:
+    """Counts with their names; one that the run did not record says so."""
+    return " · ".join(f"{coverage[key]:,} {name}" if key in coverage else f"? {name}" for key, name in named)
+
+
+def _event_words(events: dict[str, int], most: int = 5) -> str:
+    """Kinds of events, the most frequent first."""
+    ordered = sorted(events.items(), key=lambda item: (-item[1], item[0]))
+    named = [f"{count:,} {kind.replace('_', ' ')}" for kind, count in ordered[:most]]
+    rest = len(ordered) - most
+    return " · ".join([*named, *([f"{rest} more kinds"] if rest > 0 else [])]) or "none"
+
+
+def monthly_rows(monthly: dict[str, float], yearly: dict[str, float]) -> list[dict[str, Any]]:
+    """A row a year: twelve cells and the year's total, each with its text and shade (u1 to u5, d1 to d5)."""
+    sizes = sorted(abs(v) for v in monthly.values())
+    full = sizes[int(0.95 * (len(sizes) - 1))] if sizes else 1.0
+    return [
+        {
+            "year": year,
+            "cells": [_cell(monthly.get(f"{year}-{month:02d}"), full) for month in range(1, 13)],
+            "total": _cell(total, full)["text"],
+        }
+        for year, total in yearly.items()
+    ]
+
+
+def _cell(value: float | None, full: float) -> dict[str, str]:
+    if value is None:
+        return {"text": "·", "shade": "none"}
+    text = f"{abs(value) * 100:.1f}"
+    if float(text) == 0 or full == 0:
+        return {"text": text, "shade": ""}
+    step = min(SHADES, 1 + int(SHADES * abs(value) / full))
+    return {"text": f"{'+' if value > 0 else MINUS}{text}", "shade": f"{'u' if value > 0 else 'd'}{step}"}
