@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,16 +19,11 @@ WIDTH, LEFT, RIGHT = 960.0, 34.0, 142.0
 EQUITY_HEIGHT, DRAWDOWN_HEIGHT = 290.0, 92.0
 TOP, AXIS, LABEL_GAP = 6.0, 18.0, 13.0
 EPOCH = dt.date(1970, 1, 1)
-GRIDS = (
-    (1.0,),
-    (1.0, 3.0),
-    (1.0, 2.0, 5.0),
-    (1.0, 1.5, 2.0, 3.0, 5.0, 7.0),
-    (1.0, 1.25, 1.5, 1.75, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0),
-    tuple(1 + i / 10 for i in range(90)),
-    tuple(1 + i / 20 for i in range(180)),
-)
+GRIDS = ((1.0,), (1.0, 3.0), (1.0, 2.0, 5.0), (1.0, 1.5, 2.0, 3.0, 5.0, 7.0))
 """Gridlines within a factor of ten, coarse to fine."""
+STEPS = (1.0, 0.5, 0.25, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005)
+"""Distances of gridlines where all values lie within a factor of `NARROW`, coarse to fine."""
+NARROW = 3.0
 DEPTHS = (0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.25, 0.5, 1.0)
 STYLES = {"net": ("#005b96", "", 2.0), "gross": ("#005b96", "2 3", 1.1), "benchmark": ("#333a40", "7 3", 1.1)}
 CHALLENGERS = (("#b34700", "5 2 1 2", 1.3), ("#006b50", "9 3", 1.3), ("#8f3d73", "3 2", 1.3))
@@ -77,24 +72,34 @@ def drawdown_chart(curve: dict[str, Any], folds: Sequence[Sequence[int]]) -> Mar
     area = f"M{scale.x(scale.first):.1f} {base} {points} {scale.x(scale.last):.1f} {base}Z"
     parts = [_shading(folds, scale), *_depth_grid(scale)]
     parts.append(f'<path d="{area}" fill="#e3a574" stroke="#b34700" stroke-width=".6"/>')
-    x, y = scale.x(curve["days"][curve["values"].index(deepest)]), scale.y(deepest)
+    worst = curve["days"][curve["values"].index(deepest)]
+    x, y, when = scale.x(worst), scale.y(deepest), _date(worst)
     parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="2.5" fill="#8a3600"/>')
-    when = _date(curve["days"][curve["values"].index(deepest)])
-    parts.append(_text(WIDTH - RIGHT + 8, y + 3.5, f"worst −{-deepest:.1%}, {when:%b %Y}", "#8a3600"))
+    side, anchor = (6, "start") if x < WIDTH / 2 else (-6, "end")
+    parts.append(_text(x + side, y + 3.5, f"worst −{-deepest:.1%}, {when:%b %Y}", "#8a3600", anchor, "bold"))
     text = f"The largest drawdown is {-deepest:.1%}, reached on {when.isoformat()}"
     return _svg("drawdown", DRAWDOWN_HEIGHT, "Drawdown", text, parts)
 
 
-def grid_values(low: float, high: float, most: int = 6) -> list[float]:
-    """The finest set of round multiples between two positive values that has at most `most` of them."""
+def grid_values(low: float, high: float, most: int = 8) -> list[float]:
+    """The finest set of round values between two positive ones that has at most `most` of them."""
     best: list[float] = []
-    for grid in GRIDS:
-        powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-        inside = [m * 10.0**p for p in powers for m in grid if low <= m * 10.0**p <= high]
+    for inside in _narrow_grids(low, high) if high / low < NARROW else _wide_grids(low, high):
         if len(inside) > most:
             break
         best = inside
     return best
+
+
+def _narrow_grids(low: float, high: float) -> Iterator[list[float]]:
+    for step in STEPS:
+        yield [i * step for i in range(math.ceil(low / step), math.floor(high / step) + 1)]
+
+
+def _wide_grids(low: float, high: float) -> Iterator[list[float]]:
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    for grid in GRIDS:
+        yield [m * 10.0**p for p in powers for m in grid if low <= m * 10.0**p <= high]
 
 
 def spread_out(wanted: Sequence[float], low: float, high: float, gap: float) -> list[float]:
@@ -237,8 +242,8 @@ def _text(
     x: float, y: float, text: str, colour: str = "#4a535b", anchor: str = "start", weight: str = "normal"
 ) -> str:
     return (
-        f'<text x="{x:.1f}" y="{y:.1f}" fill="{colour}" text-anchor="{anchor}" font-weight="{weight}">'
-        f"{escape(text)}</text>"
+        f'<text x="{x:.1f}" y="{y:.1f}" fill="{colour}" text-anchor="{anchor}" font-weight="{weight}"'
+        f' stroke="#fff" stroke-width="2.5" paint-order="stroke">{escape(text)}</text>'
     )
 
 

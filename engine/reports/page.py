@@ -68,27 +68,39 @@ def view(report: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def facts(header: dict[str, Any]) -> str:
-    """What was run, in one line."""
+def facts(header: dict[str, Any]) -> list[str]:
+    """What was run: one line for the data, one for the trading."""
     dataset, fill = header["dataset"], str(header["execution"].get("fill", "")).replace("_", " ")
     portfolio = header["portfolio"]
     side = str(portfolio.get("side", "")).replace("_", "-")
-    parts = [
-        f"{header['begins']} to {header['ends']}, {header['sessions']:,} sessions, all out of sample",
+    data = [
+        f"{header['begins']} to {header['ends']}",
+        f"{header['sessions']:,} sessions, all out of sample",
         str(dataset.get("description") or dataset["name"]),
-        f"{side}, gross {portfolio['gross']:g}x" if side and "gross" in portfolio else side,
-        f"filled at the {fill}" if fill else "",
-        f"costs {cost_words(header['costs'])}",
         f"benchmark {dataset['benchmark']}" if dataset.get("benchmark") else "no benchmark",
     ]
-    return " · ".join(p for p in parts if p)
+    trading = [
+        f"{side}, gross {portfolio['gross']:g}x" if side and "gross" in portfolio else side,
+        f"a decision every {header['every']} sessions"
+        if header.get("every", 1) != 1
+        else "a decision every session",
+        f"filled at the {fill}" if fill else "",
+        f"costs {cost_words(header['costs'])}",
+        f"{header['simulator']} simulator" if header["simulator"] else "",
+    ]
+    return [" · ".join(p for p in parts if p) for parts in (data, trading)]
 
 
 def cost_words(costs: dict[str, Any]) -> str:
-    """Costs as configured: "5 bp fee + 5 bp half-spread of each unit traded"."""
-    named = [f"{v:g} bp {k.removesuffix('_bps').replace('_', '-')}" for k, v in sorted(costs.items())
-             if k.endswith("_bps") and isinstance(v, int | float)]  # fmt: skip
-    return " + ".join(named) + " of each unit traded" if named else "none"
+    """Costs as configured: "10 bp per unit traded (5 fee + 5 half-spread)"."""
+    named = {
+        k.removesuffix("_bps").replace("_", "-"): v for k, v in sorted(costs.items()) if k.endswith("_bps")
+    }
+    if not any(named.values()):
+        return "none"
+    return (
+        f"{sum(named.values()):g} bp per unit traded ({' + '.join(f'{v:g} {k}' for k, v in named.items())})"
+    )
 
 
 def pins(header: dict[str, Any], trust: dict[str, Any]) -> str:

@@ -89,9 +89,7 @@ def _times(value: float | None) -> str:
 def rival_rows(report: dict[str, Any]) -> list[dict[str, Any]]:
     """The strategy, its challengers and the benchmark, a row each."""
     own = {**_row(report["strategy"], "this run"), "gap": "", "gap_interval": "", "mark": "own"}
-    rows = [own]
-    for rival in report["challengers"]:
-        rows.append({**_row(rival["figures"], "challenger"), **_gap(rival)})
+    rows = [own, *({**_row(c["figures"], "challenger"), **_gap(c)} for c in report["challengers"])]
     if report["benchmark"]:
         held = {"turnover": "–", "deflated": "–"}
         rows.append(
@@ -144,12 +142,12 @@ def cost_row(report: dict[str, Any]) -> list[dict[str, Any]]:
 def trust_rows(report: dict[str, Any]) -> list[dict[str, str]]:
     """Why to believe it or not: name, value and mark (good, bad or empty)."""
     trust, own, coverage = report["trust"], report["strategy"], report["trust"]["coverage"]
-    one, n = own["probabilistic_probability"], trust["trials"]
+    one = own["probabilistic_probability"]
     refits = f"{trust['refits']:,}; {trust['train_rows'] // trust['refits']:,} rows each on average"
     purged = f"{trust['purged_rows']:,} rows purged; embargo {trust['embargo_sessions']} sessions"
     return [
         _audit_row(trust),
-        _fact("Trials counted on this data", f"{n:,}"),
+        _fact("Trials counted on this data", _trial_words(trust, report["header"]["periods_per_year"])),
         _fact("Probability, were this the only trial", "n/a" if one is None else percent(one)),
         _survivorship_row(trust),
         _fact("Prices known by a rule, not observed", _rule(coverage, report["header"]["dataset"])),
@@ -166,6 +164,13 @@ def trust_rows(report: dict[str, Any]) -> list[dict[str, str]]:
 
 def _fact(name: str, value: str, mark: str = "") -> dict[str, str]:
     return {"name": name, "value": value, "mark": mark}
+
+
+def _trial_words(trust: dict[str, Any], periods_per_year: float) -> str:
+    """How many, and how far apart: the two numbers that deflate the Sharpe ratio."""
+    variance = trust["trials_variance"]
+    spread = "" if variance is None else f"; their Sharpes vary by {(variance * periods_per_year) ** 0.5:.2f}"
+    return f"{trust['trials']:,}{spread}"
 
 
 def _audit_row(trust: dict[str, Any]) -> dict[str, str]:
