@@ -40,16 +40,18 @@ class Clock:
     def until(self, instant: np.datetime64) -> Clock:
         """The bars whose decision falls at or before `instant`."""
         n = int(np.searchsorted(self.decides_at, instant, side="right"))
-        return self.first(n)
+        return self.slice(0, n)
 
-    def first(self, n: int) -> Clock:
+    def slice(self, begin: int, end: int) -> Clock:
+        """The bars with these indices."""
+        part = slice(begin, end)
         return Clock(
             self.calendar,
-            self.sessions[:n],
-            self.opens_at[:n],
-            self.closes_at[:n],
-            self.decides_at[:n],
-            self.slots[:n],
+            self.sessions[part],
+            self.opens_at[part],
+            self.closes_at[part],
+            self.decides_at[part],
+            self.slots[part],
             self.periods_per_year,
         )
 

@@ -1,0 +1,416 @@
+"""The world as known: the only place that compares `known_at` with a decision.
+
+1. Read the rows of a pinned version, with `until` only those known by then.
+2. Put each bar on its session and find the first decision that could know each of its versions. The version known at the
+   bar's own decision is the panel's value; later ones are revisions, dated.
+3. Adjust raw prices forward with the actions known by each decision; an action known late is a revision of the sessions
+   since its ex date.
+4. Add dated facts, the newest period known, and the members.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from dataclasses import fields as dataclass_fields
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from backcast.data.adjust import Actions, ratios
+from backcast.data.calendar import clock as make_clock
+from backcast.data.errors import InputError, StaleDataError
+from backcast.data.schema import DatasetInfo
+from backcast.data.store import Store
+from backcast.data.types import Bools, Clock, Floats, Instants, Ints, Panel, Revisions
+from backcast.data.universe import members, state_as_known
+
+PRICES = ("open", "high", "low", "close")
+
+
+def load_panel(
+    store: Store,
+    dataset: str,
+    pin: dict[str, int],
+    fields: tuple[str, ...] | None = None,
+    until: np.datetime64 | None = None,
+) -> Panel:
+    """The panel of a pinned version, each cell as its decision first knew it.
+
+    With `until` the store ends there: rows known later do not exist and the clock ends at the last decision by then. What both
+    panels hold is equal to the bit. The benchmark is not in it; tickers that a rename joins are one symbol under
+    its first ticker. fields: bar fields and items of facts (default: all).
+    """
+    info = store.info(dataset)
+    bars = store.read(dataset, "bars", pin, until)
+    actions = store.read(dataset, "actions", pin, until)
+    clock = _clock(info, bars, until)
+    names = _identities(actions, clock)
+    rows = _on_clock(bars, clock, names, skip=info.benchmark)
+    symbols = tuple(sorted(set(rows.symbols)))
+    values, revisions = _versions(rows, bars, symbols, info.bar_fields, clock)
+    if info.price_basis == "raw":
+        known = _actions_by_symbol(actions, clock, names, symbols, values[info.bar_fields.index("close")])
+        values, revisions = _adjusted(values, revisions, known, info.bar_fields, clock)
+    facts = store.read(dataset, "facts", pin, until)
+    items, states = _facts(facts, clock, names, symbols)
+    membership = _membership(store.read(dataset, "membership", pin, until), clock, names, symbols)
+    panel = Panel(
+        (*info.bar_fields, *items),
+        symbols,
+        clock,
+        np.concatenate([values, states]),
+        members(membership, values[info.bar_fields.index("close")]),
+        revisions,
+        info.price_basis,
+        _share_by_rule(bars, facts),
+    )
+    return panel if fields is None else _chosen(panel, fields)
+
+
+def as_known(panel: Panel, instant: np.datetime64) -> Floats:
+    """(F, S, T) the newest version of every cell known at an instant; NaN where nothing was known yet.
+
+    A panel's own value counts as known from its decision instant on.
+    """
+    values = panel.values.copy()
+    values[:, :, int(np.searchsorted(panel.clock.decides_at, instant, side="right")) :] = np.nan
+    r = panel.revisions
+    n = int(np.searchsorted(r.known_at, instant, side="right"))
+    values[r.field[:n], r.symbol[:n], r.time[:n]] = r.value[:n]  # in order of known_at: the last one stays
+    return values
+
+
+def load_benchmark(
+    store: Store, dataset: str, pin: dict[str, int], until: np.datetime64 | None = None
+) -> Floats | None:
+    """(T,) closes of the data set's benchmark on the panel's clock, newest version, the last one carried over gaps."""
+    info = store.info(dataset)
+    if info.benchmark is None:
+        return None
+    bars = store.read(dataset, "bars", pin, until)
+    clock = _clock(info, bars, until)
+    rows = _on_clock(bars, clock, {}, only=info.benchmark)
+    closes = np.full(len(clock), np.nan)
+    closes[rows.session] = bars["close"].to_numpy()[rows.row]
+    last = np.maximum.accumulate(np.where(np.isfinite(closes), np.arange(len(clock)), 0))
+    return np.asarray(closes[last])
+
+
+def delistings(
+    store: Store, dataset: str, pin: dict[str, int], until: np.datetime64 | None = None
+) -> dict[str, tuple[int, float, np.datetime64]]:
+    """Of each symbol with a delisting fact: the index of its last session, the proceeds a share in the panel's adjusted
+    units, and when it was known."""
+    info = store.info(dataset)
+    actions = store.read(dataset, "actions", pin, until)
+    if "delisting" not in actions["kind"].to_pylist():
+        return {}
+    bars = store.read(dataset, "bars", pin, until)
+    clock = _clock(info, bars, until)
+    names = _identities(actions, clock)
+    symbols = tuple(sorted(set(_on_clock(bars, clock, names, skip=info.benchmark).symbols)))
+    raw, _ = _versions(_on_clock(bars, clock, names, skip=info.benchmark), bars, symbols, ("close",), clock)
+    factors = _actions_by_symbol(actions, clock, names, symbols, raw[0])
+    rows = _on_clock(actions, clock, names)
+    kinds, values = actions["kind"].to_pylist(), actions["value"].to_numpy(zero_copy_only=False)
+    found = {}
+    for symbol, session, row, known in zip(rows.symbols, rows.session, rows.row, rows.known_at, strict=True):
+        if kinds[row] == "delisting" and symbol in symbols:
+            own = factors.get(symbols.index(symbol))
+            factor = own.factors(len(clock))[0][session] if own and info.price_basis == "raw" else 1.0
+            found[symbol] = (int(session), float(values[row] * factor), known)
+    return {symbol: found[symbol] for symbol in sorted(found)}
+
+
+def coverage(panel: Panel) -> dict[str, int]:
+    """What the panel holds and lacks: sessions without any bar, gaps inside a symbol's life, revised cells, symbols that
+    left or joined the universe between the ends."""
+    known = np.isfinite(panel.field("close"))
+    first, last = known.argmax(axis=1), known.shape[1] - 1 - known[:, ::-1].argmax(axis=1)
+    at = np.arange(known.shape[1])
+    inside = (at >= first[:, None]) & (at <= last[:, None]) & known.any(axis=0)
+    member = panel.member
+    traded = np.flatnonzero(known.any(axis=0))
+    return {
+        "symbols": len(panel.symbols),
+        "sessions": len(panel.clock),
+        "bars": int(known.sum()),
+        "missing_sessions": len(panel.clock) - len(traded),
+        "gaps": int((inside & ~known).sum()),
+        "revised_cells": len(panel.revisions),
+        "left_universe": int((member.any(axis=1) & ~member[:, traded[-1]]).sum()),
+        "joined": int((member.any(axis=1) & ~member[:, traded[0]]).sum()),
+    }
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """Rows of a table placed on the clock, (N,): row in the table, symbol, session index, known_at, and `decision`, the
+    first decision that can use the row."""
+
+    row: Ints
+    symbols: list[str]
+    session: Ints
+    known_at: Instants
+    decision: Ints
+
+
+def _clock(info: DatasetInfo, bars: pa.Table, until: np.datetime64 | None) -> Clock:
+    """From the first bar that was known by its own decision to the last bar; with `until`, to the last decision by then."""
+    if not bars.num_rows:
+        raise StaleDataError(f"The data set {info.name} has no bars known{f' by {until}' if until else ''}.")
+    event, known = _instants(bars, "event_at"), _instants(bars, "known_at")
+    on_time = event[known <= event + np.timedelta64(info.decision_delay, "m")]
+    first = on_time.min() if len(on_time) else event.min()
+    # The session of a close is its date in the exchange's own day: a UTC close may fall on the next date.
+    day = np.timedelta64(1, "D")
+    wide = make_clock(info.calendar, first - day, event.max() + day, info.decision_delay)
+    inside = (wide.closes_at >= first) & (wide.closes_at <= event.max())
+    begin, end = int(inside.argmax()), int(len(inside) - inside[::-1].argmax())
+    whole = wide.slice(begin, end) if inside.any() else wide.slice(0, 0)
+    return whole if until is None else whole.until(until)
+
+
+def _on_clock(
+    table: pa.Table, clock: Clock, names: Names, skip: str | None = None, only: str | None = None
+) -> _Rows:
+    """Places rows on sessions. Rows before the clock, or whose session has no decision yet, are not part of it.
+
+    Errors: InputError for an event_at that is no session's close.
+    """
+    event, known = _instants(table, "event_at"), _instants(table, "known_at")
+    tickers = table["symbol"].to_pylist()
+    session = np.searchsorted(clock.closes_at, event)
+    here = (
+        (event >= clock.closes_at[0]) & (session < len(clock))
+        if len(clock)
+        else np.zeros(len(event), dtype=bool)
+    )
+    off = here & (clock.closes_at[np.minimum(session, len(clock) - 1)] != event)
+    if off.any():
+        at = int(off.argmax())
+        raise InputError(
+            f"event_at of {tickers[at]}",
+            str(event[at]),
+            f"a session's close in the calendar {clock.calendar}",
+        )
+    wanted = np.array([t != skip and (only is None or t == only) for t in tickers], dtype=bool)
+    row = np.flatnonzero(here & wanted)
+    decision = np.maximum(np.searchsorted(clock.decides_at, known[row]), session[row])
+    symbols = [_name(names, tickers[r], event[r]) for r in row]
+    return _Rows(row, symbols, session[row], known[row], decision)
+
+
+Names = dict[str, list[tuple[np.datetime64, str]]]
+"""Of each ticker that a rename gives a new meaning: from which instant on, and the permanent name it then has."""
+
+
+def _identities(actions: pa.Table, clock: Clock) -> Names:
+    """What each ticker means from when on. A rename that was not known by its first session's decision joins nothing."""
+    names: Names = {}
+    chosen = [k == "rename" for k in actions["kind"].to_pylist()]
+    renames = actions.filter(pa.array(chosen, type=pa.bool_()))
+    event, known = _instants(renames, "event_at"), _instants(renames, "known_at")
+    old, new = renames["symbol"].to_pylist(), renames["text"].to_pylist()
+    for at in np.argsort(event, kind="stable"):
+        session = int(np.searchsorted(clock.closes_at, event[at]))
+        if session < len(clock) and known[at] <= clock.decides_at[session]:
+            before = event[at] - np.timedelta64(1, "us")
+            names.setdefault(new[at], []).append((event[at], _name(names, old[at], before)))
+    return names
+
+
+def _name(names: Names, ticker: str, event: np.datetime64) -> str:
+    """The permanent name of a ticker at an instant: the first ticker that its company had here."""
+    found = ticker
+    for start, name in names.get(ticker, []):
+        if event >= start:
+            found = name
+    return found
+
+
+def _versions(
+    rows: _Rows, bars: pa.Table, symbols: tuple[str, ...], fields: tuple[str, ...], clock: Clock
+) -> tuple[Floats, Revisions]:
+    """Base values (F, S, T), each as its own decision knew it, and every later version as a revision."""
+    place = {symbol: i for i, symbol in enumerate(symbols)}
+    s = np.array([place[symbol] for symbol in rows.symbols], dtype=np.int64)
+    on_time = rows.decision == rows.session
+    values = np.full((len(fields), len(symbols), len(clock)), np.nan)
+    order = np.argsort(rows.known_at, kind="stable")
+    parts = []
+    for f, name in enumerate(fields):
+        column = bars[name].to_numpy(zero_copy_only=False)[rows.row]
+        now = order[on_time[order]]
+        values[f, s[now], rows.session[now]] = column[now]  # in order of known_at: the newest stays
+        late = order[~on_time[order]]
+        parts.append(
+            _revisions(f, s[late], rows.session[late], rows.known_at[late], rows.decision[late], column[late])
+        )
+    return values, _joined(parts)
+
+
+def _revisions(
+    field: int, symbol: Ints, time: Ints, known_at: Instants, decision: Ints, value: Floats
+) -> Revisions:
+    return Revisions(np.full(len(symbol), field, dtype=np.int64), symbol, time, known_at, decision, value)
+
+
+def _joined(parts: Sequence[Revisions]) -> Revisions:
+    """All revisions in order of known_at, then symbol, session and field."""
+    columns = [np.concatenate([getattr(p, f.name) for p in parts]) for f in dataclass_fields(Revisions)]
+    field, symbol, time, known_at, _, _ = columns
+    order = np.lexsort((field, time, symbol, known_at))
+    return Revisions(*(column[order] for column in columns))
+
+
+def _actions_by_symbol(
+    actions: pa.Table, clock: Clock, names: Names, symbols: tuple[str, ...], closes: Floats
+) -> dict[int, Actions]:
+    """The splits and dividends of each symbol that has any."""
+    rows = _on_clock(actions, clock, names)
+    kinds, amounts = actions["kind"].to_pylist(), actions["value"].to_numpy(zero_copy_only=False)
+    place = {symbol: i for i, symbol in enumerate(symbols)}
+    found: dict[int, list[tuple[int, int, np.datetime64, float, float]]] = {}
+    for symbol, ex, row, known, decision in zip(
+        rows.symbols, rows.session, rows.row, rows.known_at, rows.decision, strict=True
+    ):
+        if kinds[row] not in ("split", "dividend") or symbol not in place:
+            continue
+        before = closes[place[symbol], :ex]
+        known_closes = before[np.isfinite(before)]
+        if len(known_closes):  # an action before the first bar adjusts nothing
+            pair = ratios(kinds[row], float(amounts[row]), symbol, float(known_closes[-1]))
+            found.setdefault(place[symbol], []).append((int(ex), int(decision), known, *pair))
+    return {
+        s: Actions(*(np.array(column) for column in zip(*rows_, strict=True)))
+        for s, rows_ in sorted(found.items())
+    }
+
+
+def _adjusted(
+    values: Floats, revisions: Revisions, actions: dict[int, Actions], fields: tuple[str, ...], clock: Clock
+) -> tuple[Floats, Revisions]:
+    """Raw values and revisions in forward-adjusted units. An action known late revises the sessions since its ex date."""
+    scaled, parts = values.copy(), [_of(revisions, ~np.isin(revisions.symbol, list(actions)))]
+    for s, known in actions.items():
+        price, shares = known.factors(len(clock))
+        own = _of(revisions, revisions.symbol == s)
+        for f, name in enumerate(fields):
+            scaled[f, s] = values[f, s] * price if name in PRICES else values[f, s] / shares
+        parts += [
+            _restated(values, own, s, known, instant, fields, clock) for instant in _late(known, own, clock)
+        ]
+    return scaled, _joined(parts)
+
+
+def _late(actions: Actions, own: Revisions, clock: Clock) -> Instants:
+    """The instants at which something about a symbol became known after the decision of its session."""
+    late = actions.known_at[actions.decision > actions.ex]
+    return np.unique(np.concatenate([late.astype("datetime64[us]"), own.known_at]))
+
+
+def _restated(
+    values: Floats,
+    own: Revisions,
+    s: int,
+    actions: Actions,
+    instant: np.datetime64,
+    fields: tuple[str, ...],
+    clock: Clock,
+) -> Revisions:
+    """The cells of a symbol that change when what is learned at an instant becomes known."""
+    decision = int(np.searchsorted(clock.decides_at, instant))
+    past = int(np.searchsorted(clock.closes_at, instant))
+    price, shares = actions.factors_known(instant, len(clock))
+    before_price, before_shares = actions.factors_known(instant - np.timedelta64(1, "us"), len(clock))
+    known = _of(own, own.known_at <= instant)
+    parts = []
+    for f, name in enumerate(fields):
+        raw = values[f, s].copy()
+        mine = _of(known, known.field == f)
+        raw[mine.time] = mine.value
+        now, before = (price, before_price) if name in PRICES else (1 / shares, 1 / before_shares)
+        touched = (now != before) & (np.arange(len(clock)) < min(decision, past))
+        touched[mine.time[mine.known_at == instant]] = True
+        at = np.flatnonzero(touched & np.isfinite(raw))
+        new = raw[at] * price[at] if name in PRICES else raw[at] / shares[at]
+        n = len(at)
+        parts.append(_revisions(f, np.full(n, s), at, np.full(n, instant), np.full(n, decision), new))
+    return _joined(parts)
+
+
+def _of(revisions: Revisions, chosen: Bools) -> Revisions:
+    return Revisions(*(getattr(revisions, f.name)[chosen] for f in dataclass_fields(Revisions)))
+
+
+def _facts(
+    facts: pa.Table, clock: Clock, names: Names, symbols: tuple[str, ...]
+) -> tuple[tuple[str, ...], Floats]:
+    """The items, and their states (I, S, T): at each decision the newest period known."""
+    items = tuple(sorted(set(facts["item"].to_pylist())))
+    column = {item: i for i, item in enumerate(items)}
+    offsets = np.array([column[item] * len(symbols) for item in facts["item"].to_pylist()], dtype=np.int64)
+    states = _states(facts, "value", offsets, clock, names, symbols, len(items) * len(symbols))
+    return items, states.reshape(len(items), len(symbols), len(clock))
+
+
+def _membership(table: pa.Table, clock: Clock, names: Names, symbols: tuple[str, ...]) -> Floats | None:
+    """(S, T) 1 for members, 0 for others, NaN where nothing was known; None where the data set has no membership."""
+    if not table.num_rows:
+        return None
+    return _states(
+        table, "member", np.zeros(table.num_rows, dtype=np.int64), clock, names, symbols, len(symbols)
+    )
+
+
+def _states(
+    table: pa.Table,
+    value: str,
+    offsets: Ints,
+    clock: Clock,
+    names: Names,
+    symbols: tuple[str, ...],
+    series: int,
+) -> Floats:
+    """(series, T) states of dated rows; a row's series is its symbol's index plus its offset."""
+    event, known = _instants(table, "event_at"), _instants(table, "known_at")
+    place = {symbol: i for i, symbol in enumerate(symbols)}
+    tickers = table["symbol"].to_pylist()
+    symbol = np.array(
+        [place.get(_name(names, t, e), -1) for t, e in zip(tickers, event, strict=True)], dtype=np.int64
+    )
+    # A fact about a later instant than its announcement (a membership from next Monday) holds from that instant on.
+    decision = np.searchsorted(clock.decides_at, np.maximum(event, known))
+    chosen = np.flatnonzero(symbol >= 0)
+    order = chosen[np.lexsort((known[chosen], decision[chosen], (symbol + offsets)[chosen]))]
+    values = table[value].to_numpy(zero_copy_only=False).astype(np.float64)
+    periods = event.astype(np.int64)
+    return state_as_known(
+        (symbol + offsets)[order], periods[order], decision[order], values[order], (series, len(clock))
+    )
+
+
+def _share_by_rule(*tables: pa.Table) -> float:
+    """The share of rows whose known_at came from a rule."""
+    rows = sum(t.num_rows for t in tables)
+    by_rule = sum(pc.sum(pc.equal(t["known_basis"], "rule")).as_py() or 0 for t in tables)
+    return by_rule / rows if rows else 0.0
+
+
+def _instants(table: pa.Table, name: str) -> Instants:
+    return table[name].cast(pa.timestamp("us")).to_numpy(zero_copy_only=False).astype("datetime64[us]")
+
+
+def _chosen(panel: Panel, fields: tuple[str, ...]) -> Panel:
+    """The panel with some of its fields."""
+    unknown = [f for f in fields if f not in panel.fields]
+    if unknown:
+        raise InputError("fields", unknown[0], f"one of {', '.join(panel.fields)}")
+    index = [panel.fields.index(f) for f in fields]
+    moved = {old: new for new, old in enumerate(index)}
+    kept = _of(panel.revisions, np.isin(panel.revisions.field, index))
+    field = np.array([moved[int(f)] for f in kept.field], dtype=np.int64)
+    return replace(panel, fields=fields, values=panel.values[index], revisions=replace(kept, field=field))
