@@ -48,7 +48,7 @@ def load_panel(
     clock = _clock(info, bars, until)
     names = _identities(actions, clock)
     rows = _on_clock(bars, clock, names, skip=info.benchmark)
-    symbols = tuple(sorted(set(rows.symbols)))
+    symbols = rows.present()
     values, revisions = _versions(rows, bars, symbols, info.bar_fields, clock)
     if info.price_basis == "raw":
         known = _actions_by_symbol(actions, clock, names, symbols, values[info.bar_fields.index("close")])
@@ -110,17 +110,18 @@ def delistings(
     bars = store.read(dataset, "bars", pin, until)
     clock = _clock(info, bars, until)
     names = _identities(actions, clock)
-    symbols = tuple(sorted(set(_on_clock(bars, clock, names, skip=info.benchmark).symbols)))
-    raw, _ = _versions(_on_clock(bars, clock, names, skip=info.benchmark), bars, symbols, ("close",), clock)
+    traded = _on_clock(bars, clock, names, skip=info.benchmark)
+    symbols = traded.present()
+    raw, _ = _versions(traded, bars, symbols, ("close",), clock)
     factors = _actions_by_symbol(actions, clock, names, symbols, raw[0])
     rows = _on_clock(actions, clock, names)
     kinds, values = actions["kind"].to_pylist(), actions["value"].to_numpy(zero_copy_only=False)
     found = {}
-    for symbol, session, row, known in zip(rows.symbols, rows.session, rows.row, rows.known_at, strict=True):
-        if kinds[row] == "delisting" and symbol in symbols:
-            own = factors.get(symbols.index(symbol))
+    for s, session, row, known in zip(rows.on(symbols), rows.session, rows.row, rows.known_at, strict=True):
+        if kinds[row] == "delisting" and s >= 0:
+            own = factors.get(s)
             factor = own.factors(len(clock))[0][session] if own and info.price_basis == "raw" else 1.0
-            found[symbol] = (int(session), float(values[row] * factor), known)
+            found[symbols[s]] = (int(session), float(values[row] * factor), known)
     return {symbol: found[symbol] for symbol in sorted(found)}
 
 
@@ -147,14 +148,23 @@ def coverage(panel: Panel) -> dict[str, int]:
 
 @dataclass(frozen=True)
 class _Rows:
-    """Rows of a table placed on the clock, (N,): row in the table, symbol, session index, known_at, and `decision`, the
-    first decision that can use the row."""
+    """Rows of a table placed on the clock, (N,): row in the table, name (an index into the sorted vocabulary), session
+    index, known_at, and `decision`, the first decision that can use the row."""
 
     row: Ints
-    symbols: list[str]
+    vocabulary: list[str]
+    name: Ints
     session: Ints
     known_at: Instants
     decision: Ints
+
+    def present(self) -> tuple[str, ...]:
+        """The names that have rows, sorted."""
+        return tuple(self.vocabulary[i] for i in np.unique(self.name))
+
+    def on(self, symbols: tuple[str, ...]) -> Ints:
+        """(N,) each row's index on an axis of symbols; -1 where it is not on it."""
+        return _index(self.vocabulary, symbols)[self.name]
 
 
 def _clock(info: DatasetInfo, bars: pa.Table, until: np.datetime64 | None) -> Clock:
@@ -181,7 +191,7 @@ def _on_clock(
     Errors: InputError for an event_at that is no session's close.
     """
     event, known = _instants(table, "event_at"), _instants(table, "known_at")
-    tickers = table["symbol"].to_pylist()
+    vocabulary, name, ticker = _named(table, event, names)
     session = np.searchsorted(clock.closes_at, event)
     here = (
         (event >= clock.closes_at[0]) & (session < len(clock))
@@ -192,15 +202,34 @@ def _on_clock(
     if off.any():
         at = int(off.argmax())
         raise InputError(
-            f"event_at of {tickers[at]}",
+            f"event_at of {table['symbol'][at].as_py()}",
             str(event[at]),
             f"a session's close in the calendar {clock.calendar}",
         )
-    wanted = np.array([t != skip and (only is None or t == only) for t in tickers], dtype=bool)
-    row = np.flatnonzero(here & wanted)
+    wanted = np.array([t != skip and only in (None, t) for t in ticker.dictionary.to_pylist()], dtype=bool)
+    row = np.flatnonzero(here & wanted[ticker.indices.to_numpy()])
     decision = np.maximum(np.searchsorted(clock.decides_at, known[row]), session[row])
-    symbols = [_name(names, tickers[r], event[r]) for r in row]
-    return _Rows(row, symbols, session[row], known[row], decision)
+    return _Rows(row, vocabulary, name[row], session[row], known[row], decision)
+
+
+def _named(table: pa.Table, event: Instants, names: Names) -> tuple[list[str], Ints, pa.DictionaryArray]:
+    """The permanent names, sorted, each row's index into them, and the tickers as they came."""
+    ticker = table["symbol"].combine_chunks().dictionary_encode()
+    tickers, code = ticker.dictionary.to_pylist(), ticker.indices.to_numpy()
+    meanings = {name for known in names.values() for _, name in known}
+    vocabulary = sorted({*tickers, *meanings})
+    name = _index(tickers, tuple(vocabulary))[code]
+    for renamed in names.keys() & set(tickers):
+        own = np.flatnonzero(code == tickers.index(renamed))
+        for start, meaning in names[renamed]:  # in order of time: the newest meaning stays
+            name[own[event[own] >= start]] = vocabulary.index(meaning)
+    return vocabulary, name, ticker
+
+
+def _index(words: list[str], axis: tuple[str, ...]) -> Ints:
+    """Where each word stands on an axis; -1 where it does not."""
+    place = {word: i for i, word in enumerate(axis)}
+    return np.array([place.get(word, -1) for word in words], dtype=np.int64)
 
 
 Names = dict[str, list[tuple[np.datetime64, str]]]
@@ -235,8 +264,7 @@ def _versions(
     rows: _Rows, bars: pa.Table, symbols: tuple[str, ...], fields: tuple[str, ...], clock: Clock
 ) -> tuple[Floats, Revisions]:
     """Base values (F, S, T), each as its own decision knew it, and every later version as a revision."""
-    place = {symbol: i for i, symbol in enumerate(symbols)}
-    s = np.array([place[symbol] for symbol in rows.symbols], dtype=np.int64)
+    s = rows.on(symbols)
     on_time = rows.decision == rows.session
     values = np.full((len(fields), len(symbols), len(clock)), np.nan)
     order = np.argsort(rows.known_at, kind="stable")
@@ -272,18 +300,17 @@ def _actions_by_symbol(
     """The splits and dividends of each symbol that has any."""
     rows = _on_clock(actions, clock, names)
     kinds, amounts = actions["kind"].to_pylist(), actions["value"].to_numpy(zero_copy_only=False)
-    place = {symbol: i for i, symbol in enumerate(symbols)}
     found: dict[int, list[tuple[int, int, np.datetime64, float, float]]] = {}
-    for symbol, ex, row, known, decision in zip(
-        rows.symbols, rows.session, rows.row, rows.known_at, rows.decision, strict=True
+    for s, ex, row, known, decision in zip(
+        rows.on(symbols).tolist(), rows.session, rows.row, rows.known_at, rows.decision, strict=True
     ):
-        if kinds[row] not in ("split", "dividend") or symbol not in place:
+        if kinds[row] not in ("split", "dividend") or s < 0:
             continue
-        before = closes[place[symbol], :ex]
+        before = closes[s, :ex]
         known_closes = before[np.isfinite(before)]
         if len(known_closes):  # an action before the first bar adjusts nothing
-            pair = ratios(kinds[row], float(amounts[row]), symbol, float(known_closes[-1]))
-            found.setdefault(place[symbol], []).append((int(ex), int(decision), known, *pair))
+            pair = ratios(kinds[row], float(amounts[row]), symbols[s], float(known_closes[-1]))
+            found.setdefault(s, []).append((int(ex), int(decision), known, *pair))
     return {
         s: Actions(*(np.array(column) for column in zip(*rows_, strict=True)))
         for s, rows_ in sorted(found.items())
@@ -350,9 +377,9 @@ def _facts(
     facts: pa.Table, clock: Clock, names: Names, symbols: tuple[str, ...]
 ) -> tuple[tuple[str, ...], Floats]:
     """The items, and their states (I, S, T): at each decision the newest period known."""
-    items = tuple(sorted(set(facts["item"].to_pylist())))
-    column = {item: i for i, item in enumerate(items)}
-    offsets = np.array([column[item] * len(symbols) for item in facts["item"].to_pylist()], dtype=np.int64)
+    item = facts["item"].combine_chunks().dictionary_encode()
+    items = tuple(sorted(item.dictionary.to_pylist()))
+    offsets = _index(item.dictionary.to_pylist(), items)[item.indices.to_numpy()] * len(symbols)
     states = _states(facts, "value", offsets, clock, names, symbols, len(items) * len(symbols))
     return items, states.reshape(len(items), len(symbols), len(clock))
 
@@ -377,11 +404,8 @@ def _states(
 ) -> Floats:
     """(series, T) states of dated rows; a row's series is its symbol's index plus its offset."""
     event, known = _instants(table, "event_at"), _instants(table, "known_at")
-    place = {symbol: i for i, symbol in enumerate(symbols)}
-    tickers = table["symbol"].to_pylist()
-    symbol = np.array(
-        [place.get(_name(names, t, e), -1) for t, e in zip(tickers, event, strict=True)], dtype=np.int64
-    )
+    vocabulary, name, _ = _named(table, event, names)
+    symbol = _index(vocabulary, symbols)[name]
     # A fact about a later instant than its announcement (a membership from next Monday) holds from that instant on.
     decision = np.searchsorted(clock.decides_at, np.maximum(event, known))
     chosen = np.flatnonzero(symbol >= 0)
