@@ -16,14 +16,14 @@ from typing import Any
 from markupsafe import Markup, escape
 
 WIDTH, LEFT, RIGHT = 960.0, 34.0, 142.0
-EQUITY_HEIGHT, DRAWDOWN_HEIGHT = 290.0, 92.0
+EQUITY_HEIGHT, DRAWDOWN_HEIGHT = 300.0, 92.0
 TOP, AXIS, LABEL_GAP = 6.0, 18.0, 13.0
 EPOCH = dt.date(1970, 1, 1)
 GRIDS = ((1.0,), (1.0, 3.0), (1.0, 2.0, 5.0), (1.0, 1.5, 2.0, 3.0, 5.0, 7.0))
 """Gridlines within a factor of ten, coarse to fine."""
 STEPS = (1.0, 0.5, 0.25, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005)
 """Distances of gridlines where all values lie within a factor of `NARROW`, coarse to fine."""
-NARROW = 3.0
+NARROW = 4.0
 DEPTHS = (0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.25, 0.5, 1.0)
 STYLES = {"net": ("#005b96", "", 2.0), "gross": ("#005b96", "2 3", 1.1), "benchmark": ("#333a40", "7 3", 1.1)}
 CHALLENGERS = (("#b34700", "5 2 1 2", 1.3), ("#006b50", "9 3", 1.3), ("#8f3d73", "3 2", 1.3))
@@ -137,9 +137,14 @@ def _style(curve: dict[str, Any], curves: Sequence[dict[str, Any]]) -> tuple[str
 
 
 def _label(curve: dict[str, Any]) -> str:
-    return {"net": f"{curve['name']} net", "gross": f"{curve['name']} before costs"}.get(
-        curve["kind"], curve["name"]
-    )
+    """What stands at the end of a line; long names are cut."""
+    if curve["kind"] == "gross":
+        return "before costs"
+    return f"{_cut(curve['name'], 12)} net" if curve["kind"] == "net" else _cut(curve["name"], 16)
+
+
+def _cut(name: str, most: int) -> str:
+    return name if len(name) <= most else name[: most - 1] + "…"
 
 
 def _line(curve: dict[str, Any], style: tuple[str, str, float], scale: Scale) -> str:
@@ -164,10 +169,8 @@ def _end_labels(lines: Sequence[tuple[dict[str, Any], tuple[str, str, float]]], 
             f'<path d="M{x:.1f} {end:.1f} {WIDTH - RIGHT + 6:.1f} {place:.1f} {WIDTH - RIGHT + 24:.1f} {place:.1f}"'
             f' fill="none" stroke="{colour}" stroke-width="{width}"{dash}/>'
         )
-        name = _label(curve)
-        shown = name if len(name) <= 17 else name[:16] + "…"
         weight = "bold" if curve["kind"] == "net" else "normal"
-        text = f"{shown} {curve['values'][-1]:.2f}x"
+        text = f"{_label(curve)} {curve['values'][-1]:.2f}x"
         parts.append(_text(WIDTH - RIGHT + 27, place + 3.5, text, colour, weight=weight))
     return parts
 

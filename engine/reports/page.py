@@ -6,13 +6,15 @@ from pathlib import Path
 from typing import Any
 
 from backcast.data.errors import InputError
-from backcast.engine.reports.charts import drawdown_chart, equity_chart
+from backcast.engine.reports.charts import DRAWDOWN_HEIGHT, EQUITY_HEIGHT, WIDTH, drawdown_chart, equity_chart
 from backcast.engine.reports.model import FORMAT
 from backcast.engine.reports.panels import cost_row, monthly_rows, rival_rows, tiles, trust_rows
 from backcast.engine.runs import RunFolder
 
 AGAIN = "Draw it again with `backcast report RUN`."
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+A4_WIDTH_MM, A4_HEIGHT_MM, PAGE_REM = 194.0, 281.0, 96.0
+"""The printable part of a page with 8 mm margins, and the width of the page's column in rem."""
 MONTHLY_ROOM, ROW_LEAST, ROW_MOST = 46.0, 0.95, 1.9
 """Height of the monthly table and bounds of its rows, in rem: many years make low rows, so that one page is enough."""
 
@@ -51,7 +53,7 @@ def render(report: dict[str, Any]) -> str:
 def view(report: dict[str, Any]) -> dict[str, Any]:
     """What the template shows, every number already in words."""
     rows = monthly_rows(report["monthly"], report["yearly"])
-    return {
+    shown = {
         "header": report["header"],
         "facts": facts(report["header"]),
         "pins": pins(report["header"], report["trust"]),
@@ -64,8 +66,31 @@ def view(report: dict[str, Any]) -> dict[str, Any]:
         "costs": cost_row(report),
         "months": MONTHS,
         "years": rows,
-        "row_rem": f"{min(ROW_MOST, max(ROW_LEAST, MONTHLY_ROOM / (len(rows) + 1))):.3f}",
+        "row_rem": round(min(ROW_MOST, max(ROW_LEAST, MONTHLY_ROOM / (len(rows) + 1))), 3),
     }
+    fitting = min(A4_WIDTH_MM / PAGE_REM, A4_HEIGHT_MM / height_rem(shown))
+    return {**shown, "print_rem_mm": f"{fitting:.3f}"}
+
+
+def height_rem(shown: dict[str, Any]) -> float:
+    """The height of the page in rem, estimated from what is on it and rounded up, so that print fits one sheet."""
+    verdict, years = shown["verdict"], len(shown["years"])
+    head = 3.0 + sum(_lines(text, 130, 1.5) for text in [*shown["facts"], shown["pins"]])
+    said = 3.6 + _lines(verdict["sentence"], 75, 2.4) + _lines(verdict["detail"], 120, 1.8)
+    said += sum(_lines(text, 100, 2.1) for text in verdict["warnings"])
+    rivals = 4.8 + 1.85 * len(shown["rivals"])
+    charts = 2 * 3.2 + (EQUITY_HEIGHT + DRAWDOWN_HEIGHT) / WIDTH * PAGE_REM
+    how = 3.2 + 9.6
+    left = (
+        3.2 + sum(_lines(row["value"], 36, 1.9) for row in shown["trust"]) + 7.0 + (how if years > 14 else 0)
+    )
+    right = 3.2 + (years + 1) * shown["row_rem"] + (0 if years > 14 else how)
+    return head + said + 7.4 + rivals + charts + max(left, right)
+
+
+def _lines(text: str, characters: int, rem: float) -> float:
+    """Height of a text that breaks after so many characters."""
+    return -(-len(text) // characters) * rem
 
 
 def facts(header: dict[str, Any]) -> list[str]:

@@ -215,7 +215,7 @@ def _event_words(events: dict[str, int], most: int = 5) -> str:
 def monthly_rows(monthly: dict[str, float], yearly: dict[str, float]) -> list[dict[str, Any]]:
     """A row a year: twelve cells and the year's total, each with its text and shade (u1 to u5, d1 to d5)."""
     sizes = sorted(abs(v) for v in monthly.values())
-    full = sizes[int(0.95 * (len(sizes) - 1))] if sizes else 1.0
+    full = sizes[-(-95 * (len(sizes) - 1) // 100)] if sizes else 1.0
     return [
         {
             "year": year,

@@ -82,6 +82,8 @@ def _survivorship(evidence: Evidence) -> str:
 
 def _warnings(evidence: Evidence) -> list[str]:
     found = []
+    if evidence.audit["passed"] is False:
+        found.append("The figures below may rest on what nobody could have known at the time.")
     survivorship = _survivorship(evidence)
     if survivorship:
         found.append(

@@ -42,7 +42,7 @@ class Grounds:
 def judge(grounds: Grounds) -> Verdict:
     """The first that holds: it must not be used; there is nothing to judge; luck; no better than a rival; better."""
     if grounds.stopped:
-        return Verdict(grounds.stopped, _numbers(grounds), "stop", grounds.warnings)
+        return Verdict(grounds.stopped, "", "stop", grounds.warnings)
     if grounds.undefined:
         sentence = f"Nothing to judge: {grounds.undefined}."
         return Verdict(sentence, "", "stop", grounds.warnings)

@@ -70,8 +70,20 @@ AUDIT = {
     "level": "quick",
     "passed": True,
     "checks": [
-        {"name": "truncation replay: features", "layer": "features", "cells": 3520, "changed": 0, "first": None},
-        {"name": "fills after their decisions", "layer": "execution", "cells": 900, "changed": 0, "first": None},
+        {
+            "name": "truncation replay: features",
+            "layer": "features",
+            "cells": 3520,
+            "changed": 0,
+            "first": None,
+        },
+        {
+            "name": "fills after their decisions",
+            "layer": "execution",
+            "cells": 900,
+            "changed": 0,
+            "first": None,
+        },
     ],
 }
 
@@ -94,8 +106,8 @@ def made_up_run(tmp_path: Path) -> MakeRun:
             part.mkdir(parents=True)
             account(sessions, i, mean).write_parquet(part / "account.parquet")
         folds(sessions).write_parquet(path / "folds.parquet")
-        events = {"session": sessions[:3], "symbol": ["GE", "", "BA"], "kind": ["frozen price", "rejected order", "frozen price"],
-                  "detail": ["", "", ""]}  # fmt: skip
+        kinds = ["frozen price", "rejected order", "frozen price"]
+        events = {"session": sessions[:3], "symbol": ["GE", "", "BA"], "kind": kinds, "detail": [""] * 3}
         pl.DataFrame(events).write_parquet(path / "events.parquet")
         market = np.random.default_rng(9).normal(0.0003, 0.011, len(sessions))
         pl.DataFrame({"session": sessions, "ret": market}).write_parquet(path / "benchmark.parquet")
