@@ -16,15 +16,15 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from backcast.data.types import Floats, Panel
+from backcast.data.types import Floats, Ints, Panel
 from backcast.signals.expression import Call, Field, Number
 from backcast.signals.expression import Node as Tree
 from backcast.signals.kernels.operators import CROSS_SECTION, ROLLING, across, finite, mapped, rolled
-from backcast.signals.restate import Change, changes_of
+from backcast.signals.restate import Change, changes
 from backcast.signals.scale import Scale, field_scale, scale_of
 from backcast.signals.types import Features
 
-BLOCK = 16  # symbols evaluated side by side: their scratch stays in cache
+BLOCK = 64  # symbols evaluated side by side: whole vectors of lanes, and little overhead a row
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,7 @@ class Graph:
         those facts, never restated ones. Members alone take part across symbols; others get NaN there. The same
         bits for any number of threads and any cut of the panel at a decision.
         """
-        run = Run(self, panel, changes_of(panel))
+        run = Run(self, panel)
         with ThreadPoolExecutor(max(1, threads)) as pool:
             for stage in range(run.stages):
                 list(pool.map(lambda first, stage=stage: run.block(stage, first), run.firsts))
@@ -147,8 +147,8 @@ class Graph:
 class Run:
     """One evaluation. `kept` holds (T, S) of each node that crosses symbols, feeds one that does, or is an output."""
 
-    def __init__(self, graph: Graph, panel: Panel, changes: list[list[Change]]) -> None:
-        self.nodes, self.panel, self.changes = graph.nodes, panel, changes
+    def __init__(self, graph: Graph, panel: Panel) -> None:
+        self.nodes, self.panel = graph.nodes, panel
         self.rows, symbols = len(panel.clock), len(panel.symbols)
         self.slot = first_slot(panel)
         self.places = {name: panel.fields.index(name) for name in graph.fields}
@@ -170,29 +170,32 @@ class Run:
         if not goals:
             return
         cells = self.panel.values[:, first:last].transpose(0, 2, 1)
-        done = self.steps(stage, cells, slice(0, self.rows), slice(first, last))
+        done = self.steps(stage, cells, 0, np.arange(first, last))
         for i in goals:
             self.kept[i][:, first:last] = done[i]
-        for symbol in range(first, last):
-            for change in self.changes[symbol]:
-                self.restate(stage, symbol, change)
+        for change in changes(self.panel, first, last):
+            self.restate(stage, first, change)
 
-    def restate(self, stage: int, symbol: int, change: Change) -> None:
-        """The decisions that one set of new versions changes, for one symbol."""
+    def restate(self, stage: int, first: int, change: Change) -> None:
+        """The decisions that one set of new versions changes: from the first that knows it, while windows cover it."""
         reach = max(self.nodes[i].reach for i in self.goals[stage])
-        stop = min(change.until, change.last_cell + reach + 1)
-        if change.decision >= stop:
+        stops = np.minimum(change.until, change.last_cell + reach + 1)
+        start, top = max(0, change.decision - reach), int(stops.max())
+        if top <= change.decision:
             return
-        start = max(0, change.decision - reach)
-        cells = change.values[:, start:stop, None]
-        done = self.steps(stage, cells, slice(start, stop), slice(symbol, symbol + 1))
-        for i in self.goals[stage]:
-            self.kept[i][change.decision : stop, symbol] = done[i][change.decision - start :, 0]
+        cells = change.values[:, change.lanes, start:top].transpose(0, 2, 1)
+        done = self.steps(stage, cells, start, first + change.lanes)
+        for lane, stop in enumerate(stops):
+            for i in self.goals[stage]:
+                again = done[i][change.decision - start : max(stop - start, 0), lane]
+                self.kept[i][change.decision : change.decision + len(again), first + change.lanes[lane]] = (
+                    again
+                )
 
-    def steps(self, stage: int, cells: Floats, rows: slice, symbols: slice) -> dict[int, Floats]:
-        """Run a stage's program on cells (F, T', B) whose first row is `rows.start`."""
+    def steps(self, stage: int, cells: Floats, start: int, symbols: Ints) -> dict[int, Floats]:
+        """Run a stage's program on cells (F, T', B): the rows from `start` on of these symbols."""
         done: dict[int, Floats] = {}
-        shape = (rows.stop - rows.start, symbols.stop - symbols.start)
+        rows, shape = slice(start, start + cells.shape[1]), cells.shape[1:]
         for i in self.programs[stage]:
             node = self.nodes[i]
             inputs = [done[j] for j in node.inputs] if not node.crosses else []
@@ -201,9 +204,9 @@ class Run:
             elif node.operator == "field":
                 done[i] = finite(np.ascontiguousarray(cells[self.places[node.name]]))
             elif node.crosses:
-                done[i] = np.ascontiguousarray(self.kept[i][rows, symbols])
+                done[i] = self.kept[i][rows].take(symbols, axis=1)
             elif node.operator in ROLLING:
-                done[i] = rolled(node.operator, inputs, node.literals, self.slot + rows.start)
+                done[i] = rolled(node.operator, inputs, node.literals, self.slot + start)
             else:
                 done[i] = mapped(node.operator, inputs)
         return done

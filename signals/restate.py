@@ -1,46 +1,53 @@
-"""Which decisions of a symbol see other cells than those first known, and what they see."""
+"""Which decisions see other cells than those first known, and what they see."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
-from backcast.data.types import Floats, Panel
+from backcast.data.types import Floats, Ints, Panel
 
 
 @dataclass(frozen=True)
 class Change:
-    """A symbol's cells as known at the decisions `decision` <= i < `until`; differs from the first-known cells at
-    `last_cell` at the latest. values (F, T)."""
+    """New versions that the decision `decision` is the first to know, for some symbols of a block.
+
+    lanes (K,): those symbols, counted from the block's first. until (K,): the first decision that knows still newer
+    ones. last_cell (K,): the latest cell revised so far. values (F, B, T): the block as known then; valid until the
+    next change.
+    """
 
     decision: int
-    until: int
-    last_cell: int
+    lanes: Ints
+    until: Ints
+    last_cell: Ints
     values: Floats
 
 
-def changes_of(panel: Panel) -> list[list[Change]]:
-    """For each symbol, its changes in order of decision. Versions that no decision of the panel knows are left out."""
-    changes: list[list[Change]] = [[] for _ in panel.symbols]
-    revisions, rows = panel.revisions, len(panel.clock)
-    known = np.flatnonzero(revisions.decision < rows)
-    order = known[np.lexsort((known, revisions.decision[known], revisions.symbol[known]))]
-    symbols = revisions.symbol[order]
-    for symbol in np.unique(symbols):
-        changes[int(symbol)] = _changes(panel, int(symbol), order[symbols == symbol])
-    return changes
+def changes(panel: Panel, first: int, last: int) -> Iterator[Change]:
+    """The changes of the symbols first <= s < last, by decision. Versions that no decision knows are left out."""
+    r, rows = panel.revisions, len(panel.clock)
+    known = np.flatnonzero((r.symbol >= first) & (r.symbol < last) & (r.decision < rows))
+    if not len(known):
+        return
+    known = known[np.argsort(r.decision[known], kind="stable")]
+    groups = np.split(known, np.flatnonzero(np.diff(r.decision[known])) + 1)
+    values, latest = panel.values[:, first:last].copy(), np.full(last - first, -1)
+    for group, (lanes, until) in zip(groups, _spans(panel, groups, first, last)):
+        values[r.field[group], r.symbol[group] - first, r.time[group]] = r.value[
+            group
+        ]  # in order: the last one stays
+        np.maximum.at(latest, r.symbol[group] - first, r.time[group])
+        yield Change(int(r.decision[group[0]]), lanes, until, latest[lanes], values)
 
 
-def _changes(panel: Panel, symbol: int, order: np.ndarray[tuple[int], np.dtype[np.int64]]) -> list[Change]:
-    revisions, values = panel.revisions, panel.values[:, symbol].copy()
-    decisions = np.unique(revisions.decision[order])
-    changes, last_cell = [], -1
-    for place, decision in enumerate(decisions):
-        fresh = order[revisions.decision[order] == decision]
-        for n in fresh:
-            values[revisions.field[n], revisions.time[n]] = revisions.value[n]
-        last_cell = max(last_cell, int(revisions.time[fresh].max()))
-        until = int(decisions[place + 1]) if place + 1 < len(decisions) else len(panel.clock)
-        changes.append(Change(int(decision), until, last_cell, values.copy()))
-    return changes
+def _spans(panel: Panel, groups: list[Ints], first: int, last: int) -> list[tuple[Ints, Ints]]:
+    """The lanes of each group, and the decision of each lane's next group."""
+    following, spans = np.full(last - first, len(panel.clock)), []
+    for group in reversed(groups):
+        lanes = np.unique(panel.revisions.symbol[group]) - first
+        spans.append((lanes, following[lanes]))
+        following[lanes] = panel.revisions.decision[group[0]]
+    return spans[::-1]

@@ -20,30 +20,32 @@ from backcast.signals.kernels.cache import compiled
 
 @dataclass(frozen=True)
 class Rolling:
-    """A kernel(*inputs, slot, window, [level,] state, out), and the rows of its state: blocks * window + rows."""
+    """A kernel(*inputs, slot, window, [level,] state, out), and the rows of its state: blocks * window + rows,
+    all `unknown` at first."""
 
     kernel: Callable[..., None]
     blocks: int
     rows: int
+    unknown: float = math.nan
 
     def state(self, window: int, lanes: int) -> Floats:
-        """The state that knows nothing yet: all NaN."""
-        return np.full((self.blocks * window + self.rows, lanes), np.nan)
+        """The state that knows nothing yet."""
+        return np.full((self.blocks * window + self.rows, lanes), self.unknown)
 
 
 ROLLING = {
     "ref": Rolling(rolling.ref, 1, 0),
-    "ts_sum": Rolling(rolling.ts_sum, 2, 1),
-    "ts_mean": Rolling(rolling.ts_mean, 2, 1),
-    "ts_min": Rolling(rolling.ts_min, 2, 1),
-    "ts_max": Rolling(rolling.ts_max, 2, 1),
-    "ts_argmax": Rolling(rolling.ts_argmax, 3, 2),
-    "ts_std": Rolling(moments.ts_std, 3, 5),
-    "ts_zscore": Rolling(moments.ts_zscore, 3, 5),
-    "ts_slope": Rolling(moments.ts_slope, 4, 4),
-    "ts_corr": Rolling(moments.ts_corr, 7, 7),
+    "ts_sum": Rolling(rolling.ts_sum, 2, 2),
+    "ts_mean": Rolling(rolling.ts_mean, 2, 2),
+    "ts_min": Rolling(rolling.ts_min, 2, 2),
+    "ts_max": Rolling(rolling.ts_max, 2, 2),
+    "ts_argmax": Rolling(rolling.ts_argmax, 3, 4),
+    "ts_std": Rolling(moments.ts_std, 3, 7),
+    "ts_zscore": Rolling(moments.ts_zscore, 3, 7),
+    "ts_slope": Rolling(moments.ts_slope, 4, 7),
+    "ts_corr": Rolling(moments.ts_corr, 7, 13),
     "ts_rank": Rolling(order.ts_rank, 1, 0),
-    "ts_quantile": Rolling(order.ts_quantile, 2, 1),
+    "ts_quantile": Rolling(order.ts_quantile, 3, 6, math.inf),
 }
 
 CROSS_SECTION = {

@@ -30,36 +30,38 @@ def ts_rank(x: Floats, slot: int, w: int, state: Floats, out: Floats) -> None:
 
 
 @compiled
-def quantile_step(x: Floats, t: int, p: int, w: int, level: float, state: Floats, out: Floats) -> None:
+def quantile_step(x: Floats, t: int, slot: int, w: int, level: float, state: Floats, out: Floats) -> None:
     """Linear between the two nearest places (Hyndman and Fan's type 7). One value leaves a sorted column, one enters.
 
-    state: ring (w), sorted window (w) with unknown values as +inf at its end, a row that carries a value along.
+    state, all +inf at first, which stands for unknown: ring (w), two sorted windows with a row of -inf before and of +inf
+    after (w+2 each; odd slots read the one and write the other), the values that leave and that enter (a row each).
     """
-    ring, ordered, carry, lanes = state[:w], state[w : 2 * w], state[2 * w], x.shape[1]
+    k, ring, lanes = w + 2, state[:w], x.shape[1]
+    first = w + k * (slot % 2)
+    last = 2 * w + k - first
+    now, then = state[first : first + k], state[last : last + k]
+    old, new, p = state[w + 2 * k], state[w + 2 * k + 1], slot % w
     for b in range(lanes):
-        carry[b] = -math.inf
+        old[b] = ring[p, b]
+        new[b] = x[t, b] if x[t, b] == x[t, b] else math.inf
+        ring[p, b] = new[b]
+        then[0, b] = -math.inf
     for q in range(w):
         for b in range(lanes):
-            old = ring[p, b] if ring[p, b] == ring[p, b] else math.inf
-            new = x[t, b] if x[t, b] == x[t, b] else math.inf
-            here = ordered[q, b] if ordered[q, b] == ordered[q, b] else math.inf
-            after = math.inf
-            if q < w - 1:
-                after = ordered[q + 1, b] if ordered[q + 1, b] == ordered[q + 1, b] else math.inf
-            rest = here if here < old else after
-            entry = rest if rest < new else new
-            ordered[q, b] = entry if entry > carry[b] else carry[b]
-            carry[b] = rest
+            before, here, after, gone, entry = then[q, b], then[q + 1, b], then[q + 2, b], old[b], new[b]
+            left = before if before < gone else here
+            rest = here if here < gone else after
+            entry = rest if rest < entry else entry
+            now[q + 1, b] = entry if entry > left else left
     place = (w - 1) * level
     low = min(int(place), w - 1)
-    high = min(low + 1, w - 1)
+    high, share = min(low + 1, w - 1), place - low
     for b in range(lanes):
-        ring[p, b] = x[t, b]
-        value = ordered[low, b] + (place - low) * (ordered[high, b] - ordered[low, b])
-        out[t, b] = value if ordered[w - 1, b] < math.inf else math.nan
+        value = now[low + 1, b] + share * (now[high + 1, b] - now[low + 1, b])
+        out[t, b] = value if now[w, b] < math.inf else math.nan
 
 
 @compiled
 def ts_quantile(x: Floats, slot: int, w: int, level: float, state: Floats, out: Floats) -> None:
     for t in range(x.shape[0]):
-        quantile_step(x, t, (slot + t) % w, w, level, state, out)
+        quantile_step(x, t, slot + t, w, level, state, out)

@@ -12,30 +12,27 @@ hence the same from whichever row the computation started. A NaN in the window, 
 
 from __future__ import annotations
 
+import math
+
 from backcast.data.types import Floats
 from backcast.signals.kernels.cache import compiled
 
 
 @compiled
 def sum_step(x: Floats, t: int, p: int, w: int, state: Floats, out: Floats) -> None:
-    """state: ring (w), suffix sums of the last block (w), prefix sum (1)."""
-    ring, suffix, prefix, lanes = state[:w], state[w : 2 * w], state[2 * w], x.shape[1]
+    """state: ring (w), suffix sums of the block before (w+1, the last 0), prefix sum (1)."""
+    ring, suffix, prefix, lanes = state[:w], state[w : 2 * w + 1], state[2 * w + 1], x.shape[1]
     if p == 0:
         for b in range(lanes):
-            suffix[w - 1, b] = ring[w - 1, b]
+            suffix[w, b] = 0.0
             prefix[b] = 0.0
-        for q in range(w - 2, 0, -1):
+        for q in range(w - 1, 0, -1):
             for b in range(lanes):
                 suffix[q, b] = suffix[q + 1, b] + ring[q, b]
     for b in range(lanes):
         ring[p, b] = x[t, b]
         prefix[b] += x[t, b]
-    if p == w - 1:
-        for b in range(lanes):
-            out[t, b] = prefix[b]
-    else:
-        for b in range(lanes):
-            out[t, b] = prefix[b] + suffix[p + 1, b]
+        out[t, b] = prefix[b] + suffix[p + 1, b]
 
 
 @compiled
@@ -54,27 +51,22 @@ def ts_mean(x: Floats, slot: int, w: int, state: Floats, out: Floats) -> None:
 
 @compiled
 def extreme_step(x: Floats, t: int, p: int, w: int, sign: float, state: Floats, out: Floats) -> None:
-    """The largest of sign * x, times sign. state: ring (w), suffix maxima (w), prefix maximum (1)."""
-    ring, suffix, prefix, lanes = state[:w], state[w : 2 * w], state[2 * w], x.shape[1]
+    """The largest of sign * x, times sign. state: ring (w), suffix maxima (w+1, the last -inf), prefix maximum (1)."""
+    ring, suffix, prefix, lanes = state[:w], state[w : 2 * w + 1], state[2 * w + 1], x.shape[1]
     if p == 0:
         for b in range(lanes):
-            suffix[w - 1, b] = ring[w - 1, b]
-            prefix[b] = sign * x[t, b]
-        for q in range(w - 2, 0, -1):
+            suffix[w, b] = -math.inf
+            prefix[b] = -math.inf
+        for q in range(w - 1, 0, -1):
             for b in range(lanes):
                 v, m = ring[q, b], suffix[q + 1, b]
                 suffix[q, b] = v if v > m or v != v else m
     for b in range(lanes):
-        v, m = sign * x[t, b], prefix[b]
+        v, m, old = sign * x[t, b], prefix[b], suffix[p + 1, b]
         ring[p, b] = v
-        prefix[b] = v if v > m or v != v else m
-    if p == w - 1:
-        for b in range(lanes):
-            out[t, b] = sign * prefix[b]
-    else:
-        for b in range(lanes):
-            v, m = prefix[b], suffix[p + 1, b]
-            out[t, b] = sign * (v if v > m or v != v else m)
+        v = v if v > m or v != v else m
+        prefix[b] = v
+        out[t, b] = sign * (v if v > old or v != v else old)
 
 
 @compiled
@@ -91,30 +83,28 @@ def ts_min(x: Floats, slot: int, w: int, state: Floats, out: Floats) -> None:
 
 @compiled
 def argmax_step(x: Floats, t: int, p: int, w: int, state: Floats, out: Floats) -> None:
-    """Rows since the maximum. state: ring (w), suffix maxima (w), their places (w), prefix maximum, its place."""
-    ring, suffix, place = state[:w], state[w : 2 * w], state[2 * w : 3 * w]
-    best, at, lanes = state[3 * w], state[3 * w + 1], x.shape[1]
+    """Rows since the maximum, the latest of equals. state: ring (w), suffix maxima (w+1), their places (w+1), prefix
+    maximum and its place (a row each). A NaN takes the maximum, and the answer is NaN where it has."""
+    ring, suffix, place = state[:w], state[w : 2 * w + 1], state[2 * w + 1 : 3 * w + 2]
+    best, at, lanes = state[3 * w + 2], state[3 * w + 3], x.shape[1]
     if p == 0:
         for b in range(lanes):
-            suffix[w - 1, b], place[w - 1, b] = ring[w - 1, b], w - 1.0
-            best[b], at[b] = x[t, b], 0.0
-        for q in range(w - 2, 0, -1):
+            suffix[w, b], place[w, b] = -math.inf, 0.0
+            best[b], at[b] = -math.inf, 0.0
+        for q in range(w - 1, 0, -1):
             for b in range(lanes):
-                newer = not (ring[q, b] > suffix[q + 1, b] or ring[q, b] != ring[q, b])
-                suffix[q, b] = suffix[q + 1, b] if newer else ring[q, b]
-                place[q, b] = place[q + 1, b] if newer else q
+                v, m = ring[q, b], suffix[q + 1, b]
+                take, newer = (v > m) | (v != v), place[q + 1, b]
+                suffix[q, b] = v if take else m
+                place[q, b] = float(q) if take else newer
     for b in range(lanes):
-        v = x[t, b]
+        v, m, old, since, before = x[t, b], best[b], suffix[p + 1, b], at[b], place[p + 1, b] - w
         ring[p, b] = v
-        take = v >= best[b] or v != v
-        best[b] = v if take else best[b]
-        at[b] = p if take else at[b]
-    for b in range(lanes):
-        age = p - at[b] + (best[b] - best[b])  # NaN stays NaN
-        if p < w - 1:
-            old = suffix[p + 1, b]
-            age = age if best[b] >= old else p + w - place[p + 1, b] + (old - old) + (best[b] - best[b])
-        out[t, b] = age
+        take = (v >= m) | (v != v)
+        v = v if take else m
+        since = float(p) if take else since
+        best[b], at[b] = v, since
+        out[t, b] = p - (since if v >= old else before) + (v - v) + (old - old if old != -math.inf else 0.0)
 
 
 @compiled

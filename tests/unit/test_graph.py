@@ -61,7 +61,7 @@ def _cut(panel: Panel, rows: int) -> Panel:
     cut = Revisions(
         r.field[kept], r.symbol[kept], r.time[kept], r.known_at[kept], r.decision[kept], r.value[kept]
     )
-    return Panel(panel.fields, panel.symbols, panel.clock.first(rows), np.ascontiguousarray(panel.values[:, :, :rows]),
+    return Panel(panel.fields, panel.symbols, panel.clock.slice(0, rows), np.ascontiguousarray(panel.values[:, :, :rows]),
                  np.ascontiguousarray(panel.member[:, :rows]), cut, panel.price_basis, 0.0)  # fmt: skip
 
 
