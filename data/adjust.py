@@ -13,7 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from backcast.data.errors import InputError
-from backcast.data.types import Floats, Ints
+from backcast.data.types import Floats, Ints, Revisions
+
+PRICES = ("open", "high", "low", "close")
 
 
 @dataclass(frozen=True)
@@ -57,3 +59,57 @@ def ratios(kind: str, value: float, symbol: str, last_close: float) -> tuple[flo
             f"actions.dividend of {symbol}", value, f"an amount below the last close before it ({last_close})"
         )
     return last_close / (last_close - value), 1.0
+
+
+def adjusted(
+    values: Floats, revisions: Revisions, actions: dict[int, Actions], fields: tuple[str, ...]
+) -> tuple[Floats, Revisions]:
+    """Raw values (F, S, T) and their revisions in forward-adjusted units, by the actions of each symbol index.
+
+    An action that became known after its ex date revises the sessions in between, dated when it was known.
+    """
+    scaled, parts = values.copy(), [revisions.where(~np.isin(revisions.symbol, list(actions)))]
+    for s, known in actions.items():
+        price, shares = known.factors(values.shape[2])
+        own = revisions.where(revisions.symbol == s)
+        for f, name in enumerate(fields):
+            scaled[f, s] = values[f, s] * price if name in PRICES else values[f, s] / shares
+        parts += [_restated(values[:, s], own, s, known, *learned, fields) for learned in _late(known, own)]
+    return scaled, Revisions.joined(parts)
+
+
+def _late(actions: Actions, own: Revisions) -> list[tuple[np.datetime64, int]]:
+    """When something about a symbol became known after the decision of its session, and the first decision after."""
+    late = actions.decision > actions.ex
+    learned = {*zip(actions.known_at[late], actions.decision[late].tolist(), strict=True)}
+    return sorted(learned | {*zip(own.known_at, own.decision.tolist(), strict=True)})
+
+
+def _restated(
+    values: Floats,
+    own: Revisions,
+    s: int,
+    actions: Actions,
+    instant: np.datetime64,
+    decision: int,
+    fields: tuple[str, ...],
+) -> Revisions:
+    """The cells of a symbol that change by what becomes known at an instant; values (F, T) are its raw ones."""
+    sessions = values.shape[1]
+    price, shares = actions.factors_known(instant, sessions)
+    before_price, before_shares = actions.factors_known(instant - np.timedelta64(1, "us"), sessions)
+    known = own.where(own.known_at <= instant)
+    parts = []
+    for f, name in enumerate(fields):
+        raw, mine = values[f].copy(), known.where(known.field == f)
+        raw[mine.time] = mine.value
+        is_price = name in PRICES
+        touched = (price != before_price) if is_price else (shares != before_shares)
+        touched[decision:] = False  # decisions from here on knew it in time
+        touched &= np.isfinite(raw)
+        touched[mine.time[mine.known_at == instant]] = True
+        at = np.flatnonzero(touched)
+        new = raw[at] * price[at] if is_price else raw[at] / shares[at]
+        n = len(at)
+        parts.append(Revisions.of_field(f, np.full(n, s), at, np.full(n, instant), np.full(n, decision), new))
+    return Revisions.joined(parts)

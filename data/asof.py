@@ -10,23 +10,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from dataclasses import fields as dataclass_fields
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from backcast.data.adjust import Actions, ratios
+from backcast.data.adjust import Actions, adjusted, ratios
 from backcast.data.calendar import clock as make_clock
 from backcast.data.errors import InputError, StaleDataError
 from backcast.data.schema import DatasetInfo
 from backcast.data.store import Store
-from backcast.data.types import Bools, Clock, Floats, Instants, Ints, Panel, Revisions
+from backcast.data.types import Clock, Floats, Instants, Ints, Panel, Revisions
 from backcast.data.universe import members, state_as_known
-
-PRICES = ("open", "high", "low", "close")
 
 
 def load_panel(
@@ -52,7 +48,7 @@ def load_panel(
     values, revisions = _versions(rows, bars, symbols, info.bar_fields, clock)
     if info.price_basis == "raw":
         known = _actions_by_symbol(actions, clock, names, symbols, values[info.bar_fields.index("close")])
-        values, revisions = _adjusted(values, revisions, known, info.bar_fields, clock)
+        values, revisions = adjusted(values, revisions, known, info.bar_fields)
     facts = store.read(dataset, "facts", pin, until)
     items, states = _facts(facts, clock, names, symbols)
     membership = _membership(store.read(dataset, "membership", pin, until), clock, names, symbols)
@@ -275,23 +271,11 @@ def _versions(
         values[f, s[now], rows.session[now]] = column[now]  # in order of known_at: the newest stays
         late = order[~on_time[order]]
         parts.append(
-            _revisions(f, s[late], rows.session[late], rows.known_at[late], rows.decision[late], column[late])
+            Revisions.of_field(
+                f, s[late], rows.session[late], rows.known_at[late], rows.decision[late], column[late]
+            )
         )
-    return values, _joined(parts)
-
-
-def _revisions(
-    field: int, symbol: Ints, time: Ints, known_at: Instants, decision: Ints, value: Floats
-) -> Revisions:
-    return Revisions(np.full(len(symbol), field, dtype=np.int64), symbol, time, known_at, decision, value)
-
-
-def _joined(parts: Sequence[Revisions]) -> Revisions:
-    """All revisions in order of known_at, then symbol, session and field."""
-    columns = [np.concatenate([getattr(p, f.name) for p in parts]) for f in dataclass_fields(Revisions)]
-    field, symbol, time, known_at, _, _ = columns
-    order = np.lexsort((field, time, symbol, known_at))
-    return Revisions(*(column[order] for column in columns))
+    return values, Revisions.joined(parts)
 
 
 def _actions_by_symbol(
@@ -315,62 +299,6 @@ def _actions_by_symbol(
         s: Actions(*(np.array(column) for column in zip(*rows_, strict=True)))
         for s, rows_ in sorted(found.items())
     }
-
-
-def _adjusted(
-    values: Floats, revisions: Revisions, actions: dict[int, Actions], fields: tuple[str, ...], clock: Clock
-) -> tuple[Floats, Revisions]:
-    """Raw values and revisions in forward-adjusted units. An action known late revises the sessions since its ex date."""
-    scaled, parts = values.copy(), [_of(revisions, ~np.isin(revisions.symbol, list(actions)))]
-    for s, known in actions.items():
-        price, shares = known.factors(len(clock))
-        own = _of(revisions, revisions.symbol == s)
-        for f, name in enumerate(fields):
-            scaled[f, s] = values[f, s] * price if name in PRICES else values[f, s] / shares
-        parts += [
-            _restated(values, own, s, known, instant, fields, clock) for instant in _late(known, own, clock)
-        ]
-    return scaled, _joined(parts)
-
-
-def _late(actions: Actions, own: Revisions, clock: Clock) -> Instants:
-    """The instants at which something about a symbol became known after the decision of its session."""
-    late = actions.known_at[actions.decision > actions.ex]
-    return np.unique(np.concatenate([late.astype("datetime64[us]"), own.known_at]))
-
-
-def _restated(
-    values: Floats,
-    own: Revisions,
-    s: int,
-    actions: Actions,
-    instant: np.datetime64,
-    fields: tuple[str, ...],
-    clock: Clock,
-) -> Revisions:
-    """The cells of a symbol that change when what is learned at an instant becomes known."""
-    decision = int(np.searchsorted(clock.decides_at, instant))
-    past = int(np.searchsorted(clock.closes_at, instant))
-    price, shares = actions.factors_known(instant, len(clock))
-    before_price, before_shares = actions.factors_known(instant - np.timedelta64(1, "us"), len(clock))
-    known = _of(own, own.known_at <= instant)
-    parts = []
-    for f, name in enumerate(fields):
-        raw = values[f, s].copy()
-        mine = _of(known, known.field == f)
-        raw[mine.time] = mine.value
-        now, before = (price, before_price) if name in PRICES else (1 / shares, 1 / before_shares)
-        touched = (now != before) & (np.arange(len(clock)) < min(decision, past))
-        touched[mine.time[mine.known_at == instant]] = True
-        at = np.flatnonzero(touched & np.isfinite(raw))
-        new = raw[at] * price[at] if name in PRICES else raw[at] / shares[at]
-        n = len(at)
-        parts.append(_revisions(f, np.full(n, s), at, np.full(n, instant), np.full(n, decision), new))
-    return _joined(parts)
-
-
-def _of(revisions: Revisions, chosen: Bools) -> Revisions:
-    return Revisions(*(getattr(revisions, f.name)[chosen] for f in dataclass_fields(Revisions)))
 
 
 def _facts(
@@ -435,6 +363,6 @@ def _chosen(panel: Panel, fields: tuple[str, ...]) -> Panel:
         raise InputError("fields", unknown[0], f"one of {', '.join(panel.fields)}")
     index = [panel.fields.index(f) for f in fields]
     moved = {old: new for new, old in enumerate(index)}
-    kept = _of(panel.revisions, np.isin(panel.revisions.field, index))
+    kept = panel.revisions.where(np.isin(panel.revisions.field, index))
     field = np.array([moved[int(f)] for f in kept.field], dtype=np.int64)
     return replace(panel, fields=fields, values=panel.values[index], revisions=replace(kept, field=field))

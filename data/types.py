@@ -5,7 +5,8 @@ Grammar of shapes: F fields, S symbols, T bar ends of one clock. Instants are `d
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -73,6 +74,25 @@ class Revisions:
 
     def __len__(self) -> int:
         return len(self.value)
+
+    def where(self, chosen: Bools) -> Revisions:
+        """The chosen ones, in their order."""
+        return Revisions(*(getattr(self, f.name)[chosen] for f in fields(Revisions)))
+
+    @staticmethod
+    def of_field(
+        field: int, symbol: Ints, time: Ints, known_at: Instants, decision: Ints, value: Floats
+    ) -> Revisions:
+        """Revisions of cells of one field."""
+        return Revisions(np.full(len(symbol), field, dtype=np.int64), symbol, time, known_at, decision, value)
+
+    @staticmethod
+    def joined(parts: Sequence[Revisions]) -> Revisions:
+        """All of them in order of known_at, then symbol, session and field."""
+        columns = [np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(Revisions)]
+        field, symbol, time, known_at, _, _ = columns
+        order = np.lexsort((field, time, symbol, known_at))
+        return Revisions(*(column[order] for column in columns))
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ from backcast.engine.progress import Progress
 from backcast.engine.registry import Registry
 from backcast.engine.research import Pinned, pin
 from backcast.engine.walkforward import World, forecast_instant, labels_as_known
-from backcast.signals.dataset import training_set
+from backcast.signals.dataset import complete_over, training_set
 from backcast.signals.models.base import FittedModel
 from backcast.signals.models.baseline import Mean
 from backcast.signals.types import QUANTILES, Fold, Labels, TrainingSet
@@ -165,9 +165,11 @@ def quantile_loss(fitted: FittedModel, world: World, labels: Labels, decisions: 
     """
     losses: list[Floats] = []
     levels = np.array(QUANTILES)
+    whole = complete_over(np.isfinite(world.features.values).all(axis=0), fitted.lookback)
+    expected = whole & world.panel.member & np.isfinite(labels.values)
     for t in decisions:
         _, quantiles = forecast_instant(fitted, world.features.values, world.panel.member, int(t))
-        due = np.isfinite(labels.values[:, t]) & np.isfinite(world.features.values[:, :, t]).all(axis=0)
+        due = expected[:, t]
         error = labels.values[due, t][:, None] - quantiles[due]
         losses.append(np.maximum(levels * error, (levels - 1) * error).ravel())
     joined = np.concatenate(losses) if losses else np.empty(0)
