@@ -1,7 +1,7 @@
 """The charts of the page: plain SVG text, no script, no font and no file of its own.
 
 Colours are told apart by the colour-blind and have a contrast of at least 4.5 on white; every line has a dash pattern
-and a name at its end too. All lengths are in units of the page's width, `WIDTH`.
+and a name at its end too. All lengths are in units of the page's width, `axes.WIDTH`.
 """
 
 from __future__ import annotations
@@ -9,41 +9,19 @@ from __future__ import annotations
 import datetime as dt
 import itertools
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 from markupsafe import Markup, escape
 
-WIDTH, LEFT, RIGHT = 960.0, 34.0, 142.0
+from backcast.engine.reports.axes import LEFT, RIGHT, TOP, WIDTH, Scale, grid_values, spread_out
+
 EQUITY_HEIGHT, DRAWDOWN_HEIGHT = 300.0, 92.0
-TOP, AXIS, LABEL_GAP = 6.0, 18.0, 13.0
+AXIS, LABEL_GAP = 18.0, 13.0
 EPOCH = dt.date(1970, 1, 1)
-GRIDS = ((1.0,), (1.0, 3.0), (1.0, 2.0, 5.0), (1.0, 1.5, 2.0, 3.0, 5.0, 7.0))
-"""Gridlines within a factor of ten, coarse to fine."""
-STEPS = (1.0, 0.5, 0.25, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005)
-"""Distances of gridlines where all values lie within a factor of `NARROW`, coarse to fine."""
-NARROW = 4.0
 DEPTHS = (0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.25, 0.5, 1.0)
 STYLES = {"net": ("#005b96", "", 2.0), "gross": ("#005b96", "2 3", 1.1), "benchmark": ("#333a40", "7 3", 1.1)}
 CHALLENGERS = (("#b34700", "5 2 1 2", 1.3), ("#006b50", "9 3", 1.3), ("#8f3d73", "3 2", 1.3))
-
-
-@dataclass(frozen=True)
-class Scale:
-    """Maps days and values to places in the drawing."""
-
-    first: int
-    last: int
-    low: float
-    high: float
-    height: float
-
-    def x(self, day: float) -> float:
-        return LEFT + (day - self.first) / max(self.last - self.first, 1) * (WIDTH - LEFT - RIGHT)
-
-    def y(self, value: float) -> float:
-        return TOP + (self.high - value) / (self.high - self.low) * (self.height - TOP)
 
 
 def equity_chart(curves: Sequence[dict[str, Any]], folds: Sequence[Sequence[int]]) -> Markup:
@@ -81,42 +59,6 @@ def drawdown_chart(curve: dict[str, Any], folds: Sequence[Sequence[int]]) -> Mar
     return _svg("drawdown", DRAWDOWN_HEIGHT, "Drawdown", text, parts)
 
 
-def grid_values(low: float, high: float, most: int = 8) -> list[float]:
-    """The finest set of round values between two positive ones that has at most `most` of them."""
-    best: list[float] = []
-    for inside in _narrow_grids(low, high) if high / low < NARROW else _wide_grids(low, high):
-        if len(inside) > most:
-            break
-        best = inside
-    return best
-
-
-def _narrow_grids(low: float, high: float) -> Iterator[list[float]]:
-    for step in STEPS:
-        yield [i * step for i in range(math.ceil(low / step), math.floor(high / step) + 1)]
-
-
-def _wide_grids(low: float, high: float) -> Iterator[list[float]]:
-    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-    for grid in GRIDS:
-        yield [m * 10.0**p for p in powers for m in grid if low <= m * 10.0**p <= high]
-
-
-def spread_out(wanted: Sequence[float], low: float, high: float, gap: float) -> list[float]:
-    """Places near the wanted ones, in their order, at least `gap` apart and within bounds where there is room."""
-    order = sorted(range(len(wanted)), key=lambda i: wanted[i])
-    places = [0.0] * len(wanted)
-    floor = low
-    for i in order:
-        places[i] = max(wanted[i], floor)
-        floor = places[i] + gap
-    ceiling = high
-    for i in reversed(order):
-        places[i] = min(places[i], ceiling)
-        ceiling = places[i] - gap
-    return places
-
-
 def _span(curves: Sequence[dict[str, Any]]) -> tuple[int, int]:
     return min(c["days"][0] for c in curves), max(c["days"][-1] for c in curves)
 
@@ -140,7 +82,7 @@ def _label(curve: dict[str, Any]) -> str:
     """What stands at the end of a line; long names are cut."""
     if curve["kind"] == "gross":
         return "before costs"
-    return f"{_cut(curve['name'], 12)} net" if curve["kind"] == "net" else _cut(curve["name"], 16)
+    return f"{_cut(curve['name'], 10)} net" if curve["kind"] == "net" else _cut(curve["name"], 16)
 
 
 def _cut(name: str, most: int) -> str:

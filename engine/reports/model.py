@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -102,7 +102,10 @@ def _benchmark(evidence: Evidence) -> Rival | None:
     name = str(evidence.manifest["dataset"].get("benchmark") or "benchmark")
     track = Track(name, evidence.strategy.sessions[known], returns, returns, none, False)
     years = float(evidence.manifest["periods_per_year"])
-    return rival_of(evidence.strategy, track, years, evidence.trials) if len(returns) else None
+    if len(returns) == 0:
+        return None
+    rival = rival_of(evidence.strategy, track, years, evidence.trials)
+    return replace(rival, figures=replace(rival.figures, deflated_probability=None))  # nobody searched for it
 
 
 def _grounds(

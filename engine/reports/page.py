@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from backcast.data.errors import InputError
-from backcast.engine.reports.charts import DRAWDOWN_HEIGHT, EQUITY_HEIGHT, WIDTH, drawdown_chart, equity_chart
+from backcast.engine.reports.axes import WIDTH
+from backcast.engine.reports.charts import DRAWDOWN_HEIGHT, EQUITY_HEIGHT, drawdown_chart, equity_chart
 from backcast.engine.reports.model import FORMAT
 from backcast.engine.reports.panels import cost_row, monthly_rows, rival_rows, tiles, trust_rows
 from backcast.engine.runs import RunFolder

@@ -169,7 +169,11 @@ def _fact(name: str, value: str, mark: str = "") -> dict[str, str]:
 def _trial_words(trust: dict[str, Any], periods_per_year: float) -> str:
     """How many, and how far apart: the two numbers that deflate the Sharpe ratio."""
     variance = trust["trials_variance"]
-    spread = "" if variance is None else f"; their Sharpes vary by {(variance * periods_per_year) ** 0.5:.2f}"
+    spread = (
+        ""
+        if variance is None
+        else f"; their Sharpes differ by {(variance * periods_per_year) ** 0.5:.2f} (1 s.d.)"
+    )
     return f"{trust['trials']:,}{spread}"
 
 

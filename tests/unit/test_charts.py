@@ -9,13 +9,12 @@ from xml.etree import ElementTree
 
 import pytest
 
+from backcast.engine.reports.axes import grid_values, spread_out
 from backcast.engine.reports.charts import (
     CHALLENGERS,
     STYLES,
     drawdown_chart,
     equity_chart,
-    grid_values,
-    spread_out,
 )
 
 
