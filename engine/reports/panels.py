@@ -170,9 +170,7 @@ def _trial_words(trust: dict[str, Any], periods_per_year: float) -> str:
     """How many, and how far apart: the two numbers that deflate the Sharpe ratio."""
     variance = trust["trials_variance"]
     spread = (
-        ""
-        if variance is None
-        else f"; their Sharpes differ by {(variance * periods_per_year) ** 0.5:.2f} (1 s.d.)"
+        "" if variance is None else f"; Sharpes differ by {(variance * periods_per_year) ** 0.5:.2f} (s.d.)"
     )
     return f"{trust['trials']:,}{spread}"
 
