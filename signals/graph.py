@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 
@@ -130,79 +131,95 @@ class Graph:
         """
         run = Run(self, panel)
         with ThreadPoolExecutor(max(1, threads)) as pool:
-            for stage in range(run.stages):
-                list(pool.map(lambda first, stage=stage: run.block(stage, first), run.firsts))
-                list(
-                    pool.map(
-                        run.cross,
-                        [i for i in run.kept if self.nodes[i].crosses and self.nodes[i].stage == stage],
-                    )
-                )
-        values = np.empty((len(self.names), len(panel.symbols), len(panel.clock)))
-        for place, i in enumerate(self.outputs):
-            values[place] = run.kept[i].T
-        return Features(self.names, panel.symbols, values)
+            for stage in run.stages:
+                list(pool.map(partial(run.block, stage), range(0, len(panel.symbols), BLOCK)))
+                list(pool.map(run.cross, stage.crossings))
+        return Features(self.names, panel.symbols, run.values)
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Nodes between two barriers. `goals` leave the stage, `program` is what they need, inputs first; `crossings` are
+    the operators across symbols that end it."""
+
+    goals: tuple[int, ...]
+    program: tuple[int, ...]
+    crossings: tuple[int, ...]
+    reach: int
+
+
+def stages_of(graph: Graph) -> list[Stage]:
+    """The stages of a graph, in order."""
+    nodes = graph.nodes
+    crossings = [i for i, node in enumerate(nodes) if node.crosses]
+    goals = sorted({*graph.outputs, *(nodes[i].inputs[0] for i in crossings)} - set(crossings))
+    made = []
+    for k in range(1 + max(node.stage for node in nodes)):
+        mine = tuple(i for i in goals if nodes[i].stage == k)
+        reach = max((nodes[i].reach for i in mine), default=0)
+        ends = tuple(i for i in crossings if nodes[i].stage == k)
+        made.append(Stage(mine, program(nodes, mine), ends, reach))
+    return made
 
 
 class Run:
-    """One evaluation. `kept` holds (T, S) of each node that crosses symbols, feeds one that does, or is an output."""
+    """One evaluation. `values` (F, S, T) is the answer; `kept` holds (T, S) of what operators across symbols read and
+    give."""
 
     def __init__(self, graph: Graph, panel: Panel) -> None:
-        self.nodes, self.panel = graph.nodes, panel
-        self.rows, symbols = len(panel.clock), len(panel.symbols)
+        self.nodes, self.panel, self.stages = graph.nodes, panel, stages_of(graph)
         self.slot = first_slot(panel)
-        self.places = {name: panel.fields.index(name) for name in graph.fields}
+        self.fields = {name: panel.fields.index(name) for name in graph.fields}
         self.member = np.ascontiguousarray(panel.member.T)
-        crossing = [i for i, node in enumerate(self.nodes) if node.crosses]
-        wanted = sorted({*graph.outputs, *crossing, *(j for i in crossing for j in self.nodes[i].inputs)})
-        self.kept = {i: np.empty((self.rows, symbols)) for i in wanted}
-        self.stages = 1 + max((self.nodes[i].stage for i in wanted), default=0)
-        self.firsts = range(0, symbols, BLOCK)
-        self.goals = [
-            [i for i in wanted if self.nodes[i].stage == k and not self.nodes[i].crosses]
-            for k in range(self.stages)
-        ]
-        self.programs = [program(self.nodes, goals) for goals in self.goals]
+        symbols, rows = panel.member.shape
+        self.values = np.empty((len(graph.outputs), symbols, rows))
+        self.places = {i: [k for k, j in enumerate(graph.outputs) if i == j] for i in graph.outputs}
+        read = [self.nodes[i].inputs[0] for stage in self.stages for i in stage.crossings]
+        self.kept = {i: np.empty((rows, symbols)) for i in read}
 
-    def block(self, stage: int, first: int) -> None:
+    def put(self, i: int, first: int, start: int, block: Floats) -> None:
+        """Keep (T', B) values of node i: the rows from `start` on of the symbols from `first` on."""
+        rows, symbols = slice(start, start + block.shape[0]), slice(first, first + block.shape[1])
+        if i in self.kept:
+            self.kept[i][rows, symbols] = block
+        for place in self.places.get(i, ()):
+            self.values[place, symbols, rows] = block.T
+
+    def block(self, stage: Stage, first: int) -> None:
         """All goals of a stage for one block of symbols, then again where their cells were revised."""
-        goals, last = self.goals[stage], min(first + BLOCK, len(self.panel.symbols))
-        if not goals:
-            return
-        cells = self.panel.values[:, first:last].transpose(0, 2, 1)
-        done = self.steps(stage, cells, 0, np.arange(first, last))
-        for i in goals:
-            self.kept[i][:, first:last] = done[i]
-        for change in changes(self.panel, first, last):
-            self.restate(stage, first, change)
+        last = min(first + BLOCK, len(self.panel.symbols))
+        if stage.goals:
+            cells = self.panel.values[:, first:last].transpose(0, 2, 1)
+            done = self.steps(stage, cells, 0, np.arange(first, last))
+            for i in stage.goals:
+                self.put(i, first, 0, done[i])
+            for change in changes(self.panel, first, last):
+                self.restate(stage, first, change)
 
-    def restate(self, stage: int, first: int, change: Change) -> None:
+    def restate(self, stage: Stage, first: int, change: Change) -> None:
         """The decisions that one set of new versions changes: from the first that knows it, while windows cover it."""
-        reach = max(self.nodes[i].reach for i in self.goals[stage])
-        stops = np.minimum(change.until, change.last_cell + reach + 1)
-        start, top = max(0, change.decision - reach), int(stops.max())
+        stops = np.minimum(change.until, change.last_cell + stage.reach + 1)
+        start, top = max(0, change.decision - stage.reach), int(stops.max())
         if top <= change.decision:
             return
         cells = change.values[:, change.lanes, start:top].transpose(0, 2, 1)
         done = self.steps(stage, cells, start, first + change.lanes)
-        for lane, stop in enumerate(stops):
-            for i in self.goals[stage]:
-                again = done[i][change.decision - start : max(stop - start, 0), lane]
-                self.kept[i][change.decision : change.decision + len(again), first + change.lanes[lane]] = (
-                    again
-                )
+        for k, stop in enumerate(stops):
+            rows = slice(change.decision - start, max(int(stop), change.decision) - start)
+            for i in stage.goals:
+                self.put(i, first + int(change.lanes[k]), change.decision, done[i][rows, k : k + 1])
 
-    def steps(self, stage: int, cells: Floats, start: int, symbols: Ints) -> dict[int, Floats]:
+    def steps(self, stage: Stage, cells: Floats, start: int, symbols: Ints) -> dict[int, Floats]:
         """Run a stage's program on cells (F, T', B): the rows from `start` on of these symbols."""
         done: dict[int, Floats] = {}
         rows, shape = slice(start, start + cells.shape[1]), cells.shape[1:]
-        for i in self.programs[stage]:
+        for i in stage.program:
             node = self.nodes[i]
             inputs = [done[j] for j in node.inputs] if not node.crosses else []
             if node.operator == "number":
                 done[i] = np.full(shape, node.literals[0])
             elif node.operator == "field":
-                done[i] = finite(np.ascontiguousarray(cells[self.places[node.name]]))
+                done[i] = finite(np.ascontiguousarray(cells[self.fields[node.name]]))
             elif node.crosses:
                 done[i] = self.kept[i][rows].take(symbols, axis=1)
             elif node.operator in ROLLING:
@@ -213,10 +230,13 @@ class Run:
 
     def cross(self, i: int) -> None:
         """One operator across symbols, at every decision."""
-        self.kept[i][:] = across(self.nodes[i].operator, self.kept[self.nodes[i].inputs[0]], self.member)
+        answer = across(self.nodes[i].operator, self.kept[self.nodes[i].inputs[0]], self.member)
+        self.kept[i] = answer
+        for place in self.places.get(i, ()):
+            self.values[place] = answer.T
 
 
-def program(nodes: tuple[Node, ...], goals: list[int]) -> list[int]:
+def program(nodes: tuple[Node, ...], goals: tuple[int, ...]) -> tuple[int, ...]:
     """The nodes that goals need, inputs first, stopping at operators across symbols."""
     needed, open_ = set(goals), list(goals)
     while open_:
@@ -225,7 +245,7 @@ def program(nodes: tuple[Node, ...], goals: list[int]) -> list[int]:
             fresh = [j for j in node.inputs if j not in needed]
             needed.update(fresh)
             open_.extend(fresh)
-    return sorted(needed)
+    return tuple(sorted(needed))
 
 
 def first_slot(panel: Panel) -> int:

@@ -108,12 +108,16 @@ _ELEMENTWISE: dict[str, Callable[..., Any]] = {
 
 
 def mapped(operator: str, inputs: Sequence[Floats]) -> Floats:
-    """One element-wise operator; inputs are (T, B), or (1, 1) for a number."""
+    """One element-wise operator; inputs are (T, B)."""
     with np.errstate(all="ignore"):
         return finite(_ELEMENTWISE[operator](*inputs))
 
 
+@compiled
 def finite(x: Floats) -> Floats:
-    """x with NaN in place of infinities."""
-    known = np.isfinite(x)
-    return x if known.all() else np.where(known, x, np.nan)
+    """x (T, B) with NaN in place of infinities."""
+    out = np.empty_like(x)
+    for t in range(x.shape[0]):
+        for b in range(x.shape[1]):
+            out[t, b] = x[t, b] if x[t, b] - x[t, b] == 0.0 else math.nan
+    return out
