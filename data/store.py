@@ -85,7 +85,7 @@ class Store:
         return {name: self._table(dataset, name).version() for name in TABLES}
 
     def append(self, dataset: str, table: str, rows: pa.Table, batch: str) -> int:
-        """Appends the rows that are new, durably, and gives the table's version.
+        """Appends the rows that are new, durably, and gives their number.
 
         A batch that was appended before changes nothing; neither does a row that is there already. Errors: InputError for
         rows that break the schema, or that differ from a stored row with the same key and known_at: a correction
@@ -95,11 +95,11 @@ class Store:
         with _locked(self.folder / dataset):
             delta = self._table(dataset, table)
             if delta.transaction_version(batch) is not None:
-                return int(delta.version())
+                return 0
             new = self._new_rows(dataset, table, rows, delta.version())
             if new.num_rows:
-                _commit(delta, Path(self.folder / dataset / table), new, batch)
-            return self._table(dataset, table).version()
+                _commit(delta, self.folder / dataset / table, new, batch)
+            return int(new.num_rows)
 
     def read(
         self, dataset: str, table: str, pin: dict[str, int], until: np.datetime64 | None = None

@@ -235,7 +235,7 @@ def _ingest(arguments: argparse.Namespace, overrides: list[str]) -> int:
     from backcast.engine.configure import build
 
     config = compose(_with_defaults(overrides, multirun=False))
-    report = ingest(Store(), build(config["dataset"], "dataset", Source), check=arguments.check)
+    report = ingest(Store(), build(config["dataset"], "dataset", Source), check_only=arguments.check)
     print(report)
     return 0
 
