@@ -95,10 +95,14 @@ def _open(bars: pl.DataFrame, day: date) -> float:
 
 def membership(bars: pl.DataFrame) -> pl.DataFrame:
     """A symbol enters with its first row and leaves at the first session of the file after its last; a missing day
-    inside is a gap. The last session's absentees have not left: nobody could say so yet."""
+    inside is a gap. The last session's absentees have not left: nobody could say so yet. A new ticker is no new member."""
     sessions = bars["event_at"].unique().sort()
     following = pl.DataFrame({"last": sessions, "event_at": sessions.shift(-1), "after": sessions.shift(-2)})
     spells = bars.group_by("symbol").agg(first=pl.col("event_at").min(), last=pl.col("event_at").max())
     joined = spells.select("symbol", event_at="first", member=True)
     left = spells.join(following, on="last").filter(pl.col("after").is_not_null())
-    return pl.concat([joined, left.select("symbol", "event_at", member=False)])
+    rows = pl.concat([joined, left.select("symbol", "event_at", member=False)])
+    renames = {(ticker, a.ex) for a in ACTIONS if a.kind == "rename" for ticker in (a.symbol, a.text)}
+    day = pl.col("event_at").dt.date()  # a close of New York falls on the same date in UTC
+    renamed = [row in renames for row in rows.select("symbol", day).iter_rows()]
+    return rows.filter(~pl.Series(renamed))
