@@ -11,6 +11,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
@@ -20,11 +21,12 @@ import numpy as np
 from backcast.data.types import Floats, Ints, Panel
 from backcast.signals.expression import Call, Field, Number
 from backcast.signals.expression import Node as Tree
-from backcast.signals.kernels.operators import CROSS_SECTION, ROLLING, across, finite, mapped, rolled
+from backcast.signals.kernels.operators import CROSS_SECTION, ROLLING, across, load, mapped, rolled, store
 from backcast.signals.restate import Change, changes
 from backcast.signals.scale import Scale, field_scale, scale_of
 from backcast.signals.types import Features
 
+CHUNK = 256  # rows evaluated before the next operator's turn: its scratch stays in cache
 BLOCK = 64  # symbols evaluated side by side: whole vectors of lanes, and little overhead a row
 
 
@@ -179,54 +181,63 @@ class Run:
 
     def put(self, i: int, first: int, start: int, block: Floats) -> None:
         """Keep (T', B) values of node i: the rows from `start` on of the symbols from `first` on."""
-        rows, symbols = slice(start, start + block.shape[0]), slice(first, first + block.shape[1])
         if i in self.kept:
-            self.kept[i][rows, symbols] = block
+            self.kept[i][start : start + block.shape[0], first : first + block.shape[1]] = block
         for place in self.places.get(i, ()):
-            self.values[place, symbols, rows] = block.T
+            store(block, self.values, place, first, start)
 
     def block(self, stage: Stage, first: int) -> None:
         """All goals of a stage for one block of symbols, then again where their cells were revised."""
         last = min(first + BLOCK, len(self.panel.symbols))
         if stage.goals:
-            cells = self.panel.values[:, first:last].transpose(0, 2, 1)
-            done = self.steps(stage, cells, 0, np.arange(first, last))
-            for i in stage.goals:
-                self.put(i, first, 0, done[i])
+            for start, done in self.steps(stage, self.panel.values[:, first:last], 0, np.arange(first, last)):
+                for i in stage.goals:
+                    self.put(i, first, start, done[i])
             for change in changes(self.panel, first, last):
                 self.restate(stage, first, change)
 
     def restate(self, stage: Stage, first: int, change: Change) -> None:
         """The decisions that one set of new versions changes: from the first that knows it, while windows cover it."""
         stops = np.minimum(change.until, change.last_cell + stage.reach + 1)
-        start, top = max(0, change.decision - stage.reach), int(stops.max())
+        begin, top = max(0, change.decision - stage.reach), int(stops.max())
         if top <= change.decision:
             return
-        cells = change.values[:, change.lanes, start:top].transpose(0, 2, 1)
-        done = self.steps(stage, cells, start, first + change.lanes)
-        for k, stop in enumerate(stops):
-            rows = slice(change.decision - start, max(int(stop), change.decision) - start)
-            for i in stage.goals:
-                self.put(i, first + int(change.lanes[k]), change.decision, done[i][rows, k : k + 1])
+        cells = change.values[:, change.lanes, begin:top]
+        for start, done in self.steps(stage, cells, begin, first + change.lanes):
+            skip = max(change.decision - start, 0)
+            for k, stop in enumerate(stops):
+                for i in stage.goals:
+                    again = done[i][skip : max(int(stop) - start, skip), k : k + 1]
+                    self.put(i, first + int(change.lanes[k]), start + skip, np.ascontiguousarray(again))
 
-    def steps(self, stage: Stage, cells: Floats, start: int, symbols: Ints) -> dict[int, Floats]:
-        """Run a stage's program on cells (F, T', B): the rows from `start` on of these symbols."""
-        done: dict[int, Floats] = {}
-        rows, shape = slice(start, start + cells.shape[1]), cells.shape[1:]
-        for i in stage.program:
-            node = self.nodes[i]
-            inputs = [done[j] for j in node.inputs] if not node.crosses else []
-            if node.operator == "number":
-                done[i] = np.full(shape, node.literals[0])
-            elif node.operator == "field":
-                done[i] = finite(np.ascontiguousarray(cells[self.fields[node.name]]))
-            elif node.crosses:
-                done[i] = self.kept[i][rows].take(symbols, axis=1)
-            elif node.operator in ROLLING:
-                done[i] = rolled(node.operator, inputs, node.literals, self.slot + start)
-            else:
-                done[i] = mapped(node.operator, inputs)
-        return done
+    def steps(
+        self, stage: Stage, cells: Floats, begin: int, symbols: Ints
+    ) -> Iterator[tuple[int, dict[int, Floats]]]:
+        """Run a stage's program on cells (F, B, T'), rows from `begin` on, in chunks whose scratch stays in cache.
+
+        Yields a chunk's first row and the nodes' values (T'', B), which the next chunk overwrites.
+        """
+        cells, nodes = np.ascontiguousarray(cells), self.nodes
+        lanes, rows = cells.shape[1:]
+        states = {i: ROLLING[nodes[i].operator].state(int(nodes[i].literals[0]), lanes)
+                  for i in stage.program if nodes[i].operator in ROLLING}  # fmt: skip
+        scratch = {i: np.empty((min(CHUNK, rows), lanes)) for i in stage.program}
+        for row in range(0, rows, CHUNK):
+            done = {i: x[: rows - row] for i, x in scratch.items()}
+            for i in stage.program:
+                node, out = nodes[i], done[i]
+                if node.operator == "number":
+                    out[:] = node.literals[0]
+                elif node.operator == "field":
+                    load(cells, self.fields[node.name], 0, row, out)
+                elif node.crosses:
+                    out[:] = self.kept[i][begin + row : begin + row + len(out)].take(symbols, axis=1)
+                elif node.operator in ROLLING:
+                    inputs = [done[j] for j in node.inputs]
+                    rolled(node.operator, inputs, node.literals, self.slot + begin + row, states[i], out)
+                else:
+                    mapped(node.operator, [done[j] for j in node.inputs], out)
+            yield begin + row, done
 
     def cross(self, i: int) -> None:
         """One operator across symbols, at every decision."""

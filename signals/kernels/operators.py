@@ -56,14 +56,19 @@ CROSS_SECTION = {
 
 
 def rolled(
-    operator: str, inputs: Sequence[Floats], literals: Sequence[float], slot: int, state: Floats | None = None
+    operator: str,
+    inputs: Sequence[Floats],
+    literals: Sequence[float],
+    slot: int,
+    state: Floats | None = None,
+    out: Floats | None = None,
 ) -> Floats:
     """One rolling operator over a block: inputs (T, B) -> (T, B). `slot`: the first row's; `state` is carried on."""
     entry, window = ROLLING[operator], int(literals[0])
     kept = entry.state(window, inputs[0].shape[1]) if state is None else state
-    out = np.empty_like(inputs[0])
-    entry.kernel(*inputs, slot, window, *literals[1:], kept, out)
-    return out
+    answer = np.empty_like(inputs[0]) if out is None else out
+    entry.kernel(*inputs, slot, window, *literals[1:], kept, answer)
+    return answer
 
 
 def across(operator: str, x: Floats, member: Bools) -> Floats:
@@ -80,44 +85,60 @@ def _log(x: Floats, out: Floats) -> None:
             out[t, b] = math.log(x[t, b]) if x[t, b] > 0.0 else math.nan
 
 
-def _logarithm(x: Floats) -> Floats:
-    out = np.empty_like(x)
-    _log(x, out)
-    return out
-
-
-def _compare(ufunc: Callable[..., Any]) -> Callable[[Any, Any], Floats]:
+def _compare(ufunc: Callable[..., Any]) -> Callable[[Floats, Floats, Floats], None]:
     """1.0 or 0.0, and NaN where either side is NaN."""
 
-    def compared(x: Any, y: Any) -> Floats:
-        return np.where(np.isnan(x) | np.isnan(y), np.nan, ufunc(x, y))
+    def compared(x: Floats, y: Floats, out: Floats) -> None:
+        out[:] = np.where(np.isnan(x) | np.isnan(y), np.nan, ufunc(x, y))
 
     return compared
 
 
-def _where(condition: Any, x: Any, y: Any) -> Floats:
-    return np.where(np.isnan(condition), np.nan, np.where(condition != 0.0, x, y))
+def _where(condition: Floats, x: Floats, y: Floats, out: Floats) -> None:
+    out[:] = np.where(np.isnan(condition), np.nan, np.where(condition != 0.0, x, y))
 
 
 _ELEMENTWISE: dict[str, Callable[..., Any]] = {
     "+": np.add, "-": np.subtract, "*": np.multiply, "/": np.divide, "neg": np.negative, "abs": np.abs, "sign": np.sign,
-    "min": np.minimum, "max": np.maximum, "log": _logarithm, "where": _where,
+    "min": np.minimum, "max": np.maximum, "log": _log, "where": _where,
     "<": _compare(np.less), "<=": _compare(np.less_equal), ">": _compare(np.greater),
     ">=": _compare(np.greater_equal), "==": _compare(np.equal), "!=": _compare(np.not_equal),
 }  # fmt: skip
 
 
-def mapped(operator: str, inputs: Sequence[Floats]) -> Floats:
-    """One element-wise operator; inputs are (T, B)."""
+def mapped(operator: str, inputs: Sequence[Floats], out: Floats | None = None) -> Floats:
+    """One element-wise operator; inputs and out are (T, B)."""
+    answer = np.empty_like(inputs[0]) if out is None else out
     with np.errstate(all="ignore"):
-        return finite(_ELEMENTWISE[operator](*inputs))
+        _ELEMENTWISE[operator](*inputs, answer)
+    _finite(answer)
+    return answer
 
 
 @compiled
-def finite(x: Floats) -> Floats:
-    """x (T, B) with NaN in place of infinities."""
-    out = np.empty_like(x)
+def _finite(x: Floats) -> None:
+    """Puts NaN in place of infinities."""
     for t in range(x.shape[0]):
         for b in range(x.shape[1]):
-            out[t, b] = x[t, b] if x[t, b] - x[t, b] == 0.0 else math.nan
-    return out
+            x[t, b] = x[t, b] if x[t, b] - x[t, b] == 0.0 else math.nan
+
+
+@compiled
+def load(cells: Floats, field: int, first: int, start: int, out: Floats) -> None:
+    """From cells (F, S, T) to a block (T', B): symbols side by side; infinities become NaN. By tiles, for the cache."""
+    rows, lanes = out.shape
+    for tile in range(0, rows, 8):
+        for b in range(lanes):
+            for t in range(tile, min(tile + 8, rows)):
+                v = cells[field, first + b, start + t]
+                out[t, b] = v if v - v == 0.0 else math.nan
+
+
+@compiled
+def store(block: Floats, values: Floats, place: int, first: int, start: int) -> None:
+    """From a block (T', B) to values (F, S, T)."""
+    rows, lanes = block.shape
+    for tile in range(0, rows, 8):
+        for b in range(lanes):
+            for t in range(tile, min(tile + 8, rows)):
+                values[place, first + b, start + t] = block[t, b]
