@@ -162,14 +162,30 @@ def main() -> None:
     print(
         f"{'operator':10} {'peer':20} {'ours s':>9} {'peer s':>9} {'ratio':>7} {'bar':>5}  (windows {WINDOWS}, 1 thread)"
     )
+    records = []
     for operator in EXPRESSIONS:
         apart = operator in ("slope", "argmax")
-        for record in measure(few if apart else work, operator, 1 if apart else rounds):
-            mark = "" if record["met"] else "  MISSED" if record["equal"] else "  DIFFERS"
-            print(f"{operator:10} {record['peer']:20} {record['ours']:9.4f} {record['theirs']:9.4f} {record['ratio']:7.1f} "
-                  f"{record['bar'] or '-':>5}{mark}", flush=True)  # fmt: skip
-            with RESULTS.open("a") as file:
-                file.write(json.dumps(record) + "\n")
+        records += measure(few if apart else work, operator, 1 if apart else rounds)
+        for record in records[-3:]:
+            if f"/{operator}/" in record["claim"]:
+                show(operator, record)
+    for peer in BARS:
+        show("all six", total(work, [r for r in records if r["peer"].startswith(peer) and r["bar"]]))
+
+
+def total(work: Work, records: list[dict[str, Any]]) -> dict[str, Any]:
+    """The operators that a peer compiles, added up."""
+    ours, theirs = sum(r["ours"] for r in records), sum(r["theirs"] for r in records)
+    return _record(work, "six", records[0]["peer"], ours, theirs, all(r["equal"] for r in records))
+
+
+def show(operator: str, record: dict[str, Any]) -> None:
+    """One line on the screen and one in the results."""
+    mark = "" if record["met"] else "  MISSED" if record["equal"] else "  DIFFERS"
+    print(f"{operator:10} {record['peer']:20} {record['ours']:9.4f} {record['theirs']:9.4f} {record['ratio']:7.1f} "
+          f"{record['bar'] or '-':>5}{mark}", flush=True)  # fmt: skip
+    with RESULTS.open("a") as file:
+        file.write(json.dumps(record) + "\n")
 
 
 if __name__ == "__main__":

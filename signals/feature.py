@@ -7,7 +7,8 @@ from collections.abc import Mapping
 
 from backcast.data.errors import InputError
 from backcast.signals.expression import Field, error_at, parse
-from backcast.signals.graph import Builder, Graph
+from backcast.signals.graph import Graph
+from backcast.signals.nodes import Builder
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 _BASES = ("raw", "split_adjusted", "total_return")

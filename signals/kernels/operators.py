@@ -127,9 +127,9 @@ def _finite(x: Floats) -> None:
 def load(cells: Floats, field: int, first: int, start: int, out: Floats) -> None:
     """From cells (F, S, T) to a block (T', B): symbols side by side; infinities become NaN. By tiles, for the cache."""
     rows, lanes = out.shape
-    for tile in range(0, rows, 8):
+    for tile in range(0, rows, 32):
         for b in range(lanes):
-            for t in range(tile, min(tile + 8, rows)):
+            for t in range(tile, min(tile + 32, rows)):
                 v = cells[field, first + b, start + t]
                 out[t, b] = v if v - v == 0.0 else math.nan
 
@@ -138,7 +138,7 @@ def load(cells: Floats, field: int, first: int, start: int, out: Floats) -> None
 def store(block: Floats, values: Floats, place: int, first: int, start: int) -> None:
     """From a block (T', B) to values (F, S, T)."""
     rows, lanes = block.shape
-    for tile in range(0, rows, 8):
+    for tile in range(0, rows, 32):
         for b in range(lanes):
-            for t in range(tile, min(tile + 8, rows)):
+            for t in range(tile, min(tile + 32, rows)):
                 values[place, first + b, start + t] = block[t, b]
