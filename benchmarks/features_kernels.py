@@ -139,6 +139,8 @@ def measure(work: Work, operator: str, rounds: int) -> list[dict[str, Any]]:
             seconds, theirs = _time(lambda compute=compute: [compute(w) for w in WINDOWS])
             taken[name].append(seconds)
             equal[name] = _agree(answers, theirs, name != "bottleneck")
+            del theirs  # nobody's clock pays for holding another's answer
+        del answers
     ours = statistics.median(taken["ours"])
     versions = {"pandas": pd.__version__, "polars": pl.__version__, "bottleneck": bn.__version__}
     return [_record(work, operator, f"{name} {versions[name]}", ours, statistics.median(taken[name]), equal[name])
