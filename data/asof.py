@@ -94,9 +94,18 @@ def load_benchmark(
     return np.asarray(closes[last])
 
 
+Delistings = dict[str, tuple[int, float, np.datetime64]]
+"""Of each delisted symbol: its last session's index, what a holder got for a share, and when that was known."""
+
+
+def delisted_by(delistings: Delistings, instant: np.datetime64) -> dict[str, tuple[int, float]]:
+    """The delistings known at an instant."""
+    return {symbol: (last, got) for symbol, (last, got, known) in delistings.items() if known <= instant}
+
+
 def delistings(
     store: Store, dataset: str, pin: dict[str, int], until: np.datetime64 | None = None
-) -> dict[str, tuple[int, float, np.datetime64]]:
+) -> Delistings:
     """Of each symbol with a delisting fact: the index of its last session, the proceeds a share in the panel's adjusted
     units, and when it was known."""
     info = store.info(dataset)

@@ -148,7 +148,7 @@ def training_check(made: Experiment, world: World) -> Check:
     """No label that trains a fold of the run's own model was known after that fold's fit."""
     check = Check("training labels known by the fit", "labels", "every training row of every fold")
     for fold in folds_of(made, world.panel):
-        labels = labels_as_known(made, world.panel, fold.fit_at)
+        labels = labels_as_known(made, world, fold.fit_at)
         lookback = next(iter(made.models.values())).lookback
         train, _ = training_set(world.features, labels, fold, world.panel.member, lookback)
         late = train.rows & (labels.known[:, : train.rows.shape[1]] > fold.fit_at)

@@ -130,7 +130,7 @@ def _evaluate(
     done(1.0)
     clock.lap("prices and features")
     log = TrialLog(pinned.store.lineage(pinned.made.source.name))
-    outcomes = {}
+    outcomes: dict[str, Outcome] = {}
     for name, model in pinned.made.models.items():
         part = out if not outcomes else out.inside(f"challengers/{name}")
         identity = trial_config(config, name)
@@ -172,7 +172,7 @@ def _walk(
     fitted = walkforward.forecast(
         made, model, world, out.path / "models", pinned.threads, progress.stage(f"walk forward: {model.name}")
     )
-    targets, account = walkforward.trade(made, pinned.store, pinned.pin, world, fitted.forecast)
+    targets, account = walkforward.trade(made, world, fitted.forecast)
     out.write_table("forecasts.parquet", runs.forecast_table(fitted.forecast, clock, made.label.horizon))
     out.write_table("targets.parquet", runs.target_table(targets, clock))
     filled_at = clock.opens_at if made.execution.resolve(world.panel) == "next_open" else clock.closes_at
@@ -261,7 +261,7 @@ def audit_again(folder: Path, instants: int, progress: Progress) -> dict[str, An
     checks = audit.replay(
         made, pinned.store, pinned.pin, world, evidence, pinned.threads, progress.stage("leak audit")
     )
-    account = walkforward.simulate(made, pinned.store, pinned.pin, world.panel, targets)
+    account = walkforward.simulate(made, world.panel, world.delistings, targets)
     checks += [audit.training_check(made, world), audit.execution_check(account)]
     found = audit.verdict("quick", checks)
     out.write_json("audit.json", found)

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from backcast.data.errors import InputError, StaleDataError
-from backcast.data.types import Floats, Ints
+from backcast.data.types import Bools, Floats, Ints
 from backcast.engine import walkforward
 from backcast.engine.configure import Config, digest, experiment, redacted
 from backcast.engine.progress import Progress
@@ -106,13 +106,13 @@ def _contest(
     _refuse_stale(world, as_of, gate.max_age_days)
     newest = len(world.panel.clock) - 1
     fold = _holdout_fold(pinned, world, gate.holdout_sessions)
-    at_fit = labels_as_known(made, world.panel, fold.fit_at)
+    at_fit = labels_as_known(made, world, fold.fit_at)
     model = next(iter(made.models.values()))
     train, counts = training_set(world.features, at_fit, fold, world.panel.member, model.lookback)
     update = progress.stage("training the candidate")
     candidate = model.fit(train, made.seed, lambda share, _: update(share))
     update(1.0)
-    now_known = labels_as_known(made, world.panel, newest)
+    now_known = labels_as_known(made, world, newest)
     loss = quantile_loss(candidate, world, now_known, fold.test)
     card = {
         "as_of": str(as_of),
@@ -165,7 +165,8 @@ def quantile_loss(fitted: FittedModel, world: World, labels: Labels, decisions: 
     """
     losses: list[Floats] = []
     levels = np.array(QUANTILES)
-    whole = complete_over(np.isfinite(world.features.values).all(axis=0), fitted.lookback)
+    finite: Bools = np.asarray(np.isfinite(world.features.values).all(axis=0))
+    whole = complete_over(finite, fitted.lookback)
     expected = whole & world.panel.member & np.isfinite(labels.values)
     for t in decisions:
         _, quantiles = forecast_instant(fitted, world.features.values, world.panel.member, int(t))

@@ -216,10 +216,10 @@ def read_forecast(
 def fill_table(account: Account, clock: Clock, filled_at: Any) -> pl.DataFrame:
     """The fill log; `decided_at` is null for a forced exit."""
     fills = account.fills
-    decided = [clock.decides_at[i] if i >= 0 else None for i in fills.decided]
+    decided = np.where(fills.decided >= 0, clock.decides_at[fills.decided], np.datetime64("NaT"))
     return pl.DataFrame(
         {
-            "decided_at": pl.Series(decided, dtype=pl.Datetime("us")).dt.replace_time_zone("UTC"),
+            "decided_at": utc(decided),
             "filled_at": utc(filled_at[fills.session]),
             "symbol": np.array(account.symbols, dtype=object)[fills.symbol].tolist(),
             "quantity": fills.quantity,

@@ -51,8 +51,9 @@ def verify(folder: Path) -> Comparison:
     )
     store, pin = Store(), manifest["store"]["pin"]
     panel = asof.load_panel(store, made.source.name, pin)
+    delistings = asof.delistings(store, made.source.name, pin)
     targets = read_targets(run.read_table("targets.parquet"), panel.clock, panel.symbols)
-    account = walkforward.simulate(replace(made, simulator=other), store, pin, panel, targets)
+    account = walkforward.simulate(replace(made, simulator=other), panel, delistings, targets)
     recorded = run.read_table("account.parquet")["equity"].to_numpy()
     same_sessions = len(recorded) == len(account.equity)
     largest = float(np.max(np.abs(account.equity / recorded - 1))) if same_sessions else np.inf

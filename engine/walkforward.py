@@ -21,6 +21,7 @@ import numpy as np
 from backcast.data import asof
 from backcast.data.store import Store
 from backcast.data.types import Bools, Floats, Panel
+from backcast.engine import execution
 from backcast.engine.configure import Experiment
 from backcast.engine.progress import Update
 from backcast.engine.types import Account, Targets
@@ -35,6 +36,7 @@ class World:
 
     panel: Panel
     features: Features
+    delistings: asof.Delistings
 
 
 @dataclass(frozen=True)
@@ -51,13 +53,16 @@ def observe(
     """The world at a pinned store version; with `until`, from a store that ends at that instant."""
     panel = asof.load_panel(store, made.source.name, pin, until=until)
     graph = made.features.compile(panel.fields, panel.price_basis)
-    return World(panel, graph.evaluate(panel, threads=threads))
+    delistings = asof.delistings(store, made.source.name, pin, until)
+    return World(panel, graph.evaluate(panel, threads=threads), delistings)
 
 
-def labels_as_known(made: Experiment, panel: Panel, decision: int) -> Labels:
+def labels_as_known(made: Experiment, world: World, decision: int) -> Labels:
     """The labels as somebody who fits at this decision can know them."""
-    values = asof.as_known(panel, panel.clock.decides_at[decision])
-    return made.label.build(made.execution.fill_table(values, panel))
+    instant = world.panel.clock.decides_at[decision]
+    values = asof.as_known(world.panel, instant)
+    delisted = asof.delisted_by(world.delistings, instant)
+    return made.label.build(made.execution.fill_table(values, world.panel, delisted))
 
 
 def folds_of(made: Experiment, panel: Panel) -> list[Fold]:
@@ -77,7 +82,7 @@ def forecast(
     sets = [
         training_set(
             world.features,
-            labels_as_known(made, world.panel, fold.fit_at),
+            labels_as_known(made, world, fold.fit_at),
             fold,
             world.panel.member,
             model.lookback,
@@ -131,18 +136,15 @@ def forecast_instant(fitted: FittedModel, features: Floats, member: Bools, t: in
     return fitted.predict(np.ascontiguousarray(features[:, :, start : t + 1]), member[:, t])
 
 
-def trade(
-    made: Experiment, store: Store, pin: dict[str, int], world: World, forecast: Forecast
-) -> tuple[Targets, Account]:
+def trade(made: Experiment, world: World, forecast: Forecast) -> tuple[Targets, Account]:
     """The targets that forecasts become, and the account that trades them."""
     targets = made.portfolio.targets(forecast, world.panel)
-    return targets, simulate(made, store, pin, world.panel, targets)
+    return targets, simulate(made, world.panel, world.delistings, targets)
 
 
-def simulate(made: Experiment, store: Store, pin: dict[str, int], panel: Panel, targets: Targets) -> Account:
+def simulate(made: Experiment, panel: Panel, delistings: asof.Delistings, targets: Targets) -> Account:
     """The account of given targets."""
-    delistings = asof.delistings(store, made.source.name, pin)
-    plan = made.execution.plan(panel, targets, delistings)
+    plan = made.execution.plan(panel, targets, asof.delisted_by(delistings, execution.FOREVER))
     return made.simulator.simulate(plan, made.cost, made.capital)
 
 

@@ -34,5 +34,5 @@ class ForwardReturn:
             tradable = (entry > 0.0) & np.isfinite(exit_)
             np.divide(exit_, entry, out=values[:, :-h], where=tradable)
             values -= 1.0
-            known[:, :-h] = np.maximum(fills.known[:-h], fills.known[h:])
+            known[:, :-h] = np.maximum(fills.known[..., :-h], fills.known[..., h:])
         return Labels(values, known)

@@ -26,8 +26,8 @@ class Features:
 class FillTable:
     """The price at which a decision would fill, as known at one instant: what labels are made of.
 
-    price (S, T): fill price of a decision at t, NaN = it would not fill. known (T,): the index of the first
-    decision that knows that price (T where none does). `engine/execution.py` makes it: only there is the lag added.
+    price (S, T): fill price of a decision at t, NaN = it would not fill. known (S, T): the index of the
+    first decision that knows that price (T where none does). `engine/execution.py` makes it: only there is the lag added.
     """
 
     price: Floats
