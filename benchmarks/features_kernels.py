@@ -10,12 +10,10 @@ Slope and argmax, for which pandas has only `apply`, run on fewer symbols and ar
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import statistics
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 os.environ["POLARS_MAX_THREADS"] = "1"  # before polars is imported
@@ -24,12 +22,12 @@ import bottleneck as bn
 import numpy as np
 import pandas as pd
 import polars as pl
+from harness import record
 
 from backcast.data.types import Clock, Floats, Panel, Revisions
 from backcast.signals.feature import FeatureSet
 
 WINDOWS = (5, 10, 20, 30, 60)
-RESULTS = Path(__file__).parent / "results.jsonl"
 BARS = {"pandas": 10.0, "polars": 5.0}
 EXPRESSIONS = {
     "mean": "ts_mean(x, {w})", "std": "ts_std(x, {w})", "max": "ts_max(x, {w})", "rank": "ts_rank(x, {w})",
@@ -151,10 +149,7 @@ def measure(work: Work, operator: str, rounds: int) -> list[dict[str, Any]]:
 def _record(work: Work, operator: str, peer: str, ours: float, theirs: float, equal: bool) -> dict[str, Any]:
     name, (symbols, rows) = peer.split()[0], work.x.shape
     bar = None if operator in ("slope", "argmax") else BARS.get(name)
-    ratio = theirs / ours
-    return {"claim": f"features/{symbols}x{rows}/{operator}/{name}", "ours": round(ours, 4), "peer": peer,
-            "theirs": round(theirs, 4), "unit": "s", "ratio": round(ratio, 1), "bar": bar,
-            "met": equal and (bar is None or ratio >= bar), "equal": equal}  # fmt: skip
+    return record(f"features/{symbols}x{rows}/{operator}/{name}", ours, theirs, peer, bar=bar, equal=equal)
 
 
 def main() -> None:
@@ -162,33 +157,19 @@ def main() -> None:
     parser.add_argument("--small", action="store_true", help="a tenth of the symbols, one round")
     small = parser.parse_args().small
     work, few, rounds = Work(50 if small else 500, 2520), Work(20, 2520), (1, 1) if small else (3, 9)
-    print(
-        f"{'operator':10} {'peer':20} {'ours s':>9} {'peer s':>9} {'ratio':>7} {'bar':>5}  (windows {WINDOWS}, 1 thread)"
-    )
+    print(f"Windows {WINDOWS}, one thread each.")
     records = []
     for operator in EXPRESSIONS:
         apart = operator in ("slope", "argmax")
         records += measure(few if apart else work, operator, 1 if apart else rounds[operator in QUICK])
-        for record in records[-3:]:
-            if f"/{operator}/" in record["claim"]:
-                show(operator, record)
     for peer in BARS:
-        show("all six", total(work, [r for r in records if r["peer"].startswith(peer) and r["bar"]]))
+        total(work, [r for r in records if r["peer"].startswith(peer) and r["bar"]])
 
 
-def total(work: Work, records: list[dict[str, Any]]) -> dict[str, Any]:
+def total(work: Work, records: list[dict[str, Any]]) -> None:
     """The operators that a peer compiles, added up."""
     ours, theirs = sum(r["ours"] for r in records), sum(r["theirs"] for r in records)
-    return _record(work, "six", records[0]["peer"], ours, theirs, all(r["equal"] for r in records))
-
-
-def show(operator: str, record: dict[str, Any]) -> None:
-    """One line on the screen and one in the results."""
-    mark = "" if record["met"] else "  MISSED" if record["equal"] else "  DIFFERS"
-    print(f"{operator:10} {record['peer']:20} {record['ours']:9.4f} {record['theirs']:9.4f} {record['ratio']:7.1f} "
-          f"{record['bar'] or '-':>5}{mark}", flush=True)  # fmt: skip
-    with RESULTS.open("a") as file:
-        file.write(json.dumps(record) + "\n")
+    _record(work, "six", records[0]["peer"], ours, theirs, all(r["equal"] for r in records))
 
 
 if __name__ == "__main__":
