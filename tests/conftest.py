@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 from pathlib import Path
 
 import pytest
+
+# Kernels are compiled once for all tests, whatever their home; the folder's key is a hash of the sources.
+os.environ.setdefault(
+    "NUMBA_CACHE_DIR", str(Path(tempfile.gettempdir()) / f"backcast-tests-numba-{os.getuid()}")
+)
 
 
 @pytest.fixture(autouse=True)
