@@ -133,7 +133,7 @@ def _replay_one(
         world.features.values[:, :, t].T, widened(past.features.values[:, :, last].T), where, recorded.symbols
     )
     fitted = load_fitted(evidence.models / f"{fold:03d}")
-    mean, quantiles = forecast_instant(fitted, past.features.values, past.panel.member, last)
+    mean, quantiles = forecast_instant(fitted, past.features, past.panel.member, last)
     now = np.column_stack([recorded.mean[row], recorded.quantiles[row]])
     checks["forecasts"].compare(now, widened(np.column_stack([mean, quantiles])), where, recorded.symbols)
     single = Forecast(np.array([last]), past.panel.symbols, mean[None], quantiles[None], np.array([fold]))

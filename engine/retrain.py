@@ -169,7 +169,7 @@ def quantile_loss(fitted: FittedModel, world: World, labels: Labels, decisions: 
     whole = complete_over(finite, fitted.lookback)
     expected = whole & world.panel.member & np.isfinite(labels.values)
     for t in decisions:
-        _, quantiles = forecast_instant(fitted, world.features.values, world.panel.member, int(t))
+        _, quantiles = forecast_instant(fitted, world.features, world.panel.member, int(t))
         due = expected[:, t]
         error = labels.values[due, t][:, None] - quantiles[due]
         losses.append(np.maximum(levels * error, (levels - 1) * error).ravel())

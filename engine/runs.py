@@ -79,7 +79,7 @@ class RunFolder:
         self._replace(name, json.dumps(value, indent=1, sort_keys=True, allow_nan=False) + "\n")
 
     def write_yaml(self, name: str, value: Any) -> None:
-        self._replace(name, yaml.safe_dump(value, sort_keys=True))
+        self._replace(name, yaml.safe_dump(value, sort_keys=False))
 
     def write_table(self, name: str, frame: pl.DataFrame) -> None:
         path = self.path / name

@@ -19,6 +19,7 @@ import joblib
 import numpy as np
 
 from backcast.data import asof
+from backcast.data.errors import InputError
 from backcast.data.store import Store
 from backcast.data.types import Bools, Floats, Panel
 from backcast.engine import execution
@@ -95,7 +96,7 @@ def forecast(
             joblib.delayed(_fit_fold)(
                 model,
                 train,
-                world.features.values,
+                world.features,
                 world.panel.member,
                 fold,
                 made.seed + fold.number,
@@ -111,7 +112,7 @@ def forecast(
 def _fit_fold(
     model: ForecastModel,
     train: TrainingSet,
-    features: Floats,
+    features: Features,
     member: Bools,
     fold: Fold,
     seed: int,
@@ -127,13 +128,18 @@ def _fit_fold(
     return np.stack([mean for mean, _ in rows]), np.stack([quantiles for _, quantiles in rows])
 
 
-def forecast_instant(fitted: FittedModel, features: Floats, member: Bools, t: int) -> tuple[Floats, Floats]:
-    """Mean (S,) and quantiles (S, Q) of the decision at t, from features (F, S, T) up to t alone, in one batch."""
+def forecast_instant(fitted: FittedModel, features: Features, member: Bools, t: int) -> tuple[Floats, Floats]:
+    """Mean (S,) and quantiles (S, Q) of the decision at t, from features up to t alone, in one batch.
+
+    Errors: InputError where these are not the features that the model was fitted on, in their order.
+    """
+    if features.names != tuple(fitted.names):
+        raise InputError("features", features.names, f"the features of the fit, {tuple(fitted.names)}")
     start = t + 1 - fitted.lookback
     if start < 0:
-        none = np.full(features.shape[1], np.nan)
+        none = np.full(len(features.symbols), np.nan)
         return none, np.repeat(none[:, None], len(QUANTILES), axis=1)
-    return fitted.predict(np.ascontiguousarray(features[:, :, start : t + 1]), member[:, t])
+    return fitted.predict(np.ascontiguousarray(features.values[:, :, start : t + 1]), member[:, t])
 
 
 def trade(made: Experiment, world: World, forecast: Forecast) -> tuple[Targets, Account]:
