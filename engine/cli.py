@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -39,6 +40,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         return int(arguments.function(arguments, rest))
     except BackcastError as error:
         return _fail(error)
+    except OSError as error:
+        if error.errno not in (errno.EACCES, errno.EROFS, errno.ENOSPC, errno.EDQUOT):
+            raise
+        print(f"error: {error.strerror}: {error.filename}", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print("\nStopped. Nothing that was finished is lost.", file=sys.stderr)
         return 130
@@ -145,8 +151,11 @@ def _job(config: dict[str, Any], folder: Path, sweep: bool) -> None:
 
 
 def show_run(run: Run) -> None:
-    """What a run came to, in three lines."""
-    print(run.report.verdict.sentence)
+    """What a run came to, in words, and where it was written."""
+    verdict = run.report.verdict
+    print(f"{verdict.sentence} {verdict.detail}")
+    for warning in verdict.warnings:
+        print(f"Warning: {warning}")
     print(f"Run folder: {run.folder}")
     print(f"Tear sheet: {run.tearsheet}")
 

@@ -8,20 +8,22 @@ from typing import Any
 
 import polars as pl
 import yaml
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from backcast.data.errors import InputError
 
-METRICS = (
-    "sharpe_per_year",
-    "deflated_probability",
-    "return_per_year",
-    "volatility_per_year",
-    "max_drawdown",
-    "turnover_per_year",
-)
+METRICS = {
+    "sharpe_per_year": ("Sharpe", "{:.2f}"),
+    "deflated_probability": ("deflated", "{:.0%}"),
+    "return_per_year": ("return", "{:.1%}"),
+    "volatility_per_year": ("vol", "{:.1%}"),
+    "max_drawdown": ("worst", "{:.0%}"),
+    "turnover_per_year": ("turnover", "{:.0f}x"),
+}
+"""The figures of a job's page (net, a year where they have a unit), and their headings and forms on the terminal."""
 
 
 def jobs(study: Path) -> list[Path]:
@@ -59,20 +61,29 @@ def collect(study: Path) -> pl.DataFrame:
 
 
 def show(frame: pl.DataFrame, study: Path) -> None:
-    """The table on the terminal, best deflated probability first, and where it was written."""
-    columns = [c for c in frame.columns if c != "error" or (frame["error"] != "").any()]
-    table = Table(*columns, title=f"Study {escape(study.name)}")
-    for row in (
-        frame.sort("deflated_probability", descending=True, nulls_last=True).select(columns).iter_rows()
-    ):
-        table.add_row(*(_shown(value) for value in row))
+    """The table on the terminal, best deflated probability first, and where all of it was written."""
+    settings = [c for c in frame.columns[2 : -len(METRICS) - 2] if not _implied(c, frame.columns)]
+    headings = [heading for heading, _ in METRICS.values()]
+    table = Table("job", "state", *map(_heading, settings), *headings, box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for row in frame.sort("deflated_probability", descending=True, nulls_last=True).iter_rows(named=True):
+        figures = ["n/a" if row[m] is None else form.format(row[m]) for m, (_, form) in METRICS.items()]
+        table.add_row(*(_shown(row[c]) for c in ("job", "state", *settings)), *figures)
     console = Console()
     console.print(table)
-    console.print(
-        f"deflated_probability is each job's own page's, with the trial log as it stood at that run. "
-        f"Written: {study / 'collected.parquet'}",
-        soft_wrap=True,
-    )
+    for job, error in frame.filter(pl.col("error") != "").select("job", "error").iter_rows():
+        console.print(f"job {job}: {escape(error)}", soft_wrap=True)
+    console.print(f"deflated: each job's own page's, with the trial log as it stood then. "
+                  f"Written: {escape(str(study / 'collected.parquet'))}", soft_wrap=True)  # fmt: skip
+
+
+def _implied(column: str, columns: list[str]) -> bool:
+    """Settings of a part that is itself another class from job to job: they only say which class it is."""
+    part, _, key = column.rpartition(".")
+    return key != "_target_" and f"{part}._target_" in columns
+
+
+def _heading(column: str) -> str:
+    return column.removesuffix("._target_").removeprefix("portfolio.").removeprefix("dataset.")
 
 
 def _figures(job: Path, state: str) -> dict[str, Any]:
@@ -108,10 +119,9 @@ def _flat(node: Any, prefix: str = "") -> dict[str, Any]:
 
 
 def _text(value: Any) -> str:
-    return "" if value is None else str(value).removeprefix("backcast.signals.models.")
+    return "" if value is None else str(value)
 
 
-def _shown(value: Any) -> str:
-    if value is None:
-        return "n/a"
-    return f"{value:.3f}" if isinstance(value, float) else escape(str(value))
+def _shown(value: str) -> str:
+    """A setting as a word: of a class its name."""
+    return escape(value.rpartition(".")[2] if value.startswith("backcast.") else value)

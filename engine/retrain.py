@@ -4,7 +4,7 @@
 2. Read the world as of the instant; refuse stale data.
 3. Fit the candidate at the start of the holdout: the newest sessions whose labels are known, which it never sees.
 4. Candidate and champion forecast the holdout. The candidate is promoted where its quantile loss is finite and at most
-   `tolerance` above the champion's; the first candidate is measured against the unconditional distribution instead.
+   `tolerance` above the champion's and above that of the unconditional distribution, so that tolerances cannot add up.
 """
 
 from __future__ import annotations
@@ -123,39 +123,32 @@ def _contest(
         "train_rows": counts["rows"],
     }
     content = registry.register(candidate, card)
-    rival, rival_name = _rival(registry, train, made.seed)
-    bar = quantile_loss(rival, world, now_known, fold.test)
-    promoted = bool(np.isfinite(loss) and loss <= bar * (1 + gate.tolerance))
+    rivals = _rivals(registry, train, made.seed)
+    losses = {name: quantile_loss(rival, world, now_known, fold.test) for name, rival in rivals.items()}
+    promoted = bool(np.isfinite(loss) and all(loss <= bar * (1 + gate.tolerance) for bar in losses.values()))
     if promoted:
         registry.promote(content, week)
-    outcome = (
-        "promoted"
-        if promoted
-        else "not promoted; the champion stays"
-        if registry.champion()
-        else "not promoted"
-    )
+    kept = "not promoted; the champion stays" if registry.champion() else "not promoted"
+    against = ", ".join(f"{name} {bar:.6g}" for name, bar in losses.items())
     sentence = (
-        f"{week}: candidate {content[:12]} {outcome}. Quantile loss on the {len(fold.test)} newest decisions "
-        f"{loss:.6g}, {rival_name} {bar:.6g} (tolerance {gate.tolerance:.1%})."
+        f"{week}: candidate {content[:12]} {'promoted' if promoted else kept}. Quantile loss on the {len(fold.test)} "
+        f"newest decisions {loss:.6g}; {against} (tolerance {gate.tolerance:.1%})."
     )
     return {
         **card,
         "candidate": content,
         "loss": _finite(loss),
-        "rival": rival_name,
-        "rival_loss": _finite(bar),
+        "rivals": {name: _finite(bar) for name, bar in losses.items()},
         "promoted": promoted,
         "sentence": sentence,
     }
 
 
-def _rival(registry: Registry, train: TrainingSet, seed: int) -> tuple[FittedModel, str]:
-    """The champion, or the unconditional distribution of the training labels where there is none."""
+def _rivals(registry: Registry, train: TrainingSet, seed: int) -> dict[str, FittedModel]:
+    """What a candidate is measured against: the champion, if there is one, and what a model that knows nothing says."""
     champion = registry.champion()
-    if champion is not None:
-        return registry.load(champion), f"champion {champion[:12]}"
-    return Mean().fit(train, seed), "the unconditional distribution"
+    held = {} if champion is None else {f"champion {champion[:12]}": registry.load(champion)}
+    return {**held, "the unconditional distribution": Mean().fit(train, seed)}
 
 
 def quantile_loss(fitted: FittedModel, world: World, labels: Labels, decisions: Ints) -> float:
