@@ -12,6 +12,9 @@ from backcast.data.schema import validate
 from backcast.data.sources.base import Source
 from backcast.data.store import Store
 
+SHOWN = 3
+"""Findings of each check that a report names."""
+
 
 @dataclass(frozen=True)
 class IngestReport:
@@ -36,9 +39,10 @@ class IngestReport:
         lines = [f"Data set {self.dataset}: {tables} rows. {done}"]
         counted = Counter((f.severity, f.check) for f in self.findings)
         for (severity, name), count in sorted(counted.items()):
-            first = next(f for f in self.findings if (f.severity, f.check) == (severity, name))
-            where = " ".join(part for part in (first.symbol, first.session) if part)
-            lines.append(f"  {severity}: {name}, {count:,} times; first {where or 'overall'}: {first.detail}")
+            found = [f for f in self.findings if (f.severity, f.check) == (severity, name)][:SHOWN]
+            where = ", ".join(filter(None, (f"{f.symbol} {f.session}".strip() for f in found)))
+            rows = f", {count:,} times ({where}{', ...' if count > SHOWN else ''})" if where else ""
+            lines.append(f"  {severity}: {name}{rows}: {found[0].detail}")
         if self.pin is not None:
             lines.append(f"Store: {self.folder}")
         return "\n".join(lines)

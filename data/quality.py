@@ -13,6 +13,9 @@ from backcast.data.schema import DatasetInfo
 SPIKE = 5.0
 """A bar this many times (or one such part of) both neighbours' close is a spike."""
 
+UNIT = 500.0
+"""A close this many times (or one such part of) the close before it has changed its unit, pence for pounds or the like."""
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -32,7 +35,9 @@ def check(info: DatasetInfo, bars: pa.Table) -> list[Finding]:
         *_prices(frame),
         *_order(frame),
         *_spikes(frame),
+        *_units(frame),
         *_sessions(info, frame),
+        *_gaps(frame),
         *_survivors(info, frame),
     ]
 
@@ -41,7 +46,9 @@ def _prices(frame: pl.DataFrame) -> list[Finding]:
     prices = [c for c in ("open", "high", "low", "close") if frame[c].null_count() < frame.height]
     bad = frame.filter(pl.any_horizontal((pl.col(c) <= 0) | pl.col(c).is_infinite() for c in prices))
     negative = frame.filter((pl.col("volume") < 0) | pl.col("volume").is_infinite())
+    early = frame.filter(pl.col("known_at") < pl.col("event_at"))
     return [
+        *_rows(early, "error", "known_at", "the bar is known before its session's close"),
         *_rows(bad, "error", "price", "a price is zero, negative or infinite"),
         *_rows(negative, "error", "volume", "a volume is negative or infinite"),
     ]
@@ -60,6 +67,26 @@ def _spikes(frame: pl.DataFrame) -> list[Finding]:
     return _rows(
         frame.filter(up | down), "warning", "spike", f"the close is {SPIKE:g} times off both neighbours'"
     )
+
+
+def _units(frame: pl.DataFrame) -> list[Finding]:
+    before = pl.col("close").shift(1).over("symbol")
+    step = pl.col("close") / pl.when(before > 0).then(before)
+    jumped = frame.filter((step > UNIT) | ((step < 1 / UNIT) & (step > 0)))
+    return _rows(jumped, "warning", "unit jump", f"the close is over {UNIT:g} times off the one before it")
+
+
+def _gaps(frame: pl.DataFrame) -> list[Finding]:
+    """Sessions on which other symbols have a bar and this one, between its own first and last, has none."""
+    days = frame["event_at"].unique().sort()
+    ranked = frame.join(pl.DataFrame({"event_at": days, "at": range(len(days))}), on="event_at")
+    own = ranked.select("symbol", "event_at", pl.col("at").cast(pl.Int64)).unique().sort("symbol", "at")
+    skipped = pl.col("at").diff().over("symbol") - 1
+    holes = own.with_columns(skipped=skipped).filter(pl.col("skipped") > 0)
+    return [
+        Finding("warning", "gap", symbol, str(event.date()), f"{count} sessions before it have no bar")
+        for symbol, event, count in holes.select("symbol", "event_at", "skipped").iter_rows()
+    ]
 
 
 def _sessions(info: DatasetInfo, frame: pl.DataFrame) -> list[Finding]:

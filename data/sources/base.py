@@ -84,6 +84,8 @@ def batch(info: DatasetInfo, frames: Mapping[str, pl.DataFrame], findings: tuple
 
     Frames need the table's key columns and event_at. Errors: InputError where known_at is missing and no rule states it.
     """
+    if "bars" not in frames or not frames["bars"].height:
+        raise InputError("bars", "no rows", "at least one bar")
     delay = rule(info.known_rule)
     whole = {name: _completed(name, frame, delay) for name, frame in frames.items() if frame.height}
     content = hashlib.sha256()
@@ -120,4 +122,29 @@ def _completed(name: str, frame: pl.DataFrame, delay: timedelta | None) -> pl.Da
     kept = [c for c in TABLES[name].names if c not in ("ingested_at", "batch")]
     missing = [c for c in kept if c not in frame.columns]
     filled = frame.with_columns(pl.lit(None, dtype=types[c]).alias(c) for c in missing)
-    return filled.select(pl.col(c).cast(types[c]) for c in kept).sort(*KEYS[name], "known_at")
+    rows = filled.select(pl.col(c).cast(types[c]) for c in kept).sort(*KEYS[name], "known_at")
+    _symbols(name, rows["symbol"])
+    _unique(name, rows)
+    return rows
+
+
+def _symbols(name: str, column: pl.Series) -> None:
+    """Symbols are shown in terminals and pages: printable, without blanks around them, and not endless."""
+    for symbol in column.unique().sort().to_list():
+        if not symbol or not symbol.isprintable() or symbol != symbol.strip() or len(symbol) > 64:
+            expected = "printable text of 1 to 64 characters without blanks around it"
+            raise InputError(f"{name}.symbol", symbol, expected)
+
+
+def _unique(name: str, rows: pl.DataFrame) -> None:
+    """No two rows say when they were known about the same thing at the same time."""
+    keys = [*KEYS[name], "known_at"]
+    double = rows.filter(rows.select(keys).is_duplicated())
+    if double.height:
+        first = {k: str(v) for k, v in double.select(keys).row(0, named=True).items()}
+        raise InputError(
+            f"{name}: duplicate rows",
+            first,
+            f"one row a {', '.join(KEYS[name])} and known_at",
+            f"{double.height} rows are not alone. A correction needs a later known_at.",
+        )

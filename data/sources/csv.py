@@ -1,0 +1,25 @@
+"""CSV files, plain or gzipped, with one header line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+import polars as pl
+
+from backcast.data.sources.files import Files
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class CSV(Files):
+    """Rows of CSV files; the keys are those of `Files` and `Tabular`, and separator: the character between cells."""
+
+    separator: str = ","
+
+    endings: ClassVar[tuple[str, ...]] = (".csv", ".csv.gz")
+
+    def load(self, file: Path) -> pl.DataFrame:
+        return pl.read_csv(
+            file, separator=self.separator, infer_schema=False
+        )  # text, so that errors name rows

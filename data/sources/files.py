@@ -1,0 +1,79 @@
+"""Sources that are files: a file, a folder of them, or a glob pattern."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+import polars as pl
+
+from backcast.data.errors import InputError
+from backcast.data.sources.tabular import Tabular
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Files(Tabular):
+    """path: the bars; actions, membership, facts: files of the other tables, with our column names. Each is a file, a
+    folder or a glob pattern."""
+
+    path: str
+    actions: str | None = None
+    membership: str | None = None
+    facts: str | None = None
+
+    endings: ClassVar[tuple[str, ...]] = ()
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for key, value in self._paths().items():
+            if not isinstance(value, str | Path) or not str(value):
+                raise InputError(f"dataset.{key}", value, "a file, a folder or a glob pattern")
+
+    def _paths(self) -> dict[str, str]:
+        tables = {"actions": self.actions, "membership": self.membership, "facts": self.facts}
+        return {"path": self.path, **{k: v for k, v in tables.items() if v is not None}}
+
+    def frames(self) -> dict[str, dict[str, pl.DataFrame]]:
+        return {
+            "bars" if key == "path" else key: {
+                file.name: self._loaded(file) for file in self._files(key, path)
+            }
+            for key, path in self._paths().items()
+        }
+
+    def _files(self, key: str, given: str) -> list[Path]:
+        path = Path(given).expanduser()
+        if path.is_dir():
+            found = [p for p in sorted(path.rglob("*")) if p.name.endswith(self.endings)]
+        elif path.exists():
+            found = [path]
+        else:
+            found = _matching(path)
+        if not found:
+            raise InputError(
+                f"dataset.{key}", str(given), f"a file, or a folder with {self.endings[0]} files"
+            )
+        return found
+
+    def _loaded(self, file: Path) -> pl.DataFrame:
+        kind = self.endings[0].removeprefix(".")
+        try:
+            return self.load(file)
+        except (pl.exceptions.PolarsError, OSError, UnicodeError) as error:
+            first = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise InputError(str(file), first, f"a readable {kind} file") from error
+
+    @abstractmethod
+    def load(self, file: Path) -> pl.DataFrame:
+        """The rows of one file."""
+
+
+def _matching(pattern: Path) -> list[Path]:
+    """The files of a glob pattern; none for what is no pattern."""
+    root = Path(pattern.anchor)
+    try:
+        return sorted(p for p in root.glob(str(pattern.relative_to(root))) if p.is_file())
+    except ValueError:
+        return []
