@@ -133,13 +133,9 @@ def _depth_grid(scale: Scale) -> list[str]:
         if -scale.low / s <= 4 or s == 1.0
     )
     parts = []
-    for i in range(int(-scale.low / step) + 1):
+    for i in range(int(-scale.low * 0.95 / step) + 1):  # the last label needs room below its line
         parts.append(_rule(scale.y(-i * step), "#8a929a" if i == 0 else "#d9dde1"))
-        parts.append(
-            _text(
-                LEFT - 4, scale.y(-i * step) + 3.5, f"{-i * step * 100:.3g}%".replace("-", "−"), anchor="end"
-            )
-        )
+        parts.append(_text(LEFT - 4, scale.y(-i * step) + 3.5, _depth(i * step), anchor="end"))
     return parts
 
 

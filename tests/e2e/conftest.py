@@ -14,7 +14,7 @@ MARKET = (
     "dataset.sessions=420",
     "folds=monthly",
     "folds.first_fit=260",
-    "folds.every=5",
+    
     "features=ohlcv",
 )
 

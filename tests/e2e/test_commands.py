@@ -21,7 +21,7 @@ MARKET = (
     "dataset.sessions=420",
     "folds=monthly",
     "folds.first_fit=260",
-    "folds.every=5",
+    
     "features=ohlcv",
 )
 FILES = (
