@@ -21,7 +21,6 @@ MARKET = (
     "dataset.sessions=420",
     "folds=monthly",
     "folds.first_fit=260",
-    
     "features=ohlcv",
 )
 FILES = (

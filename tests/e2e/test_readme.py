@@ -1,0 +1,28 @@
+"""The README's Python is run as it stands there."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+README = Path(__file__).resolve().parents[2] / "README.md"
+
+
+def test_the_five_lines_run(capsys: pytest.CaptureFixture[str]) -> None:
+    (block,) = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
+    assert len([line for line in block.splitlines() if line.strip()]) <= 5
+    exec(compile(block, "README.md", "exec"), {})
+    sentence, path = capsys.readouterr().out.strip().splitlines()
+    assert sentence.endswith(".")
+    assert Path(path).read_text().startswith("<!doctype html>")
+
+
+def test_every_command_of_the_readme_is_a_verb() -> None:
+    verbs = set(re.findall(r"`backcast ([a-z]+)", README.read_text()))
+    from backcast.engine.cli import _parser
+
+    known = next(a for a in _parser()._actions if a.dest == "verb").choices
+    assert verbs
+    assert verbs <= set(known or ())
