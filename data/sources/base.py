@@ -19,6 +19,9 @@ from backcast.data.quality import Finding
 from backcast.data.schema import KEYS, TABLES, DatasetInfo
 
 _RULE = re.compile(r"event_at(?: ?\+ ?(\d{1,5}) ?(min|h|d))?")
+FIRST, LAST = np.datetime64("1970-01-01"), np.datetime64("2100-01-01")
+"""Calendars are known from the first to before the last."""
+
 _UNITS = {"min": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
 
 
@@ -60,6 +63,9 @@ def closes(calendar: str, days: pl.Series, parameter: str) -> pl.Series:
     if not len(days) or days.null_count():
         raise InputError(parameter, f"{days.null_count()} of {len(days)} missing", "a date in every row")
     dates = days.cast(pl.Date).to_numpy().astype("datetime64[D]")
+    for end in (dates.min(), dates.max()):
+        if not FIRST <= end < LAST:
+            raise InputError(parameter, str(end), f"a date from {FIRST} to {LAST}")
     sessions = clock(calendar, dates.min(), dates.max(), 0)
     at = np.searchsorted(sessions.sessions, dates)
     wrong = (
@@ -84,8 +90,8 @@ def batch(info: DatasetInfo, frames: Mapping[str, pl.DataFrame], findings: tuple
 
     Frames need the table's key columns and event_at. Errors: InputError where known_at is missing and no rule states it.
     """
-    if "bars" not in frames or not frames["bars"].height:
-        raise InputError("bars", "no rows", "at least one bar")
+    if "bars" not in frames or not frames["bars"]["close"].count():
+        raise InputError("bars", "no rows", "at least one bar with a close")
     delay = rule(info.known_rule)
     whole = {name: _completed(name, frame, delay) for name, frame in frames.items() if frame.height}
     content = hashlib.sha256()

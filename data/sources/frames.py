@@ -56,6 +56,6 @@ def _polars(name: str, frame: Any) -> pl.DataFrame:
         frame.columns = [str(c) for c in frame.columns]
         try:
             return pl.from_pandas(frame)
-        except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+        except (pa.ArrowException, OverflowError, TypeError) as error:
             raise InputError(name, str(error).splitlines()[0], "columns of one type each") from error
     raise InputError(name, type(frame).__name__, "a frame of pandas or polars, or an Arrow table")

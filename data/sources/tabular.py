@@ -129,7 +129,7 @@ class Tabular(Source):
         elif ours in (*NUMBERS, "value"):
             cast = _numbers(parameter, column)
         else:
-            cast = column.cast(pl.String)
+            cast = _texts(parameter, column)
         return cast.alias(ours)
 
 
@@ -210,6 +210,14 @@ def _instant(text: str) -> datetime | None:
     if len(text.strip()) <= 10:
         return None
     return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+
+
+def _texts(parameter: str, column: pl.Series) -> pl.Series:
+    """Text; whole numbers are tickers in some markets."""
+    kind = column.dtype
+    if not (kind in (pl.String, pl.Categorical, pl.Enum, pl.Null) or kind.is_integer()):
+        raise InputError(parameter, str(kind), "text")
+    return column.cast(pl.String)
 
 
 def _booleans(parameter: str, column: pl.Series) -> pl.Series:

@@ -156,6 +156,12 @@ WRONG = {
         GOOD.replace("2024-07-03", "2024-07-04"),
         "2024-07-04 in row 2.*session of the calendar XNYS",
     ),
+    "a date before all calendars": (GOOD.replace("2024-07-03", "1850-07-03"), "1850-07-03.*1970"),
+    "a date after all calendars": (GOOD.replace("2024-07-03", "9999-07-02"), "9999-07-02.*2100"),
+    "no close at all": (
+        GOOD.replace("10.5,100", ",").replace("10.25", "nan").replace("20.5,300", ","),
+        "a close",
+    ),
     "a weekend": (GOOD.replace("2024-07-03", "2024-07-06"), "2024-07-06"),
     "a duplicate": (GOOD + "2024-07-02,BBB,20,21,19,20.5,300\n", "duplicate rows.*BBB"),
     "a control character": (GOOD.replace("BBB", "B\x1b[31m"), r"bars.symbol.*x1b\[31m"),
@@ -221,6 +227,10 @@ def test_wrong_parquet_and_frames(tmp_path: Path) -> None:
         frames(frame().with_columns(pl.lit(datetime(2024, 7, 2, 9, 30)).alias("date"))).read()
     with pytest.raises(InputError, match="numbers"):
         frames(frame().with_columns(close=pl.lit(True))).read()
+    with pytest.raises(InputError, match=r"symbol.*text"):
+        frames(frame().with_columns(symbol=pl.lit(1.5))).read()
+    with pytest.raises(InputError, match="one type each"):
+        frames(pd.DataFrame({"date": [date(2024, 7, 2)], "symbol": ["A"], "close": [10**30]})).read()
     with pytest.raises(InputError, match="no rows"):
         frames(pa.table({"date": [], "symbol": [], "close": []})).read()
 
