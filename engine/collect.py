@@ -14,6 +14,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from backcast.data.errors import InputError
+from backcast.engine.runs import RunFolder
 
 METRICS = {
     "sharpe_per_year": ("Sharpe", "{:.2f}"),
@@ -54,9 +55,7 @@ def collect(study: Path) -> pl.DataFrame:
         row = {"job": job.name, "state": status["state"], **{k: _text(config.get(k)) for k in varying}}
         rows.append({**row, **_figures(job, status["state"]), "error": status["error"]})
     frame = pl.DataFrame(rows, infer_schema_length=None)
-    partial = study / ".collected.parquet.partial"
-    frame.write_parquet(partial)
-    partial.rename(study / "collected.parquet")
+    RunFolder(study).write_table("collected.parquet", frame)
     return frame
 
 

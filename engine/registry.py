@@ -9,7 +9,6 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from backcast.data.durable import sync, write_text
 from backcast.data.errors import InputError, LockedError
 from backcast.data.store import home
 from backcast.signals.models.base import FittedModel, load_fitted
@@ -52,12 +52,12 @@ class Registry:
             (partial / "card.json").write_text(json.dumps(card, indent=1, sort_keys=True))
             content = _content_hash(partial)
             for path in partial.iterdir():
-                _sync(path)
+                sync(path)
             if (models / content).exists():
                 shutil.rmtree(partial)
             else:
                 partial.rename(models / content)
-                _sync(models)
+                sync(models)
         return content
 
     def load(self, content: str) -> FittedModel:
@@ -97,13 +97,7 @@ class Registry:
         return found
 
     def _write(self, name: str, value: dict[str, Any]) -> None:
-        path = self.folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(f".{path.name}.partial")
-        partial.write_text(json.dumps(value, indent=1, sort_keys=True))
-        _sync(partial)
-        partial.rename(path)
-        _sync(path.parent)
+        write_text(self.folder / name, json.dumps(value, indent=1, sort_keys=True))
 
 
 def _content_hash(folder: Path) -> str:
@@ -112,11 +106,3 @@ def _content_hash(folder: Path) -> str:
     for path in sorted(folder.iterdir()):
         whole.update(f"{path.name}\0{hashlib.sha256(path.read_bytes()).hexdigest()}\0".encode())
     return whole.hexdigest()
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

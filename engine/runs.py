@@ -17,6 +17,7 @@ import numpy as np
 import polars as pl
 import yaml
 
+from backcast.data.durable import write_text
 from backcast.data.errors import InputError
 from backcast.data.types import Clock, Floats, Ints
 from backcast.engine.types import Account, Events, Targets
@@ -76,10 +77,10 @@ class RunFolder:
         return RunFolder(path)
 
     def write_json(self, name: str, value: Any) -> None:
-        self._replace(name, json.dumps(value, indent=1, sort_keys=True, allow_nan=False) + "\n")
+        write_text(self.path / name, json.dumps(value, indent=1, sort_keys=True, allow_nan=False) + "\n")
 
     def write_yaml(self, name: str, value: Any) -> None:
-        self._replace(name, yaml.safe_dump(value, sort_keys=False))
+        write_text(self.path / name, yaml.safe_dump(value, sort_keys=False))
 
     def write_table(self, name: str, frame: pl.DataFrame) -> None:
         path = self.path / name
@@ -109,12 +110,6 @@ class RunFolder:
             raise InputError(
                 str(self.path / name), str(error), "a readable file of a run", "Run it again."
             ) from error
-
-    def _replace(self, name: str, text: str) -> None:
-        path = self.path / name
-        partial = path.with_name(f".{path.name}.partial")
-        partial.write_text(text)
-        partial.replace(path)
 
 
 def utc(instants: Any) -> pl.Series:

@@ -9,7 +9,6 @@ does not touch the log.
 from __future__ import annotations
 
 import json
-import os
 import time
 import uuid
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from backcast.data.durable import write_text
 from backcast.data.errors import InputError
 from backcast.data.store import home
 from backcast.data.types import Floats
@@ -85,19 +85,8 @@ class TrialLog:
         return TrialCount(self.lineage, len({r["trial"] for r in records}), variance, upto)
 
     def _append(self, record: dict[str, Any]) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
         name = f"{time.time_ns():020d}-{uuid.uuid4().hex[:8]}"
-        partial = self.folder / f".{name}.partial"
-        with partial.open("w") as file:
-            json.dump({"id": name, **record}, file)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.rename(self.folder / f"{name}.json")
-        folder = os.open(self.folder, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        write_text(self.folder / f"{name}.json", json.dumps({"id": name, **record}))
 
 
 def _read(path: Path) -> dict[str, Any]:

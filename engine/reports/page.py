@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from backcast.data.durable import write_text
 from backcast.data.errors import InputError
 from backcast.engine.reports.axes import WIDTH
 from backcast.engine.reports.charts import DRAWDOWN_HEIGHT, EQUITY_HEIGHT, drawdown_chart, equity_chart
@@ -35,9 +36,7 @@ def write_tearsheet(folder: Path) -> Path:
     except (KeyError, TypeError, IndexError) as error:
         raise InputError(str(folder / "report.json"), str(error), "a whole report", AGAIN) from error
     target = folder / "tearsheet.html"
-    partial = folder / ".tearsheet.html.partial"
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(target)
+    write_text(target, text)
     return target
 
 
