@@ -40,6 +40,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return int(arguments.function(arguments, rest))
     except BackcastError as error:
         return _fail(error)
+    except BrokenPipeError:  # the reader of our output, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except OSError as error:
         if error.errno not in (errno.EACCES, errno.EROFS, errno.ENOSPC, errno.EDQUOT):
             raise
