@@ -29,24 +29,26 @@ class Simulator(ABC):
 
 
 def account(
-    plan: Plan, capital: float, equity: Floats, cash: Floats, fills: Fills, events: Events
+    plan: Plan, capital: float, equity: Floats, cash: Floats, spent: Floats, fills: Fills, events: Events
 ) -> Account:
-    """The account of an equity curve and a fill log: returns, turnover and costs by session."""
+    """The account of an equity curve: spent (3, T) are fees, spreads and traded value by session."""
     sessions = np.arange(plan.offset, plan.offset + len(equity))
-    at = fills.session - plan.offset
-    fee, spread, traded = (
-        np.bincount(at, weights=values, minlength=len(equity)).astype(np.float64)
-        for values in (fills.fee, fills.spread, np.abs(fills.quantity) * fills.price)
-    )
     before = np.concatenate([[capital], equity[:-1]])
     solvent = before > 0
     with np.errstate(divide="ignore", invalid="ignore"):
         net = np.where(solvent, equity / before - 1, 0.0)
-        gross = np.where(solvent, net + (fee + spread) / before, 0.0)
-        turnover = np.where(solvent, traded / before, 0.0)
+        gross = np.where(solvent, net + (spent[0] + spent[1]) / before, 0.0)
+        turnover = np.where(solvent, spent[2] / before, 0.0)
     return Account(
-        sessions, plan.symbols, capital, equity, cash, gross, net, turnover, fee, spread, fills, events
+        sessions, plan.symbols, capital, equity, cash, gross, net, turnover, spent[0], spent[1], fills, events
     )
+
+
+def spent_by_session(plan: Plan, fills: Fills) -> Floats:
+    """(3, T) fees, spreads and traded value of a fill log."""
+    at, value = fills.session - plan.offset, np.abs(fills.quantity) * fills.price
+    parts = (fills.fee, fills.spread, value)
+    return np.stack([np.bincount(at, weights=part, minlength=len(plan.weights)) for part in parts])
 
 
 def merged(

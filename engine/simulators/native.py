@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numba import njit
@@ -16,7 +16,7 @@ from backcast.signals.kernels.cache import use_kernel_cache
 use_kernel_cache()
 
 ROUNDING = 1e-9
-"""A buy may exceed the cash by this share of itself without counting as partial: the last digits of sums differ."""
+"""A buy may exceed the cash by this share of it and still count as whole: the last digits of sums differ."""
 
 
 class NativeSimulator(Simulator):
@@ -25,123 +25,138 @@ class NativeSimulator(Simulator):
     name: ClassVar[str] = "native"
 
     def simulate(self, plan: Plan, cost: Cost, capital: float) -> Account:
-        orders: Bools = np.isfinite(plan.weights) & plan.tradable
-        log = _Log(int(orders.sum()))
-        equity, cash = np.empty(len(orders)), np.empty(len(orders))
-        rates = (cost.fee_bps / 1e4, cost.half_spread_bps / 1e4)
-        n, short = trade(
-            plan.weights,
-            orders,
-            np.asarray(orders.any(axis=1)),
-            plan.fill_price,
-            plan.mark_price,
-            capital,
-            *rates,
-            plan.margin,
-            equity,
-            cash,
-            log.session,
-            log.symbol,
-            log.quantity,
-            log.wanted,
-        )
-        fills = log.fills(n, plan, *rates)
-        partial = np.flatnonzero(log.wanted[:n] != log.quantity[:n]) if short else np.empty(0, dtype=np.int64)
+        equity, cash, spent, session, symbol, log, wanted = trade(
+            plan.weights, plan.tradable, plan.fill_price, plan.mark_price, capital,
+            (cost.fee_bps / 1e4, cost.half_spread_bps / 1e4), plan.margin,
+        )  # fmt: skip
+        fills = Fills(plan.decided[session], session + plan.offset, symbol, *log)
+        partial = np.flatnonzero(np.isfinite(wanted))
         events = merged(
             plan,
             fills.session[partial],
             fills.symbol[partial],
-            log.wanted[partial],
-            log.quantity[partial],
+            wanted[partial],
+            fills.quantity[partial],
             equity,
         )
-        return account(plan, capital, equity, cash, fills, events)
-
-
-class _Log:
-    """Room for every order that could fill."""
-
-    def __init__(self, capacity: int) -> None:
-        self.session, self.symbol = np.empty(capacity, dtype=np.int64), np.empty(capacity, dtype=np.int64)
-        self.quantity, self.wanted = np.empty(capacity), np.empty(capacity)
-
-    def fills(self, n: int, plan: Plan, fee: float, spread: float) -> Fills:
-        """The first n, with prices and costs."""
-        t, s, quantity = self.session[:n], self.symbol[:n], self.quantity[:n]
-        price = plan.fill_price[t, s]
-        value = np.abs(quantity) * price
-        paid = value * np.where(quantity > 0, 1 + spread, 1 - spread)
-        return Fills(plan.decided[t], t + plan.offset, s, quantity, price, paid * fee, value * spread)
+        return account(plan, capital, equity, cash, spent, fills, events)
 
 
 @njit(cache=True, nogil=True)
 def trade(
     weights: Floats,
-    orders: Bools,
-    active: Bools,
+    tradable: Bools,
     fill_price: Floats,
     mark_price: Floats,
     capital: float,
-    fee: float,
-    spread: float,
+    rates: tuple[float, float],
     margin: bool,
-    equity: Floats,
-    cash_at: Floats,
-    log_session: Ints,
-    log_symbol: Ints,
-    log_quantity: Floats,
-    log_wanted: Floats,
-) -> tuple[int, bool]:
-    """Trades weights (T, S) where `orders`, and writes equity and cash (T,) and the log. Gives the number of fills, and
-    whether any was short of what was wanted. Numbered in the class docstring of `Simulator`."""
+) -> Any:
+    """Trades weights (T, S) as `Simulator` says; rates are the fee and the half-spread, as shares of the traded value.
+
+    Gives equity (T,), cash (T,), spent (3, T) fees, spreads and traded value, and of each fill its session and symbol, log
+    (4, N) quantity, price, fee and spread, and wanted (N,), the quantity asked for where cash fell short, else NaN.
+    """
     sessions, symbols = weights.shape
-    shares = np.zeros(symbols)
-    delta = np.zeros(symbols)
-    buys = np.empty(symbols, dtype=np.int64)
-    cash, n, short = capital, 0, False
+    equity, cash_at, spent = np.empty(sessions), np.empty(sessions), np.zeros((3, sessions))
+    room = _count(weights, tradable)
+    at, of = np.empty(room, dtype=np.int64), np.empty(room, dtype=np.int64)
+    log, wanted = np.empty((4, room)), np.full(room, np.nan)
+    shares, asked, chosen = np.zeros(symbols), np.empty(symbols), np.empty(symbols, dtype=np.int64)
+    cash, n = capital, 0
     for t in range(sessions):
-        if active[t]:
-            value = cash
-            for s in range(symbols):
-                if shares[s] != 0.0:
-                    value += shares[s] * fill_price[t, s]
-            bought, needed = 0, 0.0
-            if value > 0.0:
-                for s in range(symbols):
-                    if orders[t, s]:
-                        delta[s] = weights[t, s] * value / fill_price[t, s] - shares[s]
-                        if delta[s] < 0.0:
-                            cash -= delta[s] * fill_price[t, s] * (1 - spread) * (1 - fee)
-                            shares[s] += delta[s]
-                            log_session[n], log_symbol[n], log_quantity[n] = t, s, delta[s]
-                            log_wanted[n] = delta[s]
-                            n += 1
-                        elif delta[s] > 0.0:
-                            needed += delta[s] * fill_price[t, s] * (1 + spread) * (1 + fee)
-                            buys[bought] = s
-                            bought += 1
-            if bought and not margin and needed > cash * (1 + ROUNDING):
-                size = np.empty(bought)
-                for k in range(bought):
-                    size[k] = delta[buys[k]] * fill_price[t, buys[k]]
-                buys[:bought] = buys[:bought][np.argsort(size, kind="mergesort")]
-            for k in range(bought):
-                s = buys[k]
-                price = fill_price[t, s] * (1 + spread) * (1 + fee)
-                wanted = delta[s]
-                if not margin and delta[s] * price > cash * (1 + ROUNDING):
-                    delta[s] = max(cash, 0.0) / price
-                    short = True
-                cash -= delta[s] * price
-                if not margin and cash < 0.0:  # rounding only
-                    cash = 0.0
-                shares[s] += delta[s]
-                log_session[n], log_symbol[n], log_quantity[n], log_wanted[n] = t, s, delta[s], wanted
-                n += 1
-        total = cash
-        for s in range(symbols):
-            if shares[s] != 0.0:
-                total += shares[s] * mark_price[t, s]
-        equity[t] = total
-        cash_at[t] = cash
-    return n, short
+        value = _worth(cash, shares, fill_price[t])
+        orders = (
+            _orders(weights[t], tradable[t], value, fill_price[t], shares, asked, chosen)
+            if value > 0.0
+            else 0
+        )
+        if orders and not margin:
+            _smallest_buys_first(orders, cash, asked, chosen, fill_price[t], rates)
+        for k in range(orders):
+            s, quantity = chosen[k], asked[chosen[k]]
+            price = fill_price[t, s]
+            paid = price * (1.0 + rates[1]) * (1.0 + rates[0])  # by a buyer, a share
+            if quantity > 0.0 and not margin and quantity * paid > cash * (1.0 + ROUNDING):
+                wanted[n] = quantity
+                quantity = max(cash, 0.0) / paid
+            worth = abs(quantity) * price
+            crossed = worth * rates[1]
+            fee = (worth + crossed if quantity > 0.0 else worth - crossed) * rates[0]
+            cash -= quantity * price + crossed + fee
+            if cash < 0.0 and not margin:  # by the last digits only
+                cash = 0.0
+            shares[s] += quantity
+            at[n], of[n] = t, s
+            log[0, n], log[1, n], log[2, n], log[3, n] = quantity, price, fee, crossed
+            spent[0, t] += fee
+            spent[1, t] += crossed
+            spent[2, t] += worth
+            n += 1
+        equity[t], cash_at[t] = _worth(cash, shares, mark_price[t]), cash
+    return equity, cash_at, spent, at[:n], of[:n], log[:, :n], wanted[:n]
+
+
+@njit(cache=True, nogil=True)
+def _count(weights: Floats, tradable: Bools) -> int:
+    """How many orders there are: the most that can fill."""
+    count = 0
+    for t in range(weights.shape[0]):
+        for s in range(weights.shape[1]):
+            count += tradable[t, s] and np.isfinite(weights[t, s])
+    return count
+
+
+@njit(cache=True, nogil=True)
+def _worth(cash: float, shares: Floats, prices: Floats) -> float:
+    """Cash and positions; a price that nobody holds may be missing."""
+    total = cash
+    for s in range(len(shares)):
+        if shares[s] != 0.0:
+            total += shares[s] * prices[s]
+    return total
+
+
+@njit(cache=True, nogil=True)
+def _orders(
+    weights: Floats,
+    tradable: Bools,
+    value: float,
+    prices: Floats,
+    shares: Floats,
+    asked: Floats,
+    chosen: Ints,
+) -> int:
+    """Quantities asked for by symbol, and the symbols in the order of trading: sells first. Gives their number."""
+    orders = 0
+    for s in range(len(weights)):
+        asked[s] = np.nan
+        if tradable[s] and np.isfinite(weights[s]):
+            asked[s] = weights[s] * value / prices[s] - shares[s]
+            if asked[s] < 0.0:
+                chosen[orders] = s
+                orders += 1
+    for s in range(len(weights)):
+        if asked[s] > 0.0:
+            chosen[orders] = s
+            orders += 1
+    return orders
+
+
+@njit(cache=True, nogil=True)
+def _smallest_buys_first(
+    orders: int, cash: float, asked: Floats, chosen: Ints, prices: Floats, rates: tuple[float, float]
+) -> None:
+    """Sorts the buys by value where cash does not suffice for all, so that as many as can be are whole."""
+    left, first = cash, orders
+    for k in range(orders):
+        s = chosen[k]
+        side = 1.0 if asked[s] > 0.0 else -1.0
+        left -= asked[s] * prices[s] * (1.0 + side * rates[1]) * (1.0 + side * rates[0])
+        if side > 0.0 and first == orders:
+            first = k
+    if left < 0.0 and first < orders:
+        size = np.empty(orders - first)
+        for k in range(first, orders):
+            size[k - first] = asked[chosen[k]] * prices[chosen[k]]
+        chosen[first:orders] = chosen[first:orders][np.argsort(size, kind="mergesort")]

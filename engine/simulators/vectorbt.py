@@ -9,7 +9,7 @@ import numpy as np
 from backcast.data.errors import InputError
 from backcast.data.types import Floats
 from backcast.engine.costs.base import Cost
-from backcast.engine.simulators.base import Simulator, account, merged
+from backcast.engine.simulators.base import Simulator, account, merged, spent_by_session
 from backcast.engine.types import Account, Events, Fills, Plan
 
 
@@ -28,7 +28,8 @@ class VectorbtSimulator(Simulator):
         equity = np.asarray(portfolio.value(), dtype=np.float64).ravel()
         cash = np.asarray(portfolio.cash(), dtype=np.float64).ravel()
         fills = _fills(portfolio, plan, cost)
-        return account(plan, capital, equity, cash, fills, _events(plan, fills, capital, equity))
+        spent = spent_by_session(plan, fills)
+        return account(plan, capital, equity, cash, spent, fills, _events(plan, fills, capital, equity))
 
 
 def from_orders(plan: Plan, cost: Cost, capital: float) -> Any:
