@@ -29,16 +29,14 @@ class NativeSimulator(Simulator):
             plan.weights, plan.tradable, plan.fill_price, plan.mark_price, capital,
             (cost.fee_bps / 1e4, cost.half_spread_bps / 1e4), plan.margin,
         )  # fmt: skip
-        fills = Fills(plan.decided[session], session + plan.offset, symbol, *log)
-        partial = np.flatnonzero(np.isfinite(wanted))
+        short = np.flatnonzero(np.isfinite(wanted))
         events = merged(
-            plan,
-            fills.session[partial],
-            fills.symbol[partial],
-            wanted[partial],
-            fills.quantity[partial],
-            equity,
+            plan, session[short] + plan.offset, symbol[short], wanted[short], log[0, short], equity
         )
+        if len(short):  # an order for which there was no cash at all is an event, but no fill
+            some = log[0] != 0.0
+            session, symbol, log = session[some], symbol[some], log[:, some]
+        fills = Fills(plan.decided[session], session + plan.offset, symbol, *log)
         return account(plan, capital, equity, cash, spent, fills, events)
 
 

@@ -78,18 +78,19 @@ def _fills(portfolio: Any, plan: Plan, cost: Cost) -> Fills:
 
 
 def _events(plan: Plan, fills: Fills, capital: float, equity: Floats) -> Events:
-    """The plan's events and trading's; vectorbt does not mark partial fills, so each buy is compared with its target."""
-    shares, cash = np.zeros(len(plan.symbols)), capital
-    wanted = fills.quantity.copy()
+    """The plan's events and trading's; vectorbt marks no partial fill, so each buy is compared with its target."""
+    got = np.zeros(plan.weights.shape)
+    got[fills.session - plan.offset, fills.symbol] = fills.quantity
     paid = fills.quantity * fills.price + fills.fee + fills.spread
-    for t in np.unique(fills.session):
-        rows = np.flatnonzero(fills.session == t)
-        s, at = fills.symbol[rows], t - plan.offset
-        value = cash + shares[shares != 0] @ plan.fill_price[at, shares != 0]
-        wanted[rows] = plan.weights[at, s] * value / fills.price[rows] - shares[s]
-        shares[s] += fills.quantity[rows]
-        cash -= paid[rows].sum()
-    partial = np.flatnonzero((fills.quantity > 0) & (wanted > fills.quantity * (1 + 1e-6)))
-    return merged(
-        plan, fills.session[partial], fills.symbol[partial], wanted[partial], fills.quantity[partial], equity
-    )
+    flows = np.bincount(fills.session - plan.offset, weights=paid, minlength=len(got))
+    shares, cash, rows = np.zeros(got.shape[1]), capital, []
+    for t in np.flatnonzero((np.isfinite(plan.weights) & plan.tradable).any(axis=1)):
+        prices, held = plan.fill_price[t], shares != 0
+        value = cash + shares[held] @ prices[held]
+        asked = np.where(plan.tradable[t], plan.weights[t] * value / prices - shares, np.nan)
+        short = (asked > 0) & (asked > got[t] * (1 + 1e-6)) & (asked * prices > 1e-9 * value) & (value > 0)
+        rows += [(float(t), float(s), asked[s], got[t, s]) for s in np.flatnonzero(short)]
+        shares += got[t]
+        cash -= flows[t]
+    at, of, wanted, filled = np.array(rows).reshape(-1, 4).T
+    return merged(plan, at.astype(np.int64) + plan.offset, of.astype(np.int64), wanted, filled, equity)
