@@ -68,6 +68,8 @@ def ingest(store: Store, source: Source, check_only: bool = False) -> IngestRepo
     if check_only:
         return IngestReport(batch.info.name, counts, {}, None, findings, folder)
     store.create(batch.info)
+    for name, rows in batch.tables.items():  # before the first append: a batch enters whole or not at all
+        store.check(batch.info.name, name, rows)
     added = {
         name: store.append(batch.info.name, name, rows, batch.batch) for name, rows in batch.tables.items()
     }

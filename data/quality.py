@@ -47,7 +47,9 @@ def _prices(frame: pl.DataFrame) -> list[Finding]:
     bad = frame.filter(pl.any_horizontal((pl.col(c) <= 0) | pl.col(c).is_infinite() for c in prices))
     negative = frame.filter((pl.col("volume") < 0) | pl.col("volume").is_infinite())
     early = frame.filter(pl.col("known_at") < pl.col("event_at"))
+    empty = frame.filter(pl.col("close").is_null())
     return [
+        *_rows(empty, "warning", "no close", "the row has no close"),
         *_rows(early, "error", "known_at", "the bar is known before its session's close"),
         *_rows(bad, "error", "price", "a price is zero, negative or infinite"),
         *_rows(negative, "error", "volume", "a volume is negative or infinite"),

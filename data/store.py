@@ -122,6 +122,11 @@ class Store:
             rows: pa.Table = connection.sql(query, params=values).to_arrow_table()
         return rows.cast(TABLES[table])
 
+    def check(self, dataset: str, table: str, rows: pa.Table) -> None:
+        """Nothing in the rows contradicts what is stored. Errors: InputError as in `append`, which writes besides."""
+        validate(table, rows)
+        self._new_rows(dataset, table, rows, self._table(dataset, table).version())
+
     def _new_rows(self, dataset: str, table: str, rows: pa.Table, version: int) -> pa.Table:
         """The rows that are not stored yet, sorted. Errors: InputError for one that contradicts a stored row."""
         import polars as pl

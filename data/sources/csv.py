@@ -8,6 +8,7 @@ from typing import ClassVar
 
 import polars as pl
 
+from backcast.data.errors import InputError
 from backcast.data.sources.files import Files
 
 
@@ -18,6 +19,12 @@ class CSV(Files):
     separator: str = ","
 
     endings: ClassVar[tuple[str, ...]] = (".csv", ".csv.gz")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        one = isinstance(self.separator, str) and self.separator.isascii() and len(self.separator) == 1
+        if not one or self.separator in '"\r\n':
+            raise InputError("dataset.separator", self.separator, "one ASCII character that is no quote")
 
     def load(self, file: Path) -> pl.DataFrame:
         return pl.read_csv(

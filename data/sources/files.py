@@ -44,7 +44,17 @@ class Files(Tabular):
         }
 
     def _files(self, key: str, given: str) -> list[Path]:
-        path = Path(given).expanduser()
+        try:
+            return self._found(key, Path(given).expanduser())
+        except (
+            OSError,
+            RuntimeError,
+        ) as error:  # a name too long, a folder that may not be read, no such home
+            raise InputError(
+                f"dataset.{key}", str(given), "a path that can be read", str(error)[:200]
+            ) from error
+
+    def _found(self, key: str, path: Path) -> list[Path]:
         if path.is_dir():
             found = [p for p in sorted(path.rglob("*")) if p.name.endswith(self.endings)]
         elif path.exists():
@@ -52,9 +62,7 @@ class Files(Tabular):
         else:
             found = _matching(path)
         if not found:
-            raise InputError(
-                f"dataset.{key}", str(given), f"a file, or a folder with {self.endings[0]} files"
-            )
+            raise InputError(f"dataset.{key}", str(path), f"a file, or a folder with {self.endings[0]} files")
         return found
 
     def _loaded(self, file: Path) -> pl.DataFrame:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 
 import polars as pl
 
@@ -13,6 +12,7 @@ from backcast.data.errors import InputError
 from backcast.data.quality import Finding
 from backcast.data.schema import ACTION_KINDS, DatasetInfo
 from backcast.data.sources.base import Batch, Source, batch, closes, rule
+from backcast.data.sources.instants import EXPECTED, HINT, instants, zone_of
 
 NUMBERS = ("open", "high", "low", "close", "volume")
 COLUMNS: dict[str, tuple[str, ...]] = {
@@ -40,7 +40,9 @@ class Tabular(Source):
 
     name: the data set; price_basis: raw, split_adjusted or total_return; columns: of the bars, ours to theirs, such as
     {symbol: Ticker}; calendar: of exchange_calendars; known_rule: when a row without a known_at could have been read,
-    `event_at + N` with min, h or d; date_format: of strptime, ISO without; benchmark: a symbol that is no candidate;
+    `event_at + N` with min, h or d; time_zone: of times of known_at without an offset, such as America/New_York (they are
+    refused without it: read as UTC, an evening's news in New York would be known before that day's decision);
+    date_format: of strptime, ISO without; benchmark: a symbol that is no candidate;
     volume_unit: shares that a volume of 1 means; survivorship: why the members are known to have survived.
     """
 
@@ -50,6 +52,7 @@ class Tabular(Source):
     calendar: str = "XNYS"
     decision_delay: int = 30
     known_rule: str | None = None
+    time_zone: str | None = None
     date_format: str | None = None
     benchmark: str | None = None
     volume_unit: float = 1
@@ -59,6 +62,11 @@ class Tabular(Source):
     def __post_init__(self) -> None:
         self._info(("close",))
         rule(self.known_rule)
+        zone_of(self.time_zone)
+        for key in ("calendar", "date_format", "benchmark", "survivorship", "description"):
+            value = getattr(self, key)
+            if value is not None and not isinstance(value, str):
+                raise InputError(f"dataset.{key}", value, "text", "Put it in quotes.")
         unit = self.volume_unit
         if isinstance(unit, bool) or not isinstance(unit, int | float) or not 0 < unit <= 1e9:
             raise InputError("dataset.volume_unit", unit, "a number of shares above 0, at most 1e9")
@@ -123,7 +131,8 @@ class Tabular(Source):
         if ours == "date":
             cast = _dates(parameter, column, self.date_format)
         elif ours == "known_at":
-            cast = _instants(parameter, column)
+            cast = instants(parameter, column, zone_of(self.time_zone))
+            _refuse(parameter, column, cast.is_null(), EXPECTED, HINT)
         elif ours == "member":
             cast = _booleans(parameter, column)
         elif ours in (*NUMBERS, "value"):
@@ -184,32 +193,6 @@ def _dates(parameter: str, column: pl.Series, form: str | None) -> pl.Series:
         raise InputError(parameter, str(column.dtype), "dates", hint)
     _refuse(parameter, column, cast.is_null(), f"a date as {form or 'YYYY-MM-DD'}", hint)
     return cast
-
-
-def _instants(parameter: str, column: pl.Series) -> pl.Series:
-    """UTC instants; a time without a zone is UTC."""
-    if column.dtype == pl.String:
-        parsed = {text: _instant(text) for text in column.unique().drop_nulls().to_list()}
-        values = [parsed.get(text) for text in column.to_list()]
-        cast = pl.Series(column.name, values, dtype=pl.Datetime("us", "UTC"))
-    elif isinstance(column.dtype, pl.Datetime):
-        zoned = column.dtype.time_zone is not None
-        cast = column.dt.convert_time_zone("UTC") if zoned else column.dt.replace_time_zone("UTC")
-    else:
-        raise InputError(parameter, str(column.dtype), "instants, such as 2024-01-31T21:15:00Z")
-    _refuse(parameter, column, cast.is_null(), "an ISO instant, such as 2024-01-31T21:15:00Z")
-    return cast.cast(pl.Datetime("us", "UTC"))
-
-
-def _instant(text: str) -> datetime | None:
-    """An instant from text with a time of day: a bare date would mean midnight, before that day's close."""
-    try:
-        found = datetime.fromisoformat(text.strip())
-    except ValueError:
-        return None
-    if len(text.strip()) <= 10:
-        return None
-    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
 
 
 def _texts(parameter: str, column: pl.Series) -> pl.Series:

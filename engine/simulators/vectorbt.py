@@ -79,11 +79,11 @@ def _fills(portfolio: Any, plan: Plan, cost: Cost) -> Fills:
 
 def _events(plan: Plan, fills: Fills, capital: float, equity: Floats) -> Events:
     """The plan's events and trading's; vectorbt marks no partial fill, so each buy is compared with its target."""
-    got = np.zeros(plan.weights.shape)
+    got = np.zeros_like(plan.weights)
     got[fills.session - plan.offset, fills.symbol] = fills.quantity
     paid = fills.quantity * fills.price + fills.fee + fills.spread
     flows = np.bincount(fills.session - plan.offset, weights=paid, minlength=len(got))
-    shares, cash, rows = np.zeros(got.shape[1]), capital, []
+    shares, cash, rows = np.zeros(len(plan.symbols)), capital, []
     for t in np.flatnonzero((np.isfinite(plan.weights) & plan.tradable).any(axis=1)):
         prices, held = plan.fill_price[t], shares != 0
         value = cash + shares[held] @ prices[held]
@@ -92,5 +92,6 @@ def _events(plan: Plan, fills: Fills, capital: float, equity: Floats) -> Events:
         rows += [(float(t), float(s), asked[s], got[t, s]) for s in np.flatnonzero(short)]
         shares += got[t]
         cash -= flows[t]
-    at, of, wanted, filled = np.array(rows).reshape(-1, 4).T
-    return merged(plan, at.astype(np.int64) + plan.offset, of.astype(np.int64), wanted, filled, equity)
+    table = np.array(rows, dtype=np.float64).reshape(len(rows), 4)
+    at, of = table[:, 0].astype(np.int64) + plan.offset, table[:, 1].astype(np.int64)
+    return merged(plan, at, of, table[:, 2], table[:, 3], equity)

@@ -70,6 +70,16 @@ def test_an_error_stops_the_batch_whole(tmp_path: Path, check_only: bool) -> Non
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_contradiction_in_one_table_keeps_the_others_out(tmp_path: Path) -> None:
+    store, whole = Store(tmp_path), source()
+    members = pl.DataFrame({"symbol": ["A"], "date": [DAYS[0]], "member": [True]})
+    facts: dict[str, Any] = {"name": "mine", "price_basis": "raw", "known_rule": "event_at + 15min"}
+    pin = ingest(store, Frames(whole.frame[:3], membership=members, **facts)).pin
+    with pytest.raises(InputError, match="later known_at"):
+        ingest(store, source(membership=members.with_columns(member=pl.lit(False))))
+    assert store.version("mine") == pin
+
+
 def test_a_changed_row_needs_a_later_known_at(tmp_path: Path) -> None:
     store = Store(tmp_path)
     pin = ingest(store, source()).pin

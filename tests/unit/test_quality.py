@@ -38,6 +38,7 @@ def test_clean_bars_have_no_findings() -> None:
         (1, {"close": 0.0}, ("error", "price", "A", "2024-07-02")),
         (2, {"low": -9.0}, ("error", "price", "A", "2024-07-03")),
         (1, {"volume": -1.0}, ("error", "volume", "A", "2024-07-02")),
+        (1, {"close": None}, ("warning", "no close", "A", "2024-07-02")),
         (3, {"open": 11.5}, ("warning", "ohlc order", "A", "2024-07-05")),
         (3, {"close": 8.5}, ("warning", "ohlc order", "A", "2024-07-05")),
         (2, {"close": 60.0, "high": 61.0}, ("warning", "spike", "A", "2024-07-03")),

@@ -119,6 +119,35 @@ def test_known_at_as_given_beats_the_rule(tmp_path: Path) -> None:
     assert {b["known_basis"] for b in bars} == {"vendor"}
 
 
+NAIVE = ("2024-07-02T17:30:00", "2024-11-03T01:30:00")
+"""An evening in New York; an hour that came twice, of which the later counts: nothing is known too early."""
+
+
+@pytest.mark.parametrize("typed", [False, True])
+def test_times_without_an_offset_need_their_zone(typed: bool) -> None:
+    facts = pl.DataFrame({"date": [date(2024, 3, 31)] * 2, "symbol": "AAA", "item": ["eps", "sales"],
+                          "value": 1.0, "known_at": NAIVE})  # fmt: skip
+    if typed:
+        facts = facts.with_columns(pl.col("known_at").str.to_datetime())
+    with pytest.raises(InputError, match=r"known_at.*time_zone"):
+        frames(frame(), facts=facts).read()
+    known = frames(frame(), facts=facts, time_zone="America/New_York").read().tables["facts"]["known_at"]
+    assert known.to_pylist() == [
+        datetime(2024, 7, 2, 21, 30, tzinfo=UTC),
+        datetime(2024, 11, 3, 6, 30, tzinfo=UTC),
+    ]
+    spring = facts.with_columns(known_at=pl.lit("2024-03-10T02:30:00"), item=pl.Series(["a", "b"]))
+    if typed:
+        spring = spring.with_columns(pl.col("known_at").str.to_datetime())
+    with pytest.raises(InputError, match="known_at in row 1"):  # an hour that never was
+        frames(frame(), facts=spring, time_zone="America/New_York").read()
+
+
+def test_a_name_that_no_file_can_have() -> None:
+    with pytest.raises(InputError, match=r"dataset\.path"):
+        CSV(name="mine", path="/" + "x" * 5000, price_basis="raw", known_rule=RULE).read()
+
+
 def test_without_known_at_and_rule_it_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="known_rule"):
         csv(tmp_path, GOOD, known_rule=None).read()
@@ -128,7 +157,7 @@ def test_the_other_tables(tmp_path: Path) -> None:
     files = {
         "actions": "date,symbol,kind,value,text\n2024-07-03,AAA,split,2,\n2024-07-03,BBB,rename,,CCC\n",
         "membership": "date,symbol,member\n2024-07-02,AAA,True\n2024-07-03,AAA,0\n",
-        "facts": "date,symbol,item,value,known_at\n2024-03-31,AAA,eps,1.5,2024-05-02T12:00\n",
+        "facts": "date,symbol,item,value,known_at\n2024-03-31,AAA,eps,1.5,2024-05-02T12:00Z\n",
     }
     for name, text in files.items():
         (tmp_path / f"{name}.txt").write_text(text)
@@ -191,6 +220,11 @@ WRONG_KEYS: dict[str, dict[str, Any]] = {
     "dataset.columns": {"columns": "Close"},
     "dataset.path": {"path": None},
     "dataset.decision_delay": {"decision_delay": -1},
+    "dataset.time_zone": {"time_zone": "Mars/Olympus"},
+    "dataset.separator": {"separator": "ab"},
+    "dataset.benchmark": {"benchmark": 5},
+    "dataset.date_format": {"date_format": 5},
+    "dataset.calendar": {"calendar": 5},
 }
 
 

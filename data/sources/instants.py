@@ -1,0 +1,50 @@
+"""Times as vendors write them, to UTC instants; a time without an offset says nothing until its zone is stated."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import polars as pl
+
+from backcast.data.errors import InputError
+
+EXPECTED = "an instant with its offset, such as 2024-01-31T16:15:00-05:00"
+HINT = "Or state dataset.time_zone for times without an offset."
+
+
+def zone_of(name: str | None) -> ZoneInfo | None:
+    """The zone of that name. Errors: InputError for one that the system does not know."""
+    try:
+        return None if name is None else ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, TypeError, AttributeError, OSError) as error:
+        raise InputError("dataset.time_zone", name, "a time zone such as America/New_York or UTC") from error
+
+
+def instants(parameter: str, column: pl.Series, zone: ZoneInfo | None) -> pl.Series:
+    """UTC instants, null for what is none. Times without an offset are of `zone`: an hour that comes twice is its later
+    one, so that nothing is known too early, and one that never was is none."""
+    kind = column.dtype
+    if kind == pl.String:
+        parsed = {text: _instant(text, zone) for text in column.unique().drop_nulls().to_list()}
+        values = [parsed.get(text) for text in column.to_list()]
+        return pl.Series(column.name, values, dtype=pl.Datetime("us", "UTC"))
+    if not isinstance(kind, pl.Datetime) or (kind.time_zone is None and zone is None):
+        raise InputError(parameter, str(kind), EXPECTED, HINT)
+    if kind.time_zone is None and zone is not None:
+        column = column.dt.replace_time_zone(zone.key, ambiguous="latest", non_existent="null")
+    return column.dt.convert_time_zone("UTC").cast(pl.Datetime("us", "UTC"))
+
+
+def _instant(text: str, zone: ZoneInfo | None) -> datetime | None:
+    """An instant from text with a time of day: a bare date would mean midnight, before that day's close."""
+    try:
+        found = datetime.fromisoformat(text.strip())
+        if len(text.strip()) <= 10 or (found.tzinfo is None and zone is None):
+            return None
+        if found.tzinfo is not None:
+            return found.astimezone(UTC)
+        exact = found.replace(tzinfo=zone, fold=1).astimezone(UTC)
+        return exact if exact.astimezone(zone).replace(tzinfo=None) == found else None
+    except (ValueError, OverflowError):
+        return None
