@@ -1,0 +1,159 @@
+"""The panel of restated facts as known: 500 symbols x 2520 decisions x 10 items, against DuckDB's ASOF and pandas.
+
+    python benchmarks/store_asof_panel.py [--small]
+
+From the same rows (symbol, item, period, known_at, value): at each decision the newest period known, its newest version.
+DuckDB gets what is fastest for it: one vector of states a symbol and instant, keys unique, one ASOF JOIN (threads: 1
+and all cores are both measured, the better counts). pandas gets the state rows and one merge_asof an item.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import resource
+
+import duckdb
+import numpy as np
+import pandas as pd
+from harness import alternate, record
+
+from backcast.data.types import Floats, Instants, Ints
+from backcast.data.universe import state_as_known
+
+ITEMS = 10
+
+
+class Facts:
+    """Quarterly items, published about 40 days after their period, a fifth restated later."""
+
+    def __init__(self, symbols: int, decisions: int) -> None:
+        generator = np.random.default_rng(5)
+        self.decides_at: Instants = (np.datetime64("2010-01-04T21:30", "us")
+                                     + np.arange(decisions) * np.timedelta64(1, "D"))  # fmt: skip
+        quarters = np.datetime64("2009-10-01") + np.arange(0, decisions, 91).astype("timedelta64[D]")
+        shape = (symbols, ITEMS, len(quarters))
+        s, i, q = (a.ravel() for a in np.meshgrid(*map(np.arange, shape), indexing="ij"))
+        period = quarters[q].astype("datetime64[us]")
+        known = period + (generator.integers(25, 60, len(s)) * 86_400_000_000).astype("timedelta64[us]")
+        again = generator.random(len(s)) < 0.2
+        later = known + (generator.integers(30, 400, len(s)) * 86_400_000_000).astype("timedelta64[us]")
+        self.symbol = np.concatenate([s, s[again]])
+        self.item = np.concatenate([i, i[again]])
+        self.period = np.concatenate([period, period[again]])
+        self.known_at = np.concatenate([known, later[again]])
+        self.value = generator.normal(size=len(self.symbol))
+        order = generator.permutation(len(self.symbol))
+        for name in ("symbol", "item", "period", "known_at", "value"):
+            setattr(self, name, getattr(self, name)[order])
+        self.shape = (symbols, decisions)
+
+    def ours(self) -> Floats:
+        """(S x I, T) by the store's own merge, the sort included."""
+        series: Ints = self.symbol * ITEMS + self.item
+        decision = np.searchsorted(self.decides_at, self.known_at)
+        order = np.lexsort((self.known_at, decision, series))
+        return state_as_known(series[order], self.period[order].astype(np.int64), decision[order], self.value[order],
+                              (self.shape[0] * ITEMS, self.shape[1]))  # fmt: skip
+
+    def duckdb(self, connection: duckdb.DuckDBPyConnection) -> Floats:
+        """The same cells in the same order, from one ASOF JOIN."""
+        columns = ", ".join(f"v{i}" for i in range(ITEMS))
+        wide = ", ".join(f"max(value) FILTER (item = {i}) AS w{i}" for i in range(ITEMS))
+        filled = ", ".join(f"last_value(w{i} IGNORE NULLS) OVER w AS v{i}" for i in range(ITEMS))
+        query = f"""
+            WITH newest AS (
+                SELECT *, max(period) OVER (PARTITION BY symbol, item ORDER BY known_at) AS best FROM facts),
+            one AS (SELECT symbol, item, known_at, arg_max(value, period) AS value FROM newest WHERE period = best
+                    GROUP BY symbol, item, known_at),
+            vectors AS (SELECT symbol, known_at, {wide} FROM one GROUP BY symbol, known_at),
+            states AS (SELECT symbol, known_at, {filled} FROM vectors
+                       WINDOW w AS (PARTITION BY symbol ORDER BY known_at ROWS UNBOUNDED PRECEDING))
+            SELECT g.symbol, g.t, {columns} FROM grid g ASOF LEFT JOIN states s
+            ON g.symbol = s.symbol AND g.at >= s.known_at ORDER BY g.symbol, g.t"""
+        found = connection.execute(query).fetchnumpy()
+        cells = np.stack([np.ma.filled(found[f"v{i}"].astype(np.float64), np.nan) for i in range(ITEMS)])
+        symbols, decisions = self.shape
+        return cells.reshape(ITEMS, symbols, decisions).transpose(1, 0, 2).reshape(-1, decisions)
+
+    def pandas(self) -> Floats:
+        """The same cells from one merge_asof an item."""
+        frame = pd.DataFrame({"symbol": self.symbol, "item": self.item, "period": self.period,
+                              "known_at": self.known_at, "value": self.value})  # fmt: skip
+        frame = frame.sort_values(["known_at", "period"])
+        frame = frame[frame["period"] == frame.groupby(["symbol", "item"])["period"].cummax()]
+        frame = frame.drop_duplicates(["symbol", "item", "known_at"], keep="last")
+        symbols, decisions = self.shape
+        grid = pd.DataFrame(
+            {"at": np.repeat(self.decides_at, symbols), "symbol": np.tile(np.arange(symbols), decisions)}
+        )
+        cells = np.empty((symbols, ITEMS, decisions))
+        for i in range(ITEMS):
+            states = frame[frame["item"] == i]
+            found = pd.merge_asof(grid, states, left_on="at", right_on="known_at", by="symbol")
+            cells[:, i] = found["value"].to_numpy().reshape(decisions, symbols).T
+        return cells.reshape(-1, decisions)
+
+    def connect(self, threads: int) -> duckdb.DuckDBPyConnection:
+        """A connection that holds the facts and the grid as tables of its own."""
+        connection = duckdb.connect(config={"threads": threads})
+        facts = pd.DataFrame({"symbol": self.symbol, "item": self.item, "period": self.period,
+                              "known_at": self.known_at, "value": self.value})  # fmt: skip
+        symbols, decisions = self.shape
+        grid = pd.DataFrame({"symbol": np.repeat(np.arange(symbols), decisions),
+                             "t": np.tile(np.arange(decisions), symbols),
+                             "at": np.tile(self.decides_at, symbols)})  # fmt: skip
+        for name, frame in (("facts", facts), ("grid", grid)):
+            connection.register("given", frame)
+            connection.execute(f"CREATE TABLE {name} AS SELECT * FROM given")
+            connection.unregister("given")
+        return connection
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--small", action="store_true", help="a tenth of the symbols, one round")
+    small = parser.parse_args().small
+    facts, rounds = Facts(50 if small else 500, 2520), 1 if small else 3
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    facts.ours()
+    memory = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+    one, every = facts.connect(1), facts.connect(os.cpu_count() or 1)
+    taken = alternate(
+        {
+            "ours": facts.ours,
+            "one": lambda: facts.duckdb(one),
+            "every": lambda: facts.duckdb(every),
+            "pandas": facts.pandas,
+        },
+        rounds,
+        warm_up=not small,
+    )
+    answer = taken["ours"].answer
+    equal = {
+        name: bool(np.array_equal(answer, taken[name].answer, equal_nan=True))
+        for name in ("one", "every", "pandas")
+    }
+    size = f"store/as-known/{facts.shape[0]}x{facts.shape[1]}x{ITEMS}"
+    theirs = min(taken["one"].seconds, taken["every"].seconds)
+    both = equal["one"] and equal["every"]
+    record(
+        f"{size}/duckdb",
+        taken["ours"].seconds,
+        theirs,
+        f"duckdb {duckdb.__version__} ASOF",
+        bar=6,
+        equal=both,
+    )
+    record(
+        f"{size}/pandas",
+        taken["ours"].seconds,
+        taken["pandas"].seconds,
+        f"pandas {pd.__version__}",
+        equal=equal["pandas"],
+    )
+    record(f"{size}/memory", memory, unit="MiB", bar=600)
+
+
+if __name__ == "__main__":
+    main()
