@@ -36,7 +36,8 @@ def load_panel(
 
     With `until` the store ends there: rows known later do not exist and the clock ends at the last decision by then. What both
     panels hold is equal to the bit. The benchmark is not in it; tickers that a rename joins are one symbol under
-    its first ticker. fields: bar fields and items of facts (default: all).
+    its first ticker. fields: bar fields and items of facts (default: all; the items are
+    those of the pinned version, since a column's name is no value).
     """
     info = store.info(dataset)
     bars = store.read(dataset, "bars", pin, until)
@@ -50,7 +51,8 @@ def load_panel(
         known = _actions_by_symbol(actions, clock, names, symbols, values[info.bar_fields.index("close")])
         values, revisions = adjusted(values, revisions, known, info.bar_fields)
     facts = store.read(dataset, "facts", pin, until)
-    items, states = _facts(facts, clock, names, symbols)
+    items = store.items(dataset, pin)
+    states = _facts(facts, items, clock, names, symbols)
     membership = _membership(store.read(dataset, "membership", pin, until), clock, names, symbols)
     panel = Panel(
         (*info.bar_fields, *items),
@@ -311,14 +313,13 @@ def _actions_by_symbol(
 
 
 def _facts(
-    facts: pa.Table, clock: Clock, names: Names, symbols: tuple[str, ...]
-) -> tuple[tuple[str, ...], Floats]:
-    """The items, and their states (I, S, T): at each decision the newest period known."""
+    facts: pa.Table, items: tuple[str, ...], clock: Clock, names: Names, symbols: tuple[str, ...]
+) -> Floats:
+    """The states (I, S, T) of the items: at each decision the newest period known."""
     item = facts["item"].combine_chunks().dictionary_encode()
-    items = tuple(sorted(item.dictionary.to_pylist()))
     offsets = _index(item.dictionary.to_pylist(), items)[item.indices.to_numpy()] * len(symbols)
     states = _states(facts, "value", offsets, clock, names, symbols, len(items) * len(symbols))
-    return items, states.reshape(len(items), len(symbols), len(clock))
+    return states.reshape(len(items), len(symbols), len(clock))
 
 
 def _membership(table: pa.Table, clock: Clock, names: Names, symbols: tuple[str, ...]) -> Floats | None:

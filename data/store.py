@@ -127,6 +127,19 @@ class Store:
         validate(table, rows)
         self._new_rows(dataset, table, rows, self._table(dataset, table).version())
 
+    def items(self, dataset: str, pin: dict[str, int]) -> tuple[str, ...]:
+        """The items of a pinned version's facts, sorted: its columns, as it were, whatever was known when."""
+        import duckdb
+
+        files = [_path(uri) for uri in self._table(dataset, "facts", pin["facts"]).file_uris()]
+        if not files:
+            return ()
+        with duckdb.connect() as connection:
+            found = connection.execute(
+                "SELECT DISTINCT item FROM read_parquet($files) ORDER BY item", {"files": files}
+            )
+            return tuple(row[0] for row in found.fetchall())
+
     def _new_rows(self, dataset: str, table: str, rows: pa.Table, version: int) -> pa.Table:
         """The rows that are not stored yet, sorted. Errors: InputError for one that contradicts a stored row."""
         import polars as pl
