@@ -22,6 +22,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from backcast.data.durable import sync, write_text
 from backcast.data.errors import InputError, StaleDataError
 from backcast.data.schema import KEYS, TABLES, DatasetInfo, check_name, validate
 
@@ -32,7 +33,7 @@ def home() -> Path:
     """Where state lives: `BACKCAST_HOME`, else the nearest `.backcast` folder upward, else `~/.backcast`."""
     named = os.environ.get("BACKCAST_HOME")
     if named:
-        return Path(named)
+        return Path(named).expanduser().resolve()
     here = Path.cwd()
     found = [p / ".backcast" for p in (here, *here.parents) if (p / ".backcast").is_dir()]
     return found[0] if found else Path.home() / ".backcast"
@@ -69,7 +70,7 @@ class Store:
                 DeltaTable.create(str(folder / name), schema, mode="ignore")
                 _sync_tree(folder / name)
             content = {"format": FORMAT, "lineage": uuid.uuid4().hex, "info": info.to_json()}
-            _write_json(folder / "dataset.json", content)
+            write_text(folder / "dataset.json", json.dumps(content, indent=1, sort_keys=True))
 
     def info(self, dataset: str) -> DatasetInfo:
         """What holds for the whole data set."""
@@ -199,8 +200,8 @@ def _commit(delta: Any, folder: Path, rows: pa.Table, batch: str) -> None:
 
     name = f"part-{uuid.uuid4().hex}.parquet"
     pq.write_table(rows, folder / name, compression="zstd")
-    _sync(folder / name)
-    _sync(folder)
+    sync(folder / name)
+    sync(folder)
     size = (folder / name).stat().st_size
     stats = json.dumps({"numRecords": rows.num_rows})
     action = AddAction(name, size, {}, int(time.time() * 1000), True, stats)
@@ -208,8 +209,8 @@ def _commit(delta: Any, folder: Path, rows: pa.Table, batch: str) -> None:
     delta.create_write_transaction([action], "append", rows.schema, commit_properties=properties)
     log = folder / "_delta_log"
     for path in sorted(log.iterdir())[-2:]:
-        _sync(path)
-    _sync(log)
+        sync(path)
+    sync(log)
 
 
 @contextmanager
@@ -233,22 +234,6 @@ def _aware(instant: np.datetime64) -> datetime:
     return instant.astype("datetime64[us]").astype(datetime).replace(tzinfo=UTC)
 
 
-def _write_json(path: Path, content: dict[str, Any]) -> None:
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(json.dumps(content, indent=1, sort_keys=True))
-    _sync(partial)
-    partial.replace(path)
-    _sync(path.parent)
-
-
 def _sync_tree(folder: Path) -> None:
     for path in [folder, *folder.rglob("*")]:
-        _sync(path)
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+        sync(path)

@@ -1,0 +1,144 @@
+"""The store: batches, corrections, pins, bounds, damage, several processes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+import pytest
+
+from backcast.data.calendar import clock
+from backcast.data.errors import InputError, StaleDataError
+from backcast.data.schema import DatasetInfo
+from backcast.data.sources.base import batch
+from backcast.data.store import Store, home
+
+CLOCK = clock("XNYS", np.datetime64("2020-01-02"), np.datetime64("2020-01-10"), 30)
+INFO = DatasetInfo("prices", "XNYS", "raw", ("close",))
+
+
+def bars(closes: list[float], late: int = 15, symbol: str = "A") -> pa.Table:
+    events = CLOCK.closes_at[: len(closes)]
+    frame = pl.DataFrame({"symbol": symbol, "close": closes, "event_at": events,
+                          "known_at": events + np.timedelta64(late, "m")})  # fmt: skip
+    utc = [pl.col(c).dt.replace_time_zone("UTC") for c in ("event_at", "known_at")]
+    return batch(INFO, {"bars": frame.with_columns(utc)}).tables["bars"]
+
+
+@pytest.fixture
+def store() -> Store:
+    made = Store()
+    made.create(INFO)
+    return made
+
+
+def closes(store: Store, pin: dict[str, int] | None = None, until: str | None = None) -> list[float]:
+    instant = None if until is None else np.datetime64(until, "us")
+    rows = store.read("prices", "bars", pin or store.version("prices"), instant)
+    return [float(x) for x in rows["close"].to_pylist()]
+
+
+def test_a_repeated_batch_changes_nothing(store: Store) -> None:
+    assert store.append("prices", "bars", bars([1.0, 2.0]), "one") == 2
+    pin = store.version("prices")
+    assert store.append("prices", "bars", bars([1.0, 2.0]), "one") == 0
+    assert store.append("prices", "bars", bars([1.0, 2.0]), "another") == 0
+    assert store.version("prices") == pin
+    assert store.append("prices", "bars", bars([1.0, 2.0, 3.0]), "longer") == 1
+    assert closes(store) == [1.0, 2.0, 3.0]
+
+
+def test_a_correction_is_a_row_with_a_later_known_at(store: Store) -> None:
+    store.append("prices", "bars", bars([1.0, 2.0]), "one")
+    with pytest.raises(InputError, match="A correction needs a later known_at"):
+        store.append("prices", "bars", bars([1.0, 9.0]), "two")
+    assert store.append("prices", "bars", bars([1.5], late=60), "two") == 1
+    assert closes(store) == [1.0, 1.5, 2.0]
+
+
+def test_a_pin_sees_what_it_saw(store: Store) -> None:
+    store.append("prices", "bars", bars([1.0]), "one")
+    pin = store.version("prices")
+    store.append("prices", "bars", bars([1.0, 2.0]), "two")
+    assert closes(store, pin) == [1.0]
+    assert closes(store) == [1.0, 2.0]
+
+
+def test_until_is_a_bound_on_known_at(store: Store) -> None:
+    store.append("prices", "bars", bars([1.0, 2.0, 3.0]), "one")
+    assert closes(store, until="2020-01-03T21:14:59") == [1.0]
+    assert closes(store, until="2020-01-03T21:15:00") == [1.0, 2.0]
+
+
+def test_rows_that_break_the_schema_are_refused(store: Store) -> None:
+    table = bars([1.0, 2.0])
+    with pytest.raises(InputError, match="columns"):
+        store.append("prices", "bars", table.drop_columns(["volume"]), "x")
+    twice = pa.concat_tables([table, table])
+    with pytest.raises(InputError, match="one row a symbol"):
+        store.append("prices", "bars", twice, "x")
+    named = table.set_column(
+        table.schema.get_field_index("known_basis"), "known_basis", pa.array(["guess"] * 2)
+    )
+    with pytest.raises(InputError, match="observed, vendor, rule"):
+        store.append("prices", "bars", named, "x")
+    assert closes(store) == []
+
+
+def test_a_data_set_keeps_its_facts(store: Store) -> None:
+    store.create(INFO)
+    with pytest.raises(InputError, match="price_basis"):
+        store.create(DatasetInfo("prices", "XNYS", "total_return", ("close",)))
+    lineage = store.lineage("prices")
+    store.append("prices", "bars", bars([1.0]), "one")
+    assert store.lineage("prices") == lineage
+
+
+@pytest.mark.parametrize("name", ["../evil", "a/b", "", "A", "1a", "a" * 65, "a b"])
+def test_a_name_is_never_a_path(name: str) -> None:
+    with pytest.raises(InputError, match=r"dataset\.name"):
+        DatasetInfo(name, "XNYS", "raw", ("close",))
+    with pytest.raises(InputError, match=r"dataset\.name"):
+        Store().info(name)
+
+
+def test_what_is_not_there_or_damaged_is_said(store: Store) -> None:
+    with pytest.raises(StaleDataError, match="backcast ingest"):
+        store.version("others")
+    (store.folder / "prices" / "dataset.json").write_text("{")
+    with pytest.raises(InputError, match="Restore the file"):
+        store.info("prices")
+
+
+def test_a_torn_log_is_an_error_and_no_half_answer(store: Store) -> None:
+    store.append("prices", "bars", bars([1.0]), "one")
+    log = store.folder / "prices" / "bars" / "_delta_log"
+    (log / f"{1:020d}.json").write_text('{"add": {"path"')
+    with pytest.raises(InputError, match="a readable version of the table"):
+        store.version("prices")
+
+
+def test_processes_append_at_once(store: Store) -> None:
+    code = f"""
+import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})
+from test_store import bars
+from backcast.data.store import Store
+for k in range(3): Store().append("prices", "bars", bars([1.0, 2.0], symbol=f"S{{sys.argv[1]}}{{k}}"), f"{{sys.argv[1]}}{{k}}")
+"""
+    children = [subprocess.Popen([sys.executable, "-c", code, str(n)]) for n in range(3)]
+    assert [child.wait() for child in children] == [0, 0, 0]
+    assert len(closes(store)) == 18
+
+
+def test_home_is_the_nearest(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("BACKCAST_HOME")
+    (tmp_path / ".backcast").mkdir()
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "a" / "b")
+    assert home() == tmp_path / ".backcast"
+    monkeypatch.setenv("BACKCAST_HOME", "~/elsewhere")
+    assert home() == Path.home() / "elsewhere"
