@@ -193,9 +193,14 @@ def _hydra(job: Callable[[dict[str, Any], Path, bool], None], arguments: list[st
     from omegaconf import DictConfig
     from omegaconf.errors import OmegaConfBaseException
 
+    refused: list[BackcastError] = []  # raised again outside of Hydra, which would print a line of its own
+
     def call(config: DictConfig) -> None:
         runtime = HydraConfig.get()
-        job(_plain(config), Path(runtime.runtime.output_dir), runtime.mode == RunMode.MULTIRUN)
+        try:
+            job(_plain(config), Path(runtime.runtime.output_dir), runtime.mode == RunMode.MULTIRUN)
+        except BackcastError as error:
+            refused.append(error)
 
     before = sys.argv
     sys.argv = ["backcast run", *arguments]
@@ -207,6 +212,8 @@ def _hydra(job: Callable[[dict[str, Any], Path, bool], None], arguments: list[st
         ) from error
     finally:
         sys.argv = before
+    if refused:
+        raise refused[0]
 
 
 def compose(overrides: Sequence[str]) -> dict[str, Any]:

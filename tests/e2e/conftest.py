@@ -7,15 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
-MARKET = (
-    "dataset=synthetic",
-    "dataset.symbols=16",
-    "dataset.sessions=420",
-    "folds=monthly",
-    "folds.first_fit=260",
-    "features=ohlcv",
-)
+from market import MARKET
 
 
 @pytest.fixture(scope="session")
