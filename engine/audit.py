@@ -26,7 +26,6 @@ from backcast.engine.progress import Update
 from backcast.engine.types import Account, Targets
 from backcast.engine.walkforward import World, folds_of, forecast_instant, labels_as_known, observe
 from backcast.signals.dataset import training_set
-from backcast.signals.models.base import load_fitted
 from backcast.signals.types import Forecast
 
 
@@ -132,7 +131,7 @@ def _replay_one(
     checks["features"].compare(
         world.features.values[:, :, t].T, widened(past.features.values[:, :, last].T), where, recorded.symbols
     )
-    fitted = load_fitted(evidence.models / f"{fold:03d}")
+    fitted = made.model.load(evidence.models / f"{fold:03d}")
     mean, quantiles = forecast_instant(fitted, past.features, past.panel.member, last)
     now = np.column_stack([recorded.mean[row], recorded.quantiles[row]])
     checks["forecasts"].compare(now, widened(np.column_stack([mean, quantiles])), where, recorded.symbols)
@@ -149,7 +148,7 @@ def training_check(made: Experiment, world: World) -> Check:
     check = Check("training labels known by the fit", "labels", "every training row of every fold")
     for fold in folds_of(made, world.panel):
         labels = labels_as_known(made, world, fold.fit_at)
-        lookback = next(iter(made.models.values())).lookback
+        lookback = made.model.lookback
         train, _ = training_set(world.features, labels, fold, world.panel.member, lookback)
         late = train.rows & (labels.known[:, : train.rows.shape[1]] > fold.fit_at)
         check.cells += int(train.rows.sum())

@@ -66,6 +66,11 @@ class Experiment:
     seed: int
     capital: float
 
+    @property
+    def model(self) -> ForecastModel:
+        """The run's own model."""
+        return next(iter(self.models.values()))
+
 
 def allowed_packages() -> tuple[str, ...]:
     """backcast, and what the user's `extensions.txt` names."""

@@ -19,7 +19,7 @@ from typing import Any
 from backcast.data.durable import sync, write_text
 from backcast.data.errors import InputError, LockedError
 from backcast.data.store import home
-from backcast.signals.models.base import FittedModel, load_fitted
+from backcast.signals.models.base import FittedModel, ForecastModel
 
 
 class Registry:
@@ -60,14 +60,14 @@ class Registry:
                 sync(models)
         return content
 
-    def load(self, content: str) -> FittedModel:
-        """Errors: InputError where the files do not match the hash."""
+    def load(self, content: str, model: ForecastModel) -> FittedModel:
+        """A registered model, of this recipe. Errors: InputError where the files do not match the hash."""
         folder = self.folder / "models" / content
         if not folder.is_dir() or _content_hash(folder) != content:
             raise InputError(
                 str(folder), "", "the files that were registered", "Restore them, or remove champion.json."
             )
-        return load_fitted(folder)
+        return model.load(folder)
 
     def champion(self) -> str | None:
         """The champion's content hash."""

@@ -26,7 +26,7 @@ from backcast.engine.registry import Registry
 from backcast.engine.research import Pinned, pin
 from backcast.engine.walkforward import World, forecast_instant, labels_as_known
 from backcast.signals.dataset import complete_over, training_set
-from backcast.signals.models.base import FittedModel
+from backcast.signals.models.base import FittedModel, ForecastModel
 from backcast.signals.models.baseline import Mean
 from backcast.signals.types import QUANTILES, Fold, Labels, TrainingSet
 
@@ -107,10 +107,9 @@ def _contest(
     newest = len(world.panel.clock) - 1
     fold = _holdout_fold(pinned, world, gate.holdout_sessions)
     at_fit = labels_as_known(made, world, fold.fit_at)
-    model = next(iter(made.models.values()))
-    train, counts = training_set(world.features, at_fit, fold, world.panel.member, model.lookback)
+    train, counts = training_set(world.features, at_fit, fold, world.panel.member, made.model.lookback)
     update = progress.stage("training the candidate")
-    candidate = model.fit(train, made.seed, lambda share, _: update(share))
+    candidate = made.model.fit(train, made.seed, lambda share, _: update(share))
     update(1.0)
     now_known = labels_as_known(made, world, newest)
     loss = quantile_loss(candidate, world, now_known, fold.test)
@@ -123,7 +122,7 @@ def _contest(
         "train_rows": counts["rows"],
     }
     content = registry.register(candidate, card)
-    rivals = _rivals(registry, train, made.seed)
+    rivals = _rivals(registry, made.model, train, made.seed)
     losses = {name: quantile_loss(rival, world, now_known, fold.test) for name, rival in rivals.items()}
     promoted = bool(np.isfinite(loss) and all(loss <= bar * (1 + gate.tolerance) for bar in losses.values()))
     if promoted:
@@ -144,10 +143,12 @@ def _contest(
     }
 
 
-def _rivals(registry: Registry, train: TrainingSet, seed: int) -> dict[str, FittedModel]:
+def _rivals(
+    registry: Registry, model: ForecastModel, train: TrainingSet, seed: int
+) -> dict[str, FittedModel]:
     """What a candidate is measured against: the champion, if there is one, and what a model that knows nothing says."""
     champion = registry.champion()
-    held = {} if champion is None else {f"champion {champion[:12]}": registry.load(champion)}
+    held = {} if champion is None else {f"champion {champion[:12]}": registry.load(champion, model)}
     return {**held, "the unconditional distribution": Mean().fit(train, seed)}
 
 

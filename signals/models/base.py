@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -18,14 +17,6 @@ from backcast.signals.types import QUANTILES, TrainingSet
 
 Progress = Callable[[float, str], None]
 """Called with the share done (0 to 1) and what is going on."""
-
-_MODULES = "backcast.signals.models"
-_KINDS = {
-    "mean": "baseline.FittedMean",
-    "ridge": "linear.FittedRidge",
-    "lightgbm": "gbm.FittedLightGBM",
-    "tft": "tft.FittedTFT",
-}
 
 
 def whole(name: str, value: object, least: int, most: int) -> int:
@@ -93,6 +84,10 @@ class ForecastModel(ABC):
     @abstractmethod
     def fit(self, train: TrainingSet, seed: int, progress: Progress | None = None) -> FittedModel:
         """Fits on one thread, on `train.rows` alone; the same training set and seed give the same bits."""
+
+    @abstractmethod
+    def load(self, folder: Path) -> FittedModel:
+        """A model of this recipe from the folder that its `save` filled; the files name no code."""
 
 
 @dataclass(frozen=True)
@@ -182,23 +177,13 @@ def write_json(folder: Path, kind: str, content: dict[str, Any]) -> None:
     (folder / "model.json").write_text(text + "\n", encoding="utf-8")
 
 
-def read_json(folder: Path) -> dict[str, Any]:
-    """The content of a folder's `model.json`."""
+def read_json(folder: Path, kind: str) -> dict[str, Any]:
+    """The content of a folder's `model.json`; InputError where it is no saved model of this kind."""
     path = folder / "model.json"
     try:
         content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise InputError("model", str(path), "a saved model", f"{type(error).__name__}: {error}") from None
+    if content.get("kind") != kind:
+        raise InputError("model.kind", content.get("kind"), kind, f"Read from {path}.")
     return content
-
-
-def load_fitted(folder: Path) -> FittedModel:
-    """The fitted model saved in a folder; its kind is looked up in a fixed table, so a file names no code."""
-    kind = read_json(folder).get("kind")
-    if kind not in _KINDS:
-        raise InputError(
-            "model.kind", kind, f"one of {', '.join(_KINDS)}", f"Read from {folder / 'model.json'}."
-        )
-    module, name = _KINDS[kind].split(".")
-    found: type[FittedModel] = getattr(importlib.import_module(f"{_MODULES}.{module}"), name)
-    return found.load(folder)

@@ -23,6 +23,9 @@ class Mean(ForecastModel):
         labels = samples(train).y
         return FittedMean(train.names, float(labels.mean()), np.quantile(labels, QUANTILES).tolist())
 
+    def load(self, folder: Path) -> FittedMean:
+        return FittedMean.load(folder)
+
 
 @dataclass(frozen=True)
 class FittedMean(FittedModel):
@@ -42,5 +45,5 @@ class FittedMean(FittedModel):
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        found = read_json(folder)
+        found = read_json(folder, cls.kind)
         return cls(tuple(found["names"]), found["mean"], found["quantiles"])

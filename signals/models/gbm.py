@@ -72,6 +72,9 @@ class LightGBM(ForecastModel):
         offsets = residual_quantiles(data, fit_at, fit_part, lambda x: _predict(booster, x))
         return FittedLightGBM(train.names, booster.model_to_string(), offsets)
 
+    def load(self, folder: Path) -> FittedLightGBM:
+        return FittedLightGBM.load(folder)
+
     def _boost(
         self, data: Samples, seed: int, rounds: int, progress: Progress | None = None
     ) -> lightgbm.Booster:
@@ -132,7 +135,7 @@ class FittedLightGBM(FittedModel):
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        found = read_json(folder)
+        found = read_json(folder, cls.kind)
         trees = (folder / "trees.txt").read_text(encoding="utf-8")
         return cls(tuple(found["names"]), trees, found["residual_quantiles"])
 

@@ -45,6 +45,9 @@ class Ridge(ForecastModel):
         offsets = residual_quantiles(data, fit_at, lambda part: _solve(part, self.alpha).at, line.at)
         return FittedRidge(train.names, self.alpha, line, offsets)
 
+    def load(self, folder: Path) -> FittedRidge:
+        return FittedRidge.load(folder)
+
 
 @dataclass(frozen=True)
 class Line:
@@ -112,6 +115,6 @@ class FittedRidge(FittedModel):
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        found = read_json(folder)
+        found = read_json(folder, cls.kind)
         line = Line(Scaler(**found["scaler"]), found["coefficients"], found["intercept"])
         return cls(tuple(found["names"]), found["alpha"], line, found["residual_quantiles"])

@@ -121,6 +121,9 @@ class TFT(ForecastModel):
             trainer.train(early, late, progress)
         return FittedTFT(train.names, self.lookback, self.shape, (scaler, target), self.device, network)
 
+    def load(self, folder: Path) -> FittedTFT:
+        return FittedTFT.load(folder)
+
     def _parts(self, at: Ints, fit_at: int) -> tuple[Ints, Ints]:
         """Indices of the rows to train on, and of those held out (none without patience)."""
         rows = np.arange(len(at))
@@ -178,7 +181,7 @@ class FittedTFT(FittedModel):
     def load(cls, folder: Path) -> Self:
         from safetensors.torch import load_file
 
-        found = read_json(folder)
+        found = read_json(folder, cls.kind)
         network = build_network(found["shape"], len(found["names"]), found["lookback"])
         restore(network, load_file(folder / "weights.safetensors"))
         scalers = Scaler(**found["scaler"]), Scaler(**found["target"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from market import MARKET
 
 import backcast
 from backcast.data.calendar import clock
@@ -73,3 +75,63 @@ def test_the_extras_are_extras(package: str, command: list[str], code: int, says
     assert done.returncode == code, done.stderr
     assert says in done.stdout + done.stderr
     assert "Traceback" not in done.stderr
+
+
+MODEL = '''
+from pathlib import Path
+
+import numpy as np
+
+from backcast.signals.models.base import FittedModel, ForecastModel, read_json, write_json
+from backcast.signals.types import QUANTILES
+
+
+class First(ForecastModel):
+    """Forecasts the first feature itself."""
+
+    name = "first"
+
+    def fit(self, train, seed, progress=None):
+        return FittedFirst(train.names)
+
+    def load(self, folder):
+        return FittedFirst.load(folder)
+
+
+class FittedFirst(FittedModel):
+    kind = "own first"
+
+    def __init__(self, names):
+        self.names = tuple(names)
+
+    def forecast(self, window):
+        mean = window[0, :, 0]
+        return mean, np.repeat(mean[:, None], len(QUANTILES), axis=1)
+
+    def save(self, folder):
+        write_json(folder, self.kind, {"names": self.names})
+
+    @classmethod
+    def load(cls, folder):
+        return cls(read_json(folder, cls.kind)["names"])
+'''
+
+
+def test_a_model_of_ones_own_is_run_audited_and_retrained(
+    tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "my_models.py").write_text(MODEL)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    own = ("model=ridge", "~model.alpha", "model._target_=my_models.First", *MARKET)
+    assert main(["run", *own, "study=own", "job=refused"]) == 2
+    assert "extensions.txt" in capsys.readouterr().err
+    home.mkdir(exist_ok=True)
+    (home / "extensions.txt").write_text("my_models\n")
+    try:
+        run = backcast.run(*own, "study=own", "job=one")
+        assert json.loads((run.folder / "audit.json").read_text())["passed"]
+        assert main(["retrain", *own, "--as-of", "2016-08-26"]) == 0
+        assert main(["retrain", *own, "--as-of", "2016-09-01"]) == 0  # beside the champion, read back
+    finally:
+        (home / "extensions.txt").unlink()
+        sys.modules.pop("my_models", None)

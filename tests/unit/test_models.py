@@ -11,7 +11,7 @@ import pytest
 from sklearn.linear_model import Ridge as PeerRidge
 
 from backcast.data.errors import InputError
-from backcast.signals.models.base import ForecastModel, Scaler, load_fitted, samples, split_by_time
+from backcast.signals.models.base import ForecastModel, Scaler, samples, split_by_time
 from backcast.signals.models.baseline import Mean
 from backcast.signals.models.gbm import LightGBM
 from backcast.signals.models.linear import Ridge
@@ -85,7 +85,7 @@ def test_saved_and_loaded_forecasts_are_equal_to_the_last_bit(model: ForecastMod
     fitted = model.fit(training(), 0)
     fitted.save(tmp_path)
     for ours, theirs in zip(
-        fitted.predict(window(), np.ones(6, bool)), load_fitted(tmp_path).predict(window(), np.ones(6, bool))
+        fitted.predict(window(), np.ones(6, bool)), model.load(tmp_path).predict(window(), np.ones(6, bool))
     ):
         np.testing.assert_array_equal(ours, theirs)
     assert json.loads((tmp_path / "model.json").read_text())["names"] == list(NAMES)
@@ -138,10 +138,10 @@ def test_a_window_of_other_features_is_refused() -> None:
 
 def test_a_folder_without_a_model_and_an_unknown_kind_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="saved model"):
-        load_fitted(tmp_path)
+        Ridge().load(tmp_path)
     (tmp_path / "model.json").write_text('{"kind": "os.system"}')
     with pytest.raises(InputError, match=r"model\.kind"):
-        load_fitted(tmp_path)
+        Ridge().load(tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,7 @@ def test_the_champion_is_read_back_and_predicts_the_same() -> None:
     content = registry.register(model, {})
     registry.promote(content, "2026-W01")
     window, everyone = np.random.default_rng(5).normal(size=(2, 4, 1)), np.ones(4, dtype=bool)
-    again = registry.load(registry.champion() or "").predict(window, everyone)
+    again = registry.load(registry.champion() or "", Ridge()).predict(window, everyone)
     for ours, theirs in zip(model.predict(window, everyone), again, strict=True):
         np.testing.assert_array_equal(ours, theirs)
 
@@ -51,7 +51,7 @@ def test_a_changed_file_is_noticed(home: Path) -> None:
     card = home / "registry" / "r" / "models" / content / "card.json"
     card.write_text(json.dumps({"as_of": "never"}))
     with pytest.raises(InputError, match="the files that were registered"):
-        registry.load(content)
+        registry.load(content, Ridge())
 
 
 def test_one_at_a_time() -> None:

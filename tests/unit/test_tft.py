@@ -11,7 +11,6 @@ import pytest
 import torch
 
 from backcast.data.errors import InputError
-from backcast.signals.models.base import load_fitted
 from backcast.signals.models.tft import MEAN_WEIGHTS, TFT
 from backcast.signals.models.tft_network import build_network, forward, seeded
 from backcast.signals.types import QUANTILES, TrainingSet
@@ -69,7 +68,7 @@ def test_saved_and_loaded_forecasts_are_equal_to_the_last_bit(tmp_path: Path) ->
     fitted = tiny().fit(training(), 0)
     fitted.save(tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["model.json", "weights.safetensors"]
-    loaded, everyone = load_fitted(tmp_path), np.ones(SYMBOLS, bool)
+    loaded, everyone = tiny().load(tmp_path), np.ones(SYMBOLS, bool)
     assert loaded.lookback == L
     for ours, theirs in zip(fitted.predict(window(), everyone), loaded.predict(window(), everyone)):
         np.testing.assert_array_equal(ours, theirs)
@@ -162,7 +161,7 @@ def test_other_weights_are_refused(tmp_path: Path) -> None:
     text = (tmp_path / "model.json").read_text()
     (tmp_path / "model.json").write_text(text.replace('"ref(close, 1) / close"', '"a",\n"b"'))
     with pytest.raises(InputError, match="weights of this network"):
-        load_fitted(tmp_path)
+        tiny().load(tmp_path)
 
 
 @pytest.mark.parametrize(
