@@ -42,7 +42,7 @@ def load_panel(
     info = store.info(dataset)
     bars = store.read(dataset, "bars", pin, until)
     actions = store.read(dataset, "actions", pin, until)
-    clock = _clock(info, bars, until)
+    clock = _clock(info, bars, until, store.last_bar(dataset, pin))
     names = _identities(actions, clock)
     rows = _on_clock(bars, clock, names, skip=info.benchmark)
     symbols = rows.present()
@@ -88,7 +88,7 @@ def load_benchmark(
     if info.benchmark is None:
         return None
     bars = store.read(dataset, "bars", pin, until)
-    clock = _clock(info, bars, until)
+    clock = _clock(info, bars, until, store.last_bar(dataset, pin))
     rows = _on_clock(bars, clock, {}, only=info.benchmark)
     closes = np.full(len(clock), np.nan)
     closes[rows.session] = bars["close"].to_numpy()[rows.row]
@@ -115,7 +115,7 @@ def delistings(
     if "delisting" not in actions["kind"].to_pylist():
         return {}
     bars = store.read(dataset, "bars", pin, until)
-    clock = _clock(info, bars, until)
+    clock = _clock(info, bars, until, store.last_bar(dataset, pin))
     names = _identities(actions, clock)
     traded = _on_clock(bars, clock, names, skip=info.benchmark)
     symbols = traded.present()
@@ -174,8 +174,9 @@ class _Rows:
         return _index(self.vocabulary, symbols)[self.name]
 
 
-def _clock(info: DatasetInfo, bars: pa.Table, until: np.datetime64 | None) -> Clock:
-    """From the first bar that was known by its own decision to the last bar; with `until`, to the last decision by then."""
+def _clock(info: DatasetInfo, bars: pa.Table, until: np.datetime64 | None, last: np.datetime64) -> Clock:
+    """From the first bar that was known by its own decision to the last bar of the version; with `until`, to the last
+    decision by then, whether or not any of its bars was known."""
     if not bars.num_rows:
         raise StaleDataError(f"The data set {info.name} has no bars known{f' by {until}' if until else ''}.")
     event, known = _instants(bars, "event_at"), _instants(bars, "known_at")
@@ -183,8 +184,8 @@ def _clock(info: DatasetInfo, bars: pa.Table, until: np.datetime64 | None) -> Cl
     first = on_time.min() if len(on_time) else event.min()
     # The session of a close is its date in the exchange's own day: a UTC close may fall on the next date.
     day = np.timedelta64(1, "D")
-    wide = make_clock(info.calendar, first - day, event.max() + day, info.decision_delay)
-    inside = (wide.closes_at >= first) & (wide.closes_at <= event.max())
+    wide = make_clock(info.calendar, first - day, last + day, info.decision_delay)
+    inside = (wide.closes_at >= first) & (wide.closes_at <= last)
     begin, end = int(inside.argmax()), int(len(inside) - inside[::-1].argmax())
     whole = wide.slice(begin, end) if inside.any() else wide.slice(0, 0)
     return whole if until is None else whole.until(until)

@@ -53,6 +53,14 @@ KEYS: dict[str, tuple[str, ...]] = {
 }
 """What a row is about; a key may come again with a later known_at, which is a correction."""
 
+FINDINGS = pa.schema(
+    [(name, pa.string()) for name in ("batch", "severity", "check", "symbol", "session", "detail")]
+)
+"""What was noticed about a batch when it came; it stays with the data for ever."""
+
+LOGS: dict[str, pa.Schema] = {**TABLES, "findings": FINDINGS}
+"""Everything that a data set logs."""
+
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 
 

@@ -1,8 +1,8 @@
-"""The append-only store: one Delta table a table of a data set, read at a pinned version.
+"""The append-only store: one log a table of a data set (`log.py`), read at a pinned version.
 
-Order of an append: the Parquet file is written and synced, then the Delta commit that names it, then the commit file and
-its folder are synced; only then is it acknowledged. (deltalake itself syncs nothing.) A batch id is recorded in the
-commit as an application transaction, so that a batch that is repeated, or was cut off between tables, changes nothing twice.
+A batch enters whole or not at all, over all its tables: its files are staged and synced, each table's log commits them, then
+the head of the data set is replaced, which is the acknowledgement. Readers and pins know only what the head names. A
+writer that finds commits beyond the head sets them aside: nobody was told that they had happened.
 """
 
 from __future__ import annotations
@@ -10,23 +10,36 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import time
 import uuid
-from collections.abc import Iterator
+import warnings
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from backcast.data.durable import sync, write_text
+from backcast.data import query
+from backcast.data.durable import write_text
 from backcast.data.errors import InputError, StaleDataError
-from backcast.data.schema import KEYS, TABLES, DatasetInfo, check_name, validate
+from backcast.data.log import Log, Part
+from backcast.data.query import Files, connected, quoted
+from backcast.data.readcopy import Copy, ReadCopies
+from backcast.data.schema import KEYS, LOGS, TABLES, DatasetInfo, check_name, validate
 
-FORMAT = 1
+FORMAT = 2
+"""1 had no head: its newest versions are its head, and the first write makes one."""
+
+STALE_ROWS, STALE_FILES = 200_000, 32
+"""The tail that a read copy may lack before it is due: this many rows, or a fifth of the copy, or this many files."""
+
+Pin = dict[str, int]
+Rows: TypeAlias = pa.Table | Iterable[pa.Table]
+
+
+class StoreWarning(UserWarning):
+    """Something about the store that was mended, and should be known."""
 
 
 def home() -> Path:
@@ -54,21 +67,11 @@ class Store:
         folder = self.folder / info.name
         with _locked(folder):
             if (folder / "dataset.json").exists():
-                held = self.info(info.name)
-                if held != info:
-                    changed = [k for k, v in info.to_json().items() if held.to_json()[k] != v]
-                    raise InputError(
-                        f"dataset.{changed[0]}",
-                        info.to_json()[changed[0]],
-                        f"{held.to_json()[changed[0]]!r}",
-                        f"The data set {info.name} is in the store with it; choose another dataset.name.",
-                    )
+                _refuse_other_facts(info, self.info(info.name))
                 return
-            from deltalake import DeltaTable
-
-            for name, schema in TABLES.items():
-                DeltaTable.create(str(folder / name), schema, mode="ignore")
-                _sync_tree(folder / name)
+            for name in LOGS:
+                self._log(info.name, name).create()
+            self._write_head(info.name, dict.fromkeys(LOGS, 0))
             content = {"format": FORMAT, "lineage": uuid.uuid4().hex, "info": info.to_json()}
             write_text(folder / "dataset.json", json.dumps(content, indent=1, sort_keys=True))
 
@@ -80,90 +83,165 @@ class Store:
         """The identity of the data set, the same over all its versions: what the trial log belongs to."""
         return str(self._facts(dataset)["lineage"])
 
-    def version(self, dataset: str) -> dict[str, int]:
-        """The present version of each table: a pin."""
+    def version(self, dataset: str) -> Pin:
+        """The present version of each table, all of the same acknowledged batch: a pin."""
         self._facts(dataset)
-        return {name: self._table(dataset, name).version() for name in TABLES}
+        path = self.folder / dataset / "head.json"
+        if not path.exists():  # format 1
+            return {name: max(0, self._log(dataset, name).latest()) for name in LOGS}
+        try:
+            return {name: int(v) for name, v in json.loads(path.read_text())["versions"].items()}
+        except (ValueError, KeyError, TypeError) as error:
+            raise InputError(
+                str(path), str(error), "the versions of the tables", "Restore the file from a backup."
+            ) from error
 
-    def append(self, dataset: str, table: str, rows: pa.Table, batch: str) -> int:
-        """Appends the rows that are new, durably, and gives their number.
+    def append(self, dataset: str, table: str, rows: Rows, batch: str) -> int:
+        """`commit` of one table; gives the number of new rows."""
+        return self.commit(dataset, {table: rows}, batch)[table]
 
-        A batch that was appended before changes nothing; neither does a row that is there already. Errors: InputError for
+    def commit(
+        self, dataset: str, tables: Mapping[str, Rows], batch: str, facts: dict[str, Any] | None = None
+    ) -> dict[str, int]:
+        """Appends the rows that are new, durably and all together, and gives their number by table.
+
+        Rows come as one table or as many, each of which must fit into memory. A batch that is in already changes nothing;
+        neither does a row that is there already. facts: where the batch came from, kept with it. Errors: InputError for
         rows that break the schema, or that differ from a stored row with the same key and known_at: a correction
-        needs a later known_at.
+        needs a later known_at. Nothing is written then.
         """
-        validate(table, rows)
-        with _locked(self.folder / dataset):
-            delta = self._table(dataset, table)
-            if delta.transaction_version(batch) is not None:
-                return 0
-            new = self._new_rows(dataset, table, rows, delta.version())
-            if new.num_rows:
-                _commit(delta, self.folder / dataset / table, new, batch)
-            return int(new.num_rows)
-
-    def read(
-        self, dataset: str, table: str, pin: dict[str, int], until: np.datetime64 | None = None
-    ) -> pa.Table:
-        """The rows of a pinned version, with `until` only those known by then, in the order of key and known_at."""
-        import duckdb
-
-        files = [_path(uri) for uri in self._table(dataset, table, pin[table]).file_uris()]
-        if not files:
-            return TABLES[table].empty_table()
-        bound = "" if until is None else "WHERE known_at <= $until"
-        order = ", ".join((*KEYS[table], "known_at"))
-        columns = ", ".join(TABLES[table].names)
-        values: dict[str, Any] = {"files": files}
-        if until is not None:
-            values["until"] = _aware(until)
-        with duckdb.connect() as connection:
-            connection.execute("SET TimeZone = 'UTC'")
-            query = f"SELECT {columns} FROM read_parquet($files) {bound} ORDER BY {order}"
-            rows: pa.Table = connection.sql(query, params=values).to_arrow_table()
-        return rows.cast(TABLES[table])
+        with self._writing(dataset) as head:
+            if any(self._log(dataset, name).knows(head[name], batch) for name in tables):
+                return dict.fromkeys(tables, 0)
+            new = {name: self._staged(dataset, name, rows, head[name]) for name, rows in tables.items()}
+            versions = dict(head)
+            for name, parts in new.items():
+                if parts:
+                    noted = {**(facts or {}), "files": len(parts)}
+                    versions[name] = self._log(dataset, name).commit(parts, batch, noted)
+            if versions != head:
+                self._write_head(dataset, versions)
+            for name in new:
+                self._log(dataset, name).checkpoint(versions[name])
+            return {name: sum(part.rows for part in parts) for name, parts in new.items()}
 
     def check(self, dataset: str, table: str, rows: pa.Table) -> None:
-        """Nothing in the rows contradicts what is stored. Errors: InputError as in `append`, which writes besides."""
+        """Nothing in the rows contradicts what is stored. Errors: InputError as in `commit`, which writes besides."""
         validate(table, rows)
-        self._new_rows(dataset, table, rows, self._table(dataset, table).version())
+        with connected() as connection:
+            connection.register("given", rows)
+            held = self._log(dataset, table).parts(self.version(dataset)[table])
+            if held:
+                _refuse_contradictions(connection, table, "given", query.scan([p.path for p in held]))
 
-    def items(self, dataset: str, pin: dict[str, int]) -> tuple[str, ...]:
+    def read(self, dataset: str, table: str, pin: Pin, until: np.datetime64 | None = None) -> pa.Table:
+        """Every row of a pinned version, with `until` only those known by then, in the order of key and known_at."""
+        order = ", ".join((*KEYS[table], "known_at"))
+        with connected() as connection:
+            known = query.rows(self.files(dataset, table, pin), until)
+            found: pa.Table = connection.sql(f"{known} ORDER BY {order}").to_arrow_table()
+        return found.cast(TABLES[table])
+
+    def as_of(self, dataset: str, table: str, at: np.datetime64, pin: Pin | None = None) -> pa.Table:
+        """Of each key the newest version known by an instant, in the order of keys."""
+        files = self.files(dataset, table, pin or self.version(dataset))
+        with connected() as connection:
+            known = f"{query.as_of(files, at)} ORDER BY {', '.join(KEYS[table])}"
+            found: pa.Table = connection.sql(known).to_arrow_table()
+        return found.cast(TABLES[table])
+
+    def items(self, dataset: str, pin: Pin) -> tuple[str, ...]:
         """The items of a pinned version's facts, sorted: its columns, as it were, whatever was known when."""
-        import duckdb
+        with connected() as connection:
+            known = query.rows(self.files(dataset, "facts", pin))
+            found = connection.execute(f"SELECT DISTINCT item FROM ({known}) ORDER BY item").fetchall()
+        return tuple(row[0] for row in found)
 
-        files = [_path(uri) for uri in self._table(dataset, "facts", pin["facts"]).file_uris()]
-        if not files:
-            return ()
-        with duckdb.connect() as connection:
-            found = connection.execute(
-                "SELECT DISTINCT item FROM read_parquet($files) ORDER BY item", {"files": files}
-            )
-            return tuple(row[0] for row in found.fetchall())
+    def last_bar(self, dataset: str, pin: Pin) -> np.datetime64:
+        """The last event_at of a pinned version's bars, whenever it was known; NaT without bars."""
+        with connected() as connection:
+            known = query.rows(self.files(dataset, "bars", pin))
+            last = query.first(connection, f"SELECT max(event_at) FROM ({known})")[0]
+        return np.datetime64(None if last is None else last.replace(tzinfo=None), "us")
 
-    def _new_rows(self, dataset: str, table: str, rows: pa.Table, version: int) -> pa.Table:
-        """The rows that are not stored yet, sorted. Errors: InputError for one that contradicts a stored row."""
-        import polars as pl
+    def findings(self, dataset: str, pin: Pin) -> pa.Table:
+        """What was noticed about the batches of a pinned version when they came."""
+        parts = self._log(dataset, "findings").parts(pin["findings"]) if pin.get("findings") else []
+        with connected() as connection:
+            if not parts:
+                return LOGS["findings"].empty_table()
+            found: pa.Table = connection.sql(
+                f"FROM {query.scan([p.path for p in parts])} ORDER BY ALL"
+            ).to_arrow_table()
+        return found
 
-        keys = [*KEYS[table], "known_at"]
-        values = [c for c in TABLES[table].names if c not in (*keys, "ingested_at", "batch", "known_basis")]
-        given = pl.DataFrame(rows)
-        held = pl.DataFrame(self.read(dataset, table, {table: version}))
-        if held.height:
-            both = given.join(held, on=keys, how="inner", suffix="_held")
-            differs = both.filter(
-                pl.any_horizontal(pl.col(c).ne_missing(pl.col(f"{c}_held")) for c in values)
-            )
-            if differs.height:
-                first = differs.row(0, named=True)
-                raise InputError(
-                    f"{table} row {[str(first[k]) for k in keys]}",
-                    {c: first[c] for c in values},
-                    f"the stored values { {c: first[f'{c}_held'] for c in values} }",
-                    "A correction needs a later known_at.",
-                )
-            given = given.join(held, on=keys, how="anti")
-        return given.sort(keys).to_arrow().cast(TABLES[table])
+    def files(self, dataset: str, table: str, pin: Pin) -> Files:
+        """What to read a pinned version of a table from."""
+        log = self._log(dataset, table)
+        copy = self._copies(dataset, table).newest()
+        parts = [p.path for p in log.parts(pin[table])] if pin[table] else []
+        if copy is None or copy.version > pin[table]:
+            return Files(TABLES[table], KEYS[table], (), (), tuple(parts))
+        held = {p.path for p in log.parts(copy.version)}
+        tail = tuple(p for p in parts if p not in held)
+        return Files(
+            TABLES[table],
+            KEYS[table],
+            copy.file("current"),
+            copy.file("superseded"),
+            tail,
+            copy.last_superseded_at,
+        )
+
+    def refresh(self, dataset: str, always: bool = False) -> dict[str, Copy]:
+        """Builds the read copies that are due, or all; one builder at a time, readers and writers go on."""
+        made = {}
+        with _locked(self.folder / dataset, "compact"):
+            pin = self.version(dataset)
+            for table in TABLES:
+                if always or self._due(dataset, table, pin):
+                    parts = tuple(p.path for p in self._log(dataset, table).parts(pin[table]))
+                    if parts:
+                        log = Files(TABLES[table], KEYS[table], (), (), parts)
+                        made[table] = self._copies(dataset, table).build(log, pin[table])
+        return made
+
+    def _due(self, dataset: str, table: str, pin: Pin) -> bool:
+        copy = self._copies(dataset, table).newest()
+        log = self._log(dataset, table)
+        held = {p.path for p in log.parts(copy.version)} if copy and copy.version <= pin[table] else set()
+        tail = [p for p in log.parts(pin[table]) if p.path not in held]
+        rows = sum(p.rows for p in tail)
+        return rows > max(STALE_ROWS, (copy.rows if copy else 0) // 5) or len(tail) > STALE_FILES
+
+    def _staged(self, dataset: str, table: str, rows: Rows, version: int) -> list[Part]:
+        """The files with the rows that are not stored yet."""
+        log = self._log(dataset, table)
+        given = [rows] if isinstance(rows, pa.Table) else rows
+        if table not in TABLES:  # findings: no keys, no times
+            return log.stage(given)
+        staged = log.stage(_validated(table, given))
+        held = [p for p in log.parts(version) if any(p.meets(part) for part in staged)] if version else []
+        if len(staged) > 1:
+            _refuse_duplicates(table, staged)
+        if not held:
+            return staged
+        with connected() as connection:
+            source = query.scan([p.path for p in held])
+            given_files = query.scan([p.path for p in staged])
+            if not _refuse_contradictions(connection, table, given_files, source):
+                return staged
+            keys = _matching(table, "g", "h")
+            new = [
+                connection.sql(
+                    f"SELECT * FROM {query.scan([part.path])} g WHERE NOT EXISTS (SELECT 1 FROM {source} h WHERE {keys}) "
+                    f"ORDER BY {', '.join((*KEYS[table], 'known_at'))}"
+                ).to_arrow_table()
+                for part in staged
+            ]
+        for part in staged:
+            part.path.unlink()
+        return log.stage(rows.cast(TABLES[table]) for rows in new)
 
     def _facts(self, dataset: str) -> dict[str, Any]:
         path = self.folder / check_name(dataset) / "dataset.json"
@@ -177,63 +255,119 @@ class Store:
             raise InputError(
                 str(path), str(error), "the data set's facts", "Restore the file from a backup."
             ) from error
-        if facts.get("format") != FORMAT:
+        if facts.get("format") not in (1, FORMAT):
             raise InputError(
-                f"{path} format", facts.get("format"), f"{FORMAT}", "It was written by another version."
+                f"{path} format",
+                facts.get("format"),
+                f"at most {FORMAT}",
+                "It was written by a later version.",
             )
         return facts
 
-    def _table(self, dataset: str, table: str, version: int | None = None) -> Any:
-        from deltalake import DeltaTable
-        from deltalake.exceptions import DeltaError
+    def _log(self, dataset: str, table: str) -> Log:
+        if table not in LOGS:
+            raise InputError("table", table, f"one of {', '.join(TABLES)}")
+        return Log(self.folder / dataset / table, LOGS[table])
 
-        path = self.folder / dataset / table
-        try:
-            return DeltaTable(str(path), version=version)
-        except (DeltaError, OSError) as error:
-            raise InputError(str(path), version, "a readable version of the table", str(error)) from error
+    def _copies(self, dataset: str, table: str) -> ReadCopies:
+        return ReadCopies(self.folder / dataset / ".read" / table)
+
+    def _write_head(self, dataset: str, versions: Pin) -> None:
+        write_text(self.folder / dataset / "head.json", json.dumps({"versions": versions}))
+
+    @contextmanager
+    def _writing(self, dataset: str) -> Iterator[Pin]:
+        """One writer at a time; gives the head, with everything beyond it set aside."""
+        facts = self._facts(dataset)
+        folder = self.folder / dataset
+        with _locked(folder):
+            head = self.version(dataset)
+            if facts["format"] == 1:
+                for name in LOGS:
+                    self._log(dataset, name).create()
+                head = {name: head.get(name, 0) for name in LOGS}
+                self._write_head(dataset, head)
+                write_text(
+                    folder / "dataset.json", json.dumps({**facts, "format": FORMAT}, indent=1, sort_keys=True)
+                )
+            for name in LOGS:
+                for moved in self._log(dataset, name).set_aside(head[name]):
+                    warnings.warn(
+                        f"{moved}: a commit that was cut off before it was acknowledged is set aside; its batch can be "
+                        "ingested again.", StoreWarning, stacklevel=3,
+                    )  # fmt: skip
+            yield head
 
 
-def _commit(delta: Any, folder: Path, rows: pa.Table, batch: str) -> None:
-    from deltalake import CommitProperties, Transaction
-    from deltalake.transaction import AddAction
+def _refuse_other_facts(given: DatasetInfo, held: DatasetInfo) -> None:
+    ours, theirs = given.to_json(), held.to_json()
+    for key in ours:
+        if ours[key] != theirs[key]:
+            raise InputError(
+                f"dataset.{key}", ours[key], f"{theirs[key]!r}",
+                f"The data set {given.name} is in the store with it; choose another dataset.name.",
+            )  # fmt: skip
 
-    name = f"part-{uuid.uuid4().hex}.parquet"
-    pq.write_table(rows, folder / name, compression="zstd")
-    sync(folder / name)
-    sync(folder)
-    size = (folder / name).stat().st_size
-    stats = json.dumps({"numRecords": rows.num_rows})
-    action = AddAction(name, size, {}, int(time.time() * 1000), True, stats)
-    properties = CommitProperties(app_transactions=[Transaction(batch, 1)])
-    delta.create_write_transaction([action], "append", rows.schema, commit_properties=properties)
-    log = folder / "_delta_log"
-    for path in sorted(log.iterdir())[-2:]:
-        sync(path)
-    sync(log)
+
+def _validated(table: str, tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
+    for rows in tables:
+        validate(table, rows)
+        yield rows
+
+
+def _refuse_duplicates(table: str, staged: list[Part]) -> None:
+    """Several files of one batch: no key and known_at twice among them."""
+    keys = ", ".join(quoted(k) for k in (*KEYS[table], "known_at"))
+    with connected("1GB", staged[0].path.parent / ".spill") as connection:
+        found = query.first(
+            connection,
+            f"SELECT {keys}, count(*) FROM {query.scan([p.path for p in staged])} GROUP BY {keys} HAVING count(*) > 1 LIMIT 1",
+        )
+    if found:
+        raise InputError(
+            f"{table} row {[str(value) for value in found[:-1]]}", f"{found[-1]} rows",
+            f"one row a {', '.join(KEYS[table])} and known_at", "A correction needs a later known_at.",
+        )  # fmt: skip
+
+
+def _matching(table: str, left: str, right: str) -> str:
+    """The condition that two rows are the same version of the same key."""
+    return " AND ".join(f"{left}.{quoted(k)} = {right}.{quoted(k)}" for k in (*KEYS[table], "known_at"))
+
+
+def _refuse_contradictions(connection: Any, table: str, given: str, held: str) -> bool:
+    """Whether some of the given rows are stored already. Errors: InputError where one is stored with other values."""
+    values = [
+        c
+        for c in TABLES[table].names
+        if c not in (*KEYS[table], "known_at", "ingested_at", "batch", "known_basis")
+    ]
+    keys = [*KEYS[table], "known_at"]
+    columns = ", ".join(
+        [*(f"g.{quoted(k)}" for k in keys), *(f"g.{quoted(v)}, h.{quoted(v)}" for v in values)]
+    )
+    differs = " OR ".join(f"g.{quoted(v)} IS DISTINCT FROM h.{quoted(v)}" for v in values)
+    joined = f"{given} g JOIN {held} h ON {_matching(table, 'g', 'h')}"
+    found = query.first(connection, f"SELECT {columns} FROM {joined} WHERE {differs} ORDER BY ALL LIMIT 1")
+    if found:
+        pairs = found[len(keys) :]
+        raise InputError(
+            f"{table} row {[str(value) for value in found[: len(keys)]]}",
+            dict(zip(values, pairs[::2], strict=True)),
+            f"the stored values {dict(zip(values, pairs[1::2], strict=True))}",
+            "A correction needs a later known_at.",
+        )
+    return query.first(connection, f"SELECT 1 FROM {joined} LIMIT 1") is not None
 
 
 @contextmanager
-def _locked(folder: Path) -> Iterator[None]:
+def _locked(folder: Path, name: str = "") -> Iterator[None]:
     """One writer at a time for each data set; readers need no lock."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        file = (folder / ".lock").open("w")
+        file = (folder / f".{name}lock").open("w")
     except OSError as error:
         raise InputError("BACKCAST_HOME", str(folder), "a folder that can be written", str(error)) from error
     with file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
-
-
-def _path(uri: str) -> str:
-    return uri.removeprefix("file://")
-
-
-def _aware(instant: np.datetime64) -> datetime:
-    return instant.astype("datetime64[us]").astype(datetime).replace(tzinfo=UTC)
-
-
-def _sync_tree(folder: Path) -> None:
-    for path in [folder, *folder.rglob("*")]:
-        sync(path)

@@ -15,7 +15,7 @@ from backcast.data.calendar import clock
 from backcast.data.errors import InputError, StaleDataError
 from backcast.data.schema import DatasetInfo
 from backcast.data.sources.base import batch
-from backcast.data.store import Store, home
+from backcast.data.store import Store, StoreWarning, home
 
 CLOCK = clock("XNYS", np.datetime64("2020-01-02"), np.datetime64("2020-01-10"), 30)
 INFO = DatasetInfo("prices", "XNYS", "raw", ("close",))
@@ -114,12 +114,22 @@ def test_what_is_not_there_or_damaged_is_said(store: Store) -> None:
         store.info("prices")
 
 
-def test_a_torn_log_is_an_error_and_no_half_answer(store: Store) -> None:
+@pytest.mark.parametrize("torn", ["", '{"add": {"path"'])
+def test_a_torn_last_entry_is_set_aside_and_reported(store: Store, torn: str) -> None:
     store.append("prices", "bars", bars([1.0]), "one")
     log = store.folder / "prices" / "bars" / "_delta_log"
-    (log / f"{1:020d}.json").write_text('{"add": {"path"')
+    (log / f"{2:020d}.json").write_text(torn)
+    assert closes(store) == [1.0]
+    with pytest.warns(StoreWarning, match="cut off before it was acknowledged"):
+        store.append("prices", "bars", bars([1.0, 2.0]), "two")
+    assert closes(store) == [1.0, 2.0]
+
+
+def test_an_acknowledged_entry_that_is_damaged_is_an_error_and_no_half_answer(store: Store) -> None:
+    store.append("prices", "bars", bars([1.0]), "one")
+    (store.folder / "prices" / "bars" / "_delta_log" / f"{1:020d}.json").write_text('{"add": {"path"')
     with pytest.raises(InputError, match="a readable version of the table"):
-        store.version("prices")
+        closes(store)
 
 
 def test_processes_append_at_once(store: Store) -> None:

@@ -1,0 +1,133 @@
+"""The read copy of a table: derived, rebuildable, sorted by key and known_at, with `superseded_at`.
+
+Rows that nothing supersedes lie in one file, superseded ones in another, so that "as known at K" is one range predicate
+(known_at <= K < superseded_at) and "as known now" reads the first file alone. A copy holds one version of the log, and says
+which; a pin before that version is answered from the log.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from backcast.data.durable import sync, write_text
+from backcast.data.errors import InputError
+from backcast.data.log import ROW_GROUP, digest
+from backcast.data.query import Files, connected, first, quoted, text, versions
+
+MEMORY = "1GB"
+"""What building a copy takes at most before it spills to the disk."""
+
+
+@dataclass(frozen=True)
+class Copy:
+    """A finished copy: the version of the log it holds, its files with their SHA-256, its rows and the last superseded_at."""
+
+    version: int
+    folder: Path
+    digests: dict[str, str]
+    rows: int
+    last_superseded_at: np.datetime64 | None
+
+    def file(self, name: str) -> tuple[Path, ...]:
+        """The file of that name, if there are such rows."""
+        return (self.folder / f"{name}.parquet",) if f"{name}.parquet" in self.digests else ()
+
+
+class ReadCopies:
+    """The copies of one table, in `.read/<table>` of its data set: the one named by `copy.json` and what was before it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def newest(self) -> Copy | None:
+        """The copy that readers use."""
+        path = self.folder / "copy.json"
+        if not path.exists():
+            return None
+        try:
+            facts = json.loads(path.read_text())
+            last = facts["last_superseded_at"]
+            return Copy(
+                facts["version"], self.folder / facts["folder"], facts["digests"], facts["rows"],
+                None if last is None else np.datetime64(last, "us"),
+            )  # fmt: skip
+        except (ValueError, KeyError, TypeError) as error:
+            raise InputError(
+                str(path), str(error), "the facts of a read copy", "Run `backcast store rebuild`."
+            ) from error
+
+    def build(self, log: Files, version: int) -> Copy:
+        """Makes the copy of a version from the log's files, in bounded memory; readers see the old one until it is whole."""
+        folder = self.folder / f"{version}-{uuid.uuid4().hex[:8]}"
+        folder.mkdir(parents=True)
+        order = ", ".join(quoted(k) for k in (*log.keys, "known_at"))
+        with connected(MEMORY, folder / "spill") as connection:
+            connection.execute(f"CREATE VIEW versions AS {versions(log)}")
+            count, last = 0, None
+            for name, chosen in (("current", "IS NULL"), ("superseded", "IS NOT NULL")):
+                target = folder / f"{name}.parquet"
+                connection.execute(
+                    f"COPY (SELECT * FROM versions WHERE superseded_at {chosen} ORDER BY {order}) TO {text(str(target))} "
+                    f"(FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {ROW_GROUP})"
+                )
+                held, latest = first(
+                    connection, f"SELECT count(*), max(superseded_at) FROM {text(str(target))}"
+                )
+                count, last = count + held, latest or last
+                if not held:
+                    target.unlink()
+        shutil.rmtree(folder / "spill", ignore_errors=True)
+        files = sorted(folder.iterdir())
+        for path in (*files, folder, self.folder):
+            sync(path)
+        facts = {
+            "version": version,
+            "folder": folder.name,
+            "digests": {path.name: digest(path) for path in files},
+            "rows": count,
+            "last_superseded_at": None if last is None else str(last.replace(tzinfo=None).isoformat()),
+        }
+        write_text(self.folder / "copy.json", json.dumps(facts, indent=1))
+        made = self.newest()
+        assert made is not None  # it was written just now
+        return made
+
+    def stale(self) -> list[Path]:
+        """Copies that readers no longer use, and what killed builders left."""
+        newest = self.newest()
+        return sorted(
+            p for p in self.folder.glob("*") if p.is_dir() and (newest is None or p != newest.folder)
+        )
+
+    def damage(self, log: Files) -> list[str]:
+        """What is wrong with the newest copy: hashes, order, or rows that are not those of the log's same version."""
+        copy = self.newest()
+        if copy is None:
+            return []
+        found = [
+            f"{copy.folder / name}: its content is not what was written; run `backcast store rebuild`"
+            for name, known in copy.digests.items()
+            if not (copy.folder / name).is_file() or digest(copy.folder / name) != known
+        ]
+        if found or not copy.digests:
+            return found
+        with connected(MEMORY, self.folder / "spill") as connection:
+            both = " UNION ALL ".join(
+                f"SELECT * FROM {text(str(copy.folder / name))}" for name in copy.digests
+            )
+            different = first(
+                connection,
+                f"SELECT (SELECT count(*) FROM ({both} EXCEPT ALL {versions(log)})) + "
+                f"(SELECT count(*) FROM ({versions(log)} EXCEPT ALL ({both})))",
+            )
+        if different[0]:
+            found.append(
+                f"{copy.folder}: {different[0]} rows are not those of the log; run `backcast store rebuild`"
+            )
+        return found
