@@ -1,9 +1,15 @@
-"""Files that are whole after a power cut: written under another name, synced, renamed, their folder synced."""
+"""Files that are whole after a power cut, written under another name, synced, renamed, their folder synced; and JSON that
+notices a flipped bit."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 from pathlib import Path
+from typing import Any
+
+from backcast.data.errors import InputError
 
 
 def sync(path: Path) -> None:
@@ -23,3 +29,30 @@ def write_text(path: Path, text: str) -> None:
     sync(partial)
     partial.replace(path)
     sync(path.parent)
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def write_sealed(path: Path, content: dict[str, Any]) -> None:
+    """`write_text` of a JSON object with the SHA-256 of its content."""
+    write_text(path, json.dumps({**content, "seal": _seal(content)}, indent=1, sort_keys=True))
+
+
+def read_sealed(path: Path, hint: str) -> dict[str, Any]:
+    """What `write_sealed` wrote. Errors: InputError, with the hint, for anything else."""
+    try:
+        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        if content.pop("seal", None) == _seal(content):
+            return content
+        reason = "its content is not what was written"
+    except (OSError, ValueError, AttributeError) as error:
+        reason = str(error)
+    raise InputError(str(path), reason, "the file as it was written", hint)
+
+
+def _seal(content: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

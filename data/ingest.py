@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+
+import pyarrow as pa
 
 from backcast.data.errors import InputError
 from backcast.data.quality import Finding, check
-from backcast.data.schema import validate
+from backcast.data.schema import LOGS, validate
 from backcast.data.sources.base import Source
 from backcast.data.store import Store
 
@@ -66,11 +68,18 @@ def ingest(store: Store, source: Source, check_only: bool = False) -> IngestRepo
     counts = {name: rows.num_rows for name, rows in batch.tables.items()}
     folder = store.folder / batch.info.name
     if check_only:
+        for name, rows in batch.tables.items() if batch.info.name in store.datasets() else ():
+            store.check(batch.info.name, name, rows)
         return IngestReport(batch.info.name, counts, {}, None, findings, folder)
     store.create(batch.info)
-    for name, rows in batch.tables.items():  # before the first append: a batch enters whole or not at all
-        store.check(batch.info.name, name, rows)
-    added = {
-        name: store.append(batch.info.name, name, rows, batch.batch) for name, rows in batch.tables.items()
-    }
+    given = {**batch.tables, "findings": _kept(batch.batch, findings)}
+    added = store.commit(batch.info.name, given, batch.batch, {**source.origin(), "rows": counts})
+    added.pop("findings")
+    store.refresh(batch.info.name)
     return IngestReport(batch.info.name, counts, added, store.version(batch.info.name), findings, folder)
+
+
+def _kept(batch: str, findings: tuple[Finding, ...]) -> pa.Table:
+    """Findings as the rows that stay with the batch."""
+    rows = [{"batch": batch, **asdict(finding)} for finding in findings]
+    return pa.Table.from_pylist(rows, schema=LOGS["findings"])

@@ -10,7 +10,6 @@ deltalake itself syncs nothing, and by default deletes log entries after 30 days
 
 from __future__ import annotations
 
-import hashlib
 import json
 import time
 import uuid
@@ -24,7 +23,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from backcast.data.durable import sync
+from backcast.data.durable import digest, sync
 from backcast.data.errors import InputError
 
 KEEP_FOR_EVER = {
@@ -163,9 +162,9 @@ class Log:
                 found.append(f"{part.path}: {part.path.stat().st_size} bytes where {part.size} were written")
             elif len(part.path.stem) == len("part-") + 64 and part.path.stem[5:] != digest(part.path):
                 found.append(f"{part.path}: its content is not what was written (SHA-256 differs)")
-        entries = [e for e in self.entries(version) if e.facts.get("files", len(e.parts)) != len(e.parts)]
+        entries = [e for e in self.entries(version) if e.facts.get("parts", len(e.parts)) != len(e.parts)]
         found += [
-            f"{self._entry(e.version)}: it names {len(e.parts)} files of {e.facts['files']}" for e in entries
+            f"{self._entry(e.version)}: it names {len(e.parts)} files of {e.facts['parts']}" for e in entries
         ]
         return found
 
@@ -209,12 +208,6 @@ class Log:
         facts = json.loads(merged.get("commitInfo", {}).get("backcast", "{}"))
         adds = tuple(self.folder / line["add"]["path"] for line in lines if "add" in line)
         return Entry(int(path.stem), str(merged.get("txn", {}).get("appId", "")), facts, adds)
-
-
-def digest(path: Path) -> str:
-    """SHA-256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _statistics(part: Part) -> dict[str, Any]:

@@ -7,7 +7,6 @@ which; a pin before that version is answered from the log.
 
 from __future__ import annotations
 
-import json
 import shutil
 import uuid
 from dataclasses import dataclass
@@ -15,10 +14,11 @@ from pathlib import Path
 
 import numpy as np
 
-from backcast.data.durable import sync, write_text
-from backcast.data.errors import InputError
-from backcast.data.log import ROW_GROUP, digest
+from backcast.data.durable import digest, read_sealed, sync, write_sealed
+from backcast.data.log import ROW_GROUP
 from backcast.data.query import Files, connected, first, quoted, text, versions
+
+REBUILD = "Run `backcast store rebuild`."
 
 MEMORY = "1GB"
 """What building a copy takes at most before it spills to the disk."""
@@ -50,17 +50,12 @@ class ReadCopies:
         path = self.folder / "copy.json"
         if not path.exists():
             return None
-        try:
-            facts = json.loads(path.read_text())
-            last = facts["last_superseded_at"]
-            return Copy(
-                facts["version"], self.folder / facts["folder"], facts["digests"], facts["rows"],
-                None if last is None else np.datetime64(last, "us"),
-            )  # fmt: skip
-        except (ValueError, KeyError, TypeError) as error:
-            raise InputError(
-                str(path), str(error), "the facts of a read copy", "Run `backcast store rebuild`."
-            ) from error
+        facts = read_sealed(path, REBUILD)
+        last = facts["last_superseded_at"]
+        return Copy(
+            facts["version"], self.folder / facts["folder"], facts["digests"], facts["rows"],
+            None if last is None else np.datetime64(last, "us"),
+        )  # fmt: skip
 
     def build(self, log: Files, version: int) -> Copy:
         """Makes the copy of a version from the log's files, in bounded memory; readers see the old one until it is whole."""
@@ -93,7 +88,7 @@ class ReadCopies:
             "rows": count,
             "last_superseded_at": None if last is None else str(last.replace(tzinfo=None).isoformat()),
         }
-        write_text(self.folder / "copy.json", json.dumps(facts, indent=1))
+        write_sealed(self.folder / "copy.json", facts)
         made = self.newest()
         assert made is not None  # it was written just now
         return made
@@ -111,7 +106,7 @@ class ReadCopies:
         if copy is None:
             return []
         found = [
-            f"{copy.folder / name}: its content is not what was written; run `backcast store rebuild`"
+            f"{copy.folder / name}: its content is not what was written. {REBUILD}"
             for name, known in copy.digests.items()
             if not (copy.folder / name).is_file() or digest(copy.folder / name) != known
         ]
@@ -127,7 +122,5 @@ class ReadCopies:
                 f"(SELECT count(*) FROM ({versions(log)} EXCEPT ALL ({both})))",
             )
         if different[0]:
-            found.append(
-                f"{copy.folder}: {different[0]} rows are not those of the log; run `backcast store rebuild`"
-            )
+            found.append(f"{copy.folder}: {different[0]} rows are not those of the log. {REBUILD}")
         return found

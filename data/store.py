@@ -12,8 +12,10 @@ import json
 import os
 import uuid
 import warnings
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -21,15 +23,17 @@ import numpy as np
 import pyarrow as pa
 
 from backcast.data import query
-from backcast.data.durable import write_text
+from backcast.data.durable import read_sealed, write_sealed
 from backcast.data.errors import InputError, StaleDataError
-from backcast.data.log import Log, Part
+from backcast.data.log import Entry, Log, Part
 from backcast.data.query import Files, connected, quoted
 from backcast.data.readcopy import Copy, ReadCopies
 from backcast.data.schema import KEYS, LOGS, TABLES, DatasetInfo, check_name, validate
 
 FORMAT = 2
 """1 had no head: its newest versions are its head, and the first write makes one."""
+
+BACKUP = "Restore the file from a backup."
 
 STALE_ROWS, STALE_FILES = 200_000, 32
 """The tail that a read copy may lack before it is due: this many rows, or a fifth of the copy, or this many files."""
@@ -70,10 +74,10 @@ class Store:
                 _refuse_other_facts(info, self.info(info.name))
                 return
             for name in LOGS:
-                self._log(info.name, name).create()
+                self.log(info.name, name).create()
             self._write_head(info.name, dict.fromkeys(LOGS, 0))
             content = {"format": FORMAT, "lineage": uuid.uuid4().hex, "info": info.to_json()}
-            write_text(folder / "dataset.json", json.dumps(content, indent=1, sort_keys=True))
+            write_sealed(folder / "dataset.json", content)
 
     def info(self, dataset: str) -> DatasetInfo:
         """What holds for the whole data set."""
@@ -83,18 +87,37 @@ class Store:
         """The identity of the data set, the same over all its versions: what the trial log belongs to."""
         return str(self._facts(dataset)["lineage"])
 
-    def version(self, dataset: str) -> Pin:
-        """The present version of each table, all of the same acknowledged batch: a pin."""
+    def version(self, dataset: str, snapshot: str | None = None) -> Pin:
+        """The present version of each table, all of the same acknowledged batch, or that of a named snapshot: a pin."""
         self._facts(dataset)
+        if snapshot is not None:
+            return self._snapshot(dataset, snapshot)
         path = self.folder / dataset / "head.json"
         if not path.exists():  # format 1
-            return {name: max(0, self._log(dataset, name).latest()) for name in LOGS}
-        try:
-            return {name: int(v) for name, v in json.loads(path.read_text())["versions"].items()}
-        except (ValueError, KeyError, TypeError) as error:
-            raise InputError(
-                str(path), str(error), "the versions of the tables", "Restore the file from a backup."
-            ) from error
+            return {name: max(0, self.log(dataset, name).latest()) for name in LOGS}
+        versions = read_sealed(path, BACKUP)["versions"]
+        return {name: int(version) for name, version in versions.items()}
+
+    def snapshot(self, dataset: str, name: str) -> Pin:
+        """Names the present version. Errors: InputError where another version has the name."""
+        path = self.folder / dataset / "snapshots" / f"{check_name(name)}.json"
+        with _locked(self.folder / dataset):
+            pin = self.version(dataset)
+            if path.exists() and self._snapshot(dataset, name) != pin:
+                raise InputError("snapshot", name, "a new name", f"It names another version of {dataset}.")
+            write_sealed(path, {"versions": pin, "made_at": str(np.datetime64("now", "s"))})
+        return pin
+
+    def snapshots(self, dataset: str) -> list[str]:
+        """The names of a data set's snapshots."""
+        return sorted(p.stem for p in (self.folder / dataset / "snapshots").glob("*.json"))
+
+    def _snapshot(self, dataset: str, name: str) -> Pin:
+        path = self.folder / dataset / "snapshots" / f"{check_name(name)}.json"
+        if not path.exists():
+            known = ", ".join(self.snapshots(dataset)) or "none yet"
+            raise InputError("snapshot", name, f"a snapshot of {dataset} ({known})")
+        return {table: int(v) for table, v in read_sealed(path, BACKUP)["versions"].items()}
 
     def append(self, dataset: str, table: str, rows: Rows, batch: str) -> int:
         """`commit` of one table; gives the number of new rows."""
@@ -111,18 +134,25 @@ class Store:
         needs a later known_at. Nothing is written then.
         """
         with self._writing(dataset) as head:
-            if any(self._log(dataset, name).knows(head[name], batch) for name in tables):
+            if any(self.log(dataset, name).knows(head[name], batch) for name in tables):
                 return dict.fromkeys(tables, 0)
-            new = {name: self._staged(dataset, name, rows, head[name]) for name, rows in tables.items()}
+            new: dict[str, list[Part]] = {}
+            try:
+                for name, rows in tables.items():
+                    new[name] = self._staged(dataset, name, rows, head[name])
+            except BaseException:
+                for part in chain.from_iterable(new.values()):
+                    part.path.unlink()
+                raise
             versions = dict(head)
             for name, parts in new.items():
                 if parts:
-                    noted = {**(facts or {}), "files": len(parts)}
-                    versions[name] = self._log(dataset, name).commit(parts, batch, noted)
+                    noted = {**(facts or {}), "parts": len(parts)}
+                    versions[name] = self.log(dataset, name).commit(parts, batch, noted)
             if versions != head:
                 self._write_head(dataset, versions)
             for name in new:
-                self._log(dataset, name).checkpoint(versions[name])
+                self.log(dataset, name).checkpoint(versions[name])
             return {name: sum(part.rows for part in parts) for name, parts in new.items()}
 
     def check(self, dataset: str, table: str, rows: pa.Table) -> None:
@@ -130,7 +160,7 @@ class Store:
         validate(table, rows)
         with connected() as connection:
             connection.register("given", rows)
-            held = self._log(dataset, table).parts(self.version(dataset)[table])
+            held = self.log(dataset, table).parts(self.version(dataset)[table])
             if held:
                 _refuse_contradictions(connection, table, "given", query.scan([p.path for p in held]))
 
@@ -166,23 +196,30 @@ class Store:
 
     def findings(self, dataset: str, pin: Pin) -> pa.Table:
         """What was noticed about the batches of a pinned version when they came."""
-        parts = self._log(dataset, "findings").parts(pin["findings"]) if pin.get("findings") else []
+        files = self._paths(dataset, "findings", pin.get("findings", 0))
+        if not files:
+            return LOGS["findings"].empty_table()
         with connected() as connection:
-            if not parts:
-                return LOGS["findings"].empty_table()
-            found: pa.Table = connection.sql(
-                f"FROM {query.scan([p.path for p in parts])} ORDER BY ALL"
-            ).to_arrow_table()
+            found: pa.Table = connection.sql(f"FROM {query.scan(files)} ORDER BY ALL").to_arrow_table()
         return found
+
+    def findings_by_check(self, dataset: str, pin: Pin) -> dict[str, int]:
+        """How often each check warned about the batches of a pinned version."""
+        rows = self.findings(dataset, pin).to_pylist()
+        return dict(sorted(Counter(r["check"] for r in rows if r["severity"] == "warning").items()))
+
+    def entries(self, dataset: str, pin: Pin) -> Iterator[tuple[str, Entry]]:
+        """The commits of a pinned version with their tables, oldest first in each."""
+        for table in TABLES:
+            yield from ((table, entry) for entry in self.log(dataset, table).entries(pin[table]))
 
     def files(self, dataset: str, table: str, pin: Pin) -> Files:
         """What to read a pinned version of a table from."""
-        log = self._log(dataset, table)
-        copy = self._copies(dataset, table).newest()
-        parts = [p.path for p in log.parts(pin[table])] if pin[table] else []
+        copy = self.copies(dataset, table).newest()
+        parts = self._paths(dataset, table, pin[table])
         if copy is None or copy.version > pin[table]:
-            return Files(TABLES[table], KEYS[table], (), (), tuple(parts))
-        held = {p.path for p in log.parts(copy.version)}
+            return Files(TABLES[table], KEYS[table], (), (), parts)
+        held = set(self._paths(dataset, table, copy.version))
         tail = tuple(p for p in parts if p not in held)
         return Files(
             TABLES[table],
@@ -200,15 +237,15 @@ class Store:
             pin = self.version(dataset)
             for table in TABLES:
                 if always or self._due(dataset, table, pin):
-                    parts = tuple(p.path for p in self._log(dataset, table).parts(pin[table]))
+                    parts = self._paths(dataset, table, pin[table])
                     if parts:
                         log = Files(TABLES[table], KEYS[table], (), (), parts)
-                        made[table] = self._copies(dataset, table).build(log, pin[table])
+                        made[table] = self.copies(dataset, table).build(log, pin[table])
         return made
 
     def _due(self, dataset: str, table: str, pin: Pin) -> bool:
-        copy = self._copies(dataset, table).newest()
-        log = self._log(dataset, table)
+        copy = self.copies(dataset, table).newest()
+        log = self.log(dataset, table)
         held = {p.path for p in log.parts(copy.version)} if copy and copy.version <= pin[table] else set()
         tail = [p for p in log.parts(pin[table]) if p.path not in held]
         rows = sum(p.rows for p in tail)
@@ -216,11 +253,20 @@ class Store:
 
     def _staged(self, dataset: str, table: str, rows: Rows, version: int) -> list[Part]:
         """The files with the rows that are not stored yet."""
-        log = self._log(dataset, table)
+        log = self.log(dataset, table)
         given = [rows] if isinstance(rows, pa.Table) else rows
         if table not in TABLES:  # findings: no keys, no times
             return log.stage(given)
         staged = log.stage(_validated(table, given))
+        try:
+            return self._new_only(log, table, staged, version)
+        except BaseException:
+            for part in staged:
+                part.path.unlink(missing_ok=True)
+            raise
+
+    def _new_only(self, log: Log, table: str, staged: list[Part], version: int) -> list[Part]:
+        """The staged files without the rows that a version holds already. Errors: InputError as in `commit`."""
         held = [p for p in log.parts(version) if any(p.meets(part) for part in staged)] if version else []
         if len(staged) > 1:
             _refuse_duplicates(table, staged)
@@ -249,12 +295,7 @@ class Store:
             raise StaleDataError(
                 f"The data set {dataset} is not in the store. Run `backcast ingest dataset={dataset}`."
             )
-        try:
-            facts: dict[str, Any] = json.loads(path.read_text())
-        except ValueError as error:
-            raise InputError(
-                str(path), str(error), "the data set's facts", "Restore the file from a backup."
-            ) from error
+        facts = _unsealed(path) or read_sealed(path, BACKUP)
         if facts.get("format") not in (1, FORMAT):
             raise InputError(
                 f"{path} format",
@@ -264,16 +305,28 @@ class Store:
             )
         return facts
 
-    def _log(self, dataset: str, table: str) -> Log:
+    def _paths(self, dataset: str, table: str, version: int) -> tuple[Path, ...]:
+        """The log's files of a version; version 0 is empty."""
+        return tuple(p.path for p in self.log(dataset, table).parts(version)) if version else ()
+
+    @contextmanager
+    def exclusive(self, dataset: str) -> Iterator[None]:
+        """No writer and no builder of read copies meanwhile."""
+        with _locked(self.folder / dataset, "compact"), _locked(self.folder / dataset):
+            yield
+
+    def log(self, dataset: str, table: str) -> Log:
+        """The log of one table. Errors: InputError for a table that there is not."""
         if table not in LOGS:
             raise InputError("table", table, f"one of {', '.join(TABLES)}")
         return Log(self.folder / dataset / table, LOGS[table])
 
-    def _copies(self, dataset: str, table: str) -> ReadCopies:
+    def copies(self, dataset: str, table: str) -> ReadCopies:
+        """The read copies of one table."""
         return ReadCopies(self.folder / dataset / ".read" / table)
 
     def _write_head(self, dataset: str, versions: Pin) -> None:
-        write_text(self.folder / dataset / "head.json", json.dumps({"versions": versions}))
+        write_sealed(self.folder / dataset / "head.json", {"versions": versions})
 
     @contextmanager
     def _writing(self, dataset: str) -> Iterator[Pin]:
@@ -284,14 +337,12 @@ class Store:
             head = self.version(dataset)
             if facts["format"] == 1:
                 for name in LOGS:
-                    self._log(dataset, name).create()
+                    self.log(dataset, name).create()
                 head = {name: head.get(name, 0) for name in LOGS}
                 self._write_head(dataset, head)
-                write_text(
-                    folder / "dataset.json", json.dumps({**facts, "format": FORMAT}, indent=1, sort_keys=True)
-                )
+                write_sealed(folder / "dataset.json", {**facts, "format": FORMAT})
             for name in LOGS:
-                for moved in self._log(dataset, name).set_aside(head[name]):
+                for moved in self.log(dataset, name).set_aside(head[name]):
                     warnings.warn(
                         f"{moved}: a commit that was cut off before it was acknowledged is set aside; its batch can be "
                         "ingested again.", StoreWarning, stacklevel=3,
@@ -307,6 +358,15 @@ def _refuse_other_facts(given: DatasetInfo, held: DatasetInfo) -> None:
                 f"dataset.{key}", ours[key], f"{theirs[key]!r}",
                 f"The data set {given.name} is in the store with it; choose another dataset.name.",
             )  # fmt: skip
+
+
+def _unsealed(path: Path) -> dict[str, Any] | None:
+    """The facts of a data set of format 1, which had no seal; None for any other file."""
+    try:
+        facts: dict[str, Any] = json.loads(path.read_text())
+        return facts if facts.get("format") == 1 else None
+    except (OSError, ValueError, AttributeError):
+        return None
 
 
 def _validated(table: str, tables: Iterable[pa.Table]) -> Iterator[pa.Table]:

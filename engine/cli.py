@@ -260,8 +260,9 @@ def _ingest(arguments: argparse.Namespace, overrides: list[str]) -> int:
 
 
 def _retrain(arguments: argparse.Namespace, overrides: list[str]) -> int:
+    from backcast.data.sources.instants import instant_of
     from backcast.engine.progress import Progress
-    from backcast.engine.retrain import instant_of, retrain
+    from backcast.engine.retrain import retrain
 
     config = compose(_with_defaults(overrides, multirun=False))
     with Progress() as progress:

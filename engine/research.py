@@ -225,6 +225,7 @@ def _write_facts(pinned: Pinned, world: World, own: Outcome, config: Config, out
             "code": runs.code_version(),
             "packages": runs.packages(),
             "coverage": _coverage(world, own),
+            "findings": pinned.store.findings_by_check(made.source.name, pinned.pin),
         },
     )
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -55,19 +54,6 @@ class Decision:
     promoted: bool
     sentence: str
     folder: Path
-
-
-def instant_of(text: str | None) -> np.datetime64:
-    """The instant that `--as-of` names, in UTC; now where it names none."""
-    if text is None:
-        return np.datetime64("now", "us")
-    try:
-        given = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise InputError("--as-of", text, "an ISO date or instant such as 2022-12-23T22:00:00") from error
-    if given.tzinfo is not None:
-        given = (given - (given.utcoffset() or given - given)).replace(tzinfo=None)
-    return np.datetime64(given, "us")
 
 
 def retrain(config: Config, as_of: np.datetime64, progress: Progress) -> Decision:

@@ -8,6 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -46,6 +47,10 @@ class Source(ABC):
     @abstractmethod
     def read(self) -> Batch:
         """Everything that the source holds. Errors: InputError for what cannot be read or cannot be true."""
+
+    def origin(self) -> dict[str, Any]:
+        """Where the rows come from; it is kept with the batch."""
+        return {"source": type(self).__name__}
 
 
 def rule(text: str | None) -> timedelta | None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from abc import abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import polars as pl
 
+from backcast.data.durable import digest
 from backcast.data.errors import InputError
 from backcast.data.sources.tabular import Tabular
 
@@ -42,6 +43,12 @@ class Files(Tabular):
             }
             for key, path in self._paths().items()
         }
+
+    def origin(self) -> dict[str, Any]:
+        """The files, with the SHA-256 of each."""
+        given = {k: self._files(k, path) for k, path in self._paths().items()}
+        files = {str(file): digest(file) for found in given.values() for file in found}
+        return {**super().origin(), "files": files}
 
     def _files(self, key: str, given: str) -> list[Path]:
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+import numpy as np
 import polars as pl
 
 from backcast.data.errors import InputError
@@ -48,3 +49,16 @@ def _instant(text: str, zone: ZoneInfo | None) -> datetime | None:
         return exact if exact.astimezone(zone).replace(tzinfo=None) == found else None
     except (ValueError, OverflowError):
         return None
+
+
+def instant_of(text: str | None) -> np.datetime64:
+    """The instant that a flag such as `--as-of` names, in UTC; now where it names none."""
+    if text is None:
+        return np.datetime64("now", "us")
+    try:
+        given = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise InputError("--as-of", text, "an ISO date or instant such as 2022-12-23T22:00:00") from error
+    if given.tzinfo is not None:
+        given = (given - (given.utcoffset() or given - given)).replace(tzinfo=None)
+    return np.datetime64(given, "us")

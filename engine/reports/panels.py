@@ -155,6 +155,7 @@ def trust_rows(report: dict[str, Any]) -> list[dict[str, str]]:
         _fact("Kept out of training", purged),
         _fact("Data", _counts(coverage, ("symbols", "symbols"), ("sessions", "sessions"), ("bars", "bars"))),
         _fact("Missing", _counts(coverage, ("missing_sessions", "sessions"), ("gaps", "gaps in bars"))),
+        _fact("Warned of at ingest", _event_words(trust["findings"])),
         _fact("Corrected later", _counts(coverage, ("revised_cells", "cells"))),
         _fact("Not forecast", _counts(coverage, ("warmup_cells", "warming up"), ("incomplete_cells", "incomplete"))),
         _fact("Not trained on", _counts(coverage, ("unlabelled_cells", "without a label"))),

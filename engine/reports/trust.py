@@ -33,6 +33,7 @@ class Trust:
     embargo_sessions: int
     events: dict[str, int]
     coverage: dict[str, Any]
+    findings: dict[str, int]
 
 
 def trust_in(evidence: Evidence) -> Trust:
@@ -58,6 +59,7 @@ def trust_in(evidence: Evidence) -> Trust:
         embargo_sessions=int(folds["embargo"].max()),  # type: ignore[arg-type]  # never empty, never null
         events=evidence.events,
         coverage=coverage,
+        findings=dict(evidence.manifest.get("findings", {})),
     )
 
 

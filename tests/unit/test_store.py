@@ -109,7 +109,8 @@ def test_a_name_is_never_a_path(name: str) -> None:
 def test_what_is_not_there_or_damaged_is_said(store: Store) -> None:
     with pytest.raises(StaleDataError, match="backcast ingest"):
         store.version("others")
-    (store.folder / "prices" / "dataset.json").write_text("{")
+    file = store.folder / "prices" / "dataset.json"
+    file.write_text(file.read_text().replace("raw", "row"))
     with pytest.raises(InputError, match="Restore the file"):
         store.info("prices")
 
