@@ -114,8 +114,9 @@ class Log:
         delta = self._open(self.latest())
         now = int(time.time() * 1000)
         adds = [AddAction(p.path.name, p.size, {}, now, True, json.dumps(_statistics(p))) for p in parts]
+        noted = {**facts, "parts": len(parts), "previous": self.seal(int(delta.version()))}
         properties = CommitProperties(
-            app_transactions=[Transaction(batch, 1)], custom_metadata={"backcast": json.dumps(facts)}
+            app_transactions=[Transaction(batch, 1)], custom_metadata={"backcast": json.dumps(noted)}
         )
         hooks = PostCommitHookProperties(create_checkpoint=False, cleanup_expired_logs=False)
         delta.create_write_transaction(
@@ -152,8 +153,23 @@ class Log:
         named = {part.path.name for part in self.parts(version)}
         return sorted(p for p in self.folder.glob("*.parquet") if p.name not in named)
 
-    def damage(self, version: int) -> list[str]:
-        """What is wrong with the files of a version: missing, of another size, or of another content than was written."""
+    def seal(self, version: int) -> str:
+        """SHA-256 of a commit's entry; each entry holds that of the one before it, the head that of the last."""
+        return digest(self._entry(version))
+
+    def damage(self, version: int, seal: str | None) -> list[str]:
+        """What is wrong with a version: commits, or files missing, of another size, or of another content than written."""
+        return [*self._broken_entries(version, seal), *self._broken_files(version)]
+
+    def _broken_entries(self, version: int, seal: str | None) -> list[str]:
+        seals = {entry.version - 1: entry.facts.get("previous") for entry in self.entries(version)}
+        return [
+            f"{self._entry(n)}: its content is not what was written (SHA-256 differs)"
+            for n, known in sorted({**seals, version: seal}.items())
+            if known is not None and self.seal(n) != known
+        ]
+
+    def _broken_files(self, version: int) -> list[str]:
         found = []
         for part in self.parts(version):
             if not part.path.is_file():
@@ -162,10 +178,6 @@ class Log:
                 found.append(f"{part.path}: {part.path.stat().st_size} bytes where {part.size} were written")
             elif len(part.path.stem) == len("part-") + 64 and part.path.stem[5:] != digest(part.path):
                 found.append(f"{part.path}: its content is not what was written (SHA-256 differs)")
-        entries = [e for e in self.entries(version) if e.facts.get("parts", len(e.parts)) != len(e.parts)]
-        found += [
-            f"{self._entry(e.version)}: it names {len(e.parts)} files of {e.facts['parts']}" for e in entries
-        ]
         return found
 
     def _write(self, rows: pa.Table) -> Part:

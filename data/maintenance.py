@@ -91,7 +91,7 @@ def export(store: Store, dataset: str, table: str, target: Path, pin: Pin) -> in
 
 def _table_damage(store: Store, dataset: str, table: str, pin: Pin) -> list[str]:
     log = store.log(dataset, table)
-    found = log.damage(pin.get(table, 0))
+    found = log.damage(pin.get(table, 0), store.seals(dataset).get(table))
     parts = log.parts(pin[table]) if pin.get(table) else []
     if found or table not in TABLES or not parts:
         return found

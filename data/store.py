@@ -92,11 +92,16 @@ class Store:
         self._facts(dataset)
         if snapshot is not None:
             return self._snapshot(dataset, snapshot)
-        path = self.folder / dataset / "head.json"
-        if not path.exists():  # format 1
+        if not (self.folder / dataset / "head.json").exists():  # format 1
             return {name: max(0, self.log(dataset, name).latest()) for name in LOGS}
-        versions = read_sealed(path, BACKUP)["versions"]
-        return {name: int(version) for name, version in versions.items()}
+        return {name: int(version) for name, version in self._head(dataset)["versions"].items()}
+
+    def seals(self, dataset: str) -> dict[str, str]:
+        """Of each table the SHA-256 of its last acknowledged commit; none in format 1."""
+        return dict(self._head(dataset)["seals"]) if (self.folder / dataset / "head.json").exists() else {}
+
+    def _head(self, dataset: str) -> dict[str, Any]:
+        return read_sealed(self.folder / dataset / "head.json", BACKUP)
 
     def snapshot(self, dataset: str, name: str) -> Pin:
         """Names the present version. Errors: InputError where another version has the name."""
@@ -147,8 +152,7 @@ class Store:
             versions = dict(head)
             for name, parts in new.items():
                 if parts:
-                    noted = {**(facts or {}), "parts": len(parts)}
-                    versions[name] = self.log(dataset, name).commit(parts, batch, noted)
+                    versions[name] = self.log(dataset, name).commit(parts, batch, facts or {})
             if versions != head:
                 self._write_head(dataset, versions)
             for name in new:
@@ -326,7 +330,8 @@ class Store:
         return ReadCopies(self.folder / dataset / ".read" / table)
 
     def _write_head(self, dataset: str, versions: Pin) -> None:
-        write_sealed(self.folder / dataset / "head.json", {"versions": versions})
+        seals = {name: self.log(dataset, name).seal(version) for name, version in versions.items()}
+        write_sealed(self.folder / dataset / "head.json", {"versions": versions, "seals": seals})
 
     @contextmanager
     def _writing(self, dataset: str) -> Iterator[Pin]:

@@ -6,12 +6,14 @@ import argparse
 import errno
 import os
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TextIO, cast
 
 from backcast.data.errors import BackcastError, InputError
+from backcast.engine import store_commands
 
 if TYPE_CHECKING:
     from backcast.engine.research import Run
@@ -27,6 +29,7 @@ EPILOG = """exit codes: 0 done · 1 a bug · 2 bad input or config · 3 data sta
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one verb; the value is the exit code."""
     arguments, rest = _parser().parse_known_args(argv)
+    warnings.showwarning = _show_warning
     if rest and not arguments.overrides_allowed:
         return _fail(
             InputError(
@@ -51,6 +54,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("\nStopped. Nothing that was finished is lost.", file=sys.stderr)
         return 130
+
+
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    """Ours in a line; what libraries say to programmers is not for users."""
+    if category.__module__.startswith("backcast"):
+        print(f"warning: {message}", file=sys.stderr)
 
 
 def _fail(error: BackcastError) -> int:
@@ -107,6 +123,16 @@ def _parser() -> argparse.ArgumentParser:
     verb("report", _report, "Draw a run's report and tear sheet again from its files.").add_argument(
         "run", metavar="RUN", help="a run folder (runs/STUDY/JOB)"
     )
+    for name, add, text in (
+        ("sql", store_commands.add_sql, "One SELECT over the store as it was known at an instant."),
+        (
+            "store",
+            store_commands.add_store,
+            "List, check, compact, rebuild, name, export and question the store.",
+        ),
+        ("gc", store_commands.add_gc, "Show, or remove, what killed writers and rebuilt copies left."),
+    ):
+        add(verbs.add_parser(name, help=text, description=text))
     return parser
 
 

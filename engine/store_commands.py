@@ -1,0 +1,280 @@
+"""The verbs `sql`, `store` and `gc`: plain arguments to the data layer, and its answers to the terminal."""
+
+from __future__ import annotations
+
+import argparse
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from backcast.data.errors import InputError, StaleDataError
+
+if TYPE_CHECKING:
+    import polars as pl
+    from rich.console import Console
+
+WIDTH = 200
+SHOWN = 40
+"""Rows of an answer that the terminal shows."""
+
+
+def add_sql(parser: argparse.ArgumentParser) -> None:
+    """The arguments of `backcast sql`."""
+    parser.add_argument("query", metavar="SELECT", help="one SELECT over bars, actions, membership, facts")
+    parser.add_argument("--as-of", metavar="INSTANT", help="what was known then (UTC; default: now)")
+    parser.add_argument(
+        "--dataset", metavar="NAME", help="whose tables need no prefix (default: the only one)"
+    )
+    parser.add_argument("--snapshot", metavar="NAME", help="a named version of --dataset")
+    parser.add_argument(
+        "--output", metavar="FILE", type=Path, help="write all rows to a .parquet or .csv file"
+    )
+    parser.set_defaults(function=sql, overrides_allowed=False)
+
+
+def add_store(parser: argparse.ArgumentParser) -> None:
+    """The arguments of `backcast store`."""
+    verbs = parser.add_subparsers(dest="store_verb", required=True, metavar="VERB")
+    for name, function, text in (
+        ("list", show, "Data sets, their tables, versions and snapshots."),
+        ("check", check, "Verify hashes, commits, keys and read copies; exit 3 where something is damaged."),
+        ("compact", compact, "Bring the read copies up to date where they lack much of the log."),
+        ("rebuild", rebuild, "Make all read copies anew from the log."),
+    ):
+        made = verbs.add_parser(name, help=text, description=text)
+        made.add_argument("dataset", nargs="?", metavar="DATASET", help="default: all")
+        made.set_defaults(function=function, overrides_allowed=False)
+    snapshot_ = verbs.add_parser("snapshot", help="Name the present version of a data set.")
+    snapshot_.add_argument("dataset", metavar="DATASET")
+    snapshot_.add_argument("name", metavar="NAME")
+    snapshot_.set_defaults(function=snapshot, overrides_allowed=False)
+    export_ = verbs.add_parser("export", help="Write every version of a table's rows to one Parquet file.")
+    export_.add_argument("dataset", metavar="DATASET")
+    export_.add_argument("table", metavar="TABLE")
+    export_.add_argument("file", metavar="FILE", type=Path)
+    export_.add_argument("--snapshot", metavar="NAME")
+    export_.set_defaults(function=export, overrides_allowed=False)
+    changes_ = verbs.add_parser("changes", help="Cells whose value changed between two knowledge times.")
+    changes_.add_argument("dataset", metavar="DATASET")
+    changes_.add_argument("table", metavar="TABLE")
+    changes_.add_argument("after", metavar="FROM")
+    changes_.add_argument("until", metavar="TO")
+    changes_.add_argument("--output", metavar="FILE", type=Path)
+    changes_.set_defaults(function=changes, overrides_allowed=False)
+    cell_ = verbs.add_parser("cell", help="Every version of a symbol's rows and where each came from.")
+    cell_.add_argument("dataset", metavar="DATASET")
+    cell_.add_argument("table", metavar="TABLE")
+    cell_.add_argument("symbol", metavar="SYMBOL")
+    cell_.add_argument("--day", metavar="DATE", help="rows about this day alone")
+    cell_.add_argument("--output", metavar="FILE", type=Path)
+    cell_.set_defaults(function=cell, overrides_allowed=False)
+
+
+def add_gc(parser: argparse.ArgumentParser) -> None:
+    """The arguments of `backcast gc`."""
+    parser.add_argument("dataset", nargs="?", metavar="DATASET", help="default: all")
+    parser.add_argument(
+        "--apply", action="store_true", help="remove what is listed; without, nothing is removed"
+    )
+    parser.add_argument("--older-than", type=float, default=1.0, metavar="HOURS", help="default: 1")
+    parser.set_defaults(function=gc, overrides_allowed=False)
+
+
+def sql(arguments: argparse.Namespace, _: list[str]) -> int:
+    from backcast.data.sources.instants import instant_of
+    from backcast.data.sql import select
+    from backcast.data.store import Store
+
+    store = Store()
+    if arguments.snapshot and not arguments.dataset:
+        raise InputError("--snapshot", arguments.snapshot, "a --dataset beside it")
+    pin = store.version(arguments.dataset, arguments.snapshot) if arguments.snapshot else None
+    at = instant_of(arguments.as_of)
+    _give(select(store, arguments.query, at, arguments.dataset, pin), arguments.output)
+    return 0
+
+
+def show(arguments: argparse.Namespace, _: list[str]) -> int:
+    from rich.table import Table
+
+    from backcast.data.schema import TABLES
+    from backcast.data.store import Store
+
+    store = Store()
+    table = Table("data set", "table", "version", "rows", "from", "to", "read copy at", "snapshots")
+    for dataset in _chosen(arguments):
+        pin = store.version(dataset)
+        names = ", ".join(store.snapshots(dataset))
+        for name in TABLES:
+            parts = store.log(dataset, name).parts(pin[name]) if pin[name] else []
+            copy = store.copies(dataset, name).newest()
+            ends = [str(x)[:10] for p in parts for x in (p.first, p.last) if x is not None]
+            table.add_row(
+                dataset, name, str(pin[name]), f"{sum(p.rows for p in parts):,}",
+                min(ends, default=""), max(ends, default=""), "" if copy is None else str(copy.version), names,
+            )  # fmt: skip
+    _console().print(table)
+    print(f"Store: {store.folder}")
+    return 0
+
+
+def check(arguments: argparse.Namespace, _: list[str]) -> int:
+    from backcast.data.maintenance import damage, garbage
+    from backcast.data.store import Store
+
+    store, found = Store(), False
+    for dataset in _chosen(arguments):
+        wrong = damage(store, dataset)
+        for line in wrong:
+            print(f"{dataset}: {line}")
+        found = found or bool(wrong)
+        if not wrong:
+            left = [g for g in garbage(store, dataset, 0.0) if "acknowledged" in g.reason]
+            aside = (
+                f" {len(left)} commits were cut off and set aside; `backcast gc` removes them."
+                if left
+                else ""
+            )
+            print(f"{dataset}: whole; hashes, commits, keys, order and read copies are right.{aside}")
+    return StaleDataError.exit_code if found else 0
+
+
+def compact(arguments: argparse.Namespace, _: list[str], always: bool = False) -> int:
+    from backcast.data.store import Store
+
+    store = Store()
+    for dataset in _chosen(arguments):
+        made = store.refresh(dataset, always)
+        for table, copy in made.items():
+            print(f"{dataset}.{table}: {copy.rows:,} rows at version {copy.version}. Written: {copy.folder}")
+        if not made:
+            print(f"{dataset}: the read copies are up to date, or the log is short enough to be read itself.")
+    return 0
+
+
+def rebuild(arguments: argparse.Namespace, rest: list[str]) -> int:
+    return compact(arguments, rest, always=True)
+
+
+def snapshot(arguments: argparse.Namespace, _: list[str]) -> int:
+    from backcast.data.store import Store
+
+    pin = Store().snapshot(arguments.dataset, arguments.name)
+    versions = ", ".join(f"{table} {version}" for table, version in sorted(pin.items()))
+    print(f"{arguments.name} is {arguments.dataset} at {versions}.")
+    return 0
+
+
+def export(arguments: argparse.Namespace, _: list[str]) -> int:
+    from backcast.data.maintenance import export as export_table
+    from backcast.data.store import Store
+
+    store = Store()
+    pin = store.version(arguments.dataset, arguments.snapshot)
+    rows = export_table(store, arguments.dataset, arguments.table, arguments.file, pin)
+    print(f"{rows:,} rows. Written: {arguments.file}")
+    return 0
+
+
+def changes(arguments: argparse.Namespace, _: list[str]) -> int:
+    from backcast.data.history import changes as changes_between
+    from backcast.data.sources.instants import instant_of
+    from backcast.data.store import Store
+
+    after, until = instant_of(arguments.after), instant_of(arguments.until)
+    _give(changes_between(Store(), arguments.dataset, arguments.table, after, until), arguments.output)
+    return 0
+
+
+def cell(arguments: argparse.Namespace, _: list[str]) -> int:
+    import polars as pl
+
+    from backcast.data.history import cell as versions_of
+    from backcast.data.sources.instants import instant_of
+    from backcast.data.store import Store
+
+    found = versions_of(Store(), arguments.dataset, arguments.table, {"symbol": arguments.symbol})
+    if arguments.day:
+        day = instant_of(arguments.day).astype("datetime64[D]").item()
+        found = found.filter(pl.col("event_at").dt.date() == day)
+    _give(found, arguments.output)
+    return 0
+
+
+def gc(arguments: argparse.Namespace, _: list[str]) -> int:
+    from backcast.data.maintenance import collect_garbage, garbage
+    from backcast.data.store import Store
+
+    if not arguments.older_than >= 0:
+        raise InputError("--older-than", arguments.older_than, "hours, at least 0")
+    store, total = Store(), 0
+    for dataset in _chosen(arguments):
+        act = collect_garbage if arguments.apply else garbage
+        for item in act(store, dataset, arguments.older_than * 3600):
+            print(f"{item.path}: {item.size:,} bytes, {item.reason}")
+            total += item.size
+    done = "were removed" if arguments.apply else "may go; remove them with --apply"
+    print(f"{total:,} bytes {done}. Logs, snapshots and what any pin names always stay.")
+    return 0
+
+
+def _chosen(arguments: argparse.Namespace) -> list[str]:
+    """The data set that was named, or all of them."""
+    from backcast.data.store import Store
+
+    if arguments.dataset:
+        Store().info(arguments.dataset)
+        return [arguments.dataset]
+    return Store().datasets()
+
+
+def _give(frame: pl.DataFrame, output: Path | None) -> None:
+    """Shows the first rows of an answer, or writes all of them."""
+    if output is not None:
+        _write(frame, output)
+        print(f"{frame.height:,} rows. Written: {output}")
+        return
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table()
+    for name in frame.columns:
+        table.add_column(Text(name))
+    for row in frame.head(SHOWN).iter_rows():
+        table.add_row(*(Text(_shown(value)) for value in row))
+    _console().print(table)
+    more = (
+        f" The first {SHOWN} are shown; --output FILE.parquet or .csv gives all."
+        if frame.height > SHOWN
+        else ""
+    )
+    print(f"{frame.height:,} rows.{more}")
+
+
+def _console() -> Console:
+    """The terminal; where there is none, a page wide enough for a table."""
+    from rich.console import Console
+
+    console = Console()
+    return console if console.is_terminal else Console(width=WIDTH)
+
+
+def _shown(value: object) -> str:
+    """Instants without their zone, which is UTC everywhere; of a hash as much as tells it apart."""
+    if value is None:
+        return ""
+    if isinstance(value, datetime):
+        return value.replace(tzinfo=None).isoformat(" ")
+    shown = str(value)
+    return shown[:12] if len(shown) == 64 and shown.isalnum() else shown
+
+
+def _write(frame: pl.DataFrame, output: Path) -> None:
+    partial = output.with_name(f".{output.name}.partial")
+    if output.suffix == ".parquet":
+        frame.write_parquet(partial)
+    elif output.suffix == ".csv":
+        frame.write_csv(partial)
+    else:
+        raise InputError("--output", str(output), "a name that ends in .parquet or .csv")
+    partial.replace(output)
