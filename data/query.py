@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
+from backcast.data.errors import InputError
+
 if TYPE_CHECKING:
     import duckdb
 
@@ -47,7 +49,13 @@ def connected(memory: str | None = None, scratch: Path | None = None) -> Iterato
         if memory is not None:
             connection.execute(f"SET memory_limit = {text(memory)}")
             connection.execute(f"SET temp_directory = {text(str(scratch))}")
-        yield connection
+        try:
+            yield connection
+        except (duckdb.IOException, duckdb.OutOfMemoryException) as error:
+            hint = "See `backcast store check`." if isinstance(error, duckdb.IOException) else ""
+            raise InputError(
+                "store", str(error), "files that can be read, and room on the disk", hint
+            ) from error
 
 
 def first(connection: duckdb.DuckDBPyConnection, sql: str) -> Any:
