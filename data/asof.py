@@ -112,7 +112,7 @@ def delistings(
     units, and when it was known."""
     info = store.info(dataset)
     actions = store.read(dataset, "actions", pin, until)
-    if "delisting" not in actions["kind"].to_pylist():
+    if not set(ENDINGS) & set(actions["kind"].to_pylist()):
         return {}
     bars = store.read(dataset, "bars", pin, until)
     clock = _clock(info, bars, until, store.last_bar(dataset, pin))
@@ -125,7 +125,7 @@ def delistings(
     kinds, values = actions["kind"].to_pylist(), actions["value"].to_numpy(zero_copy_only=False)
     found = {}
     for s, session, row, known in zip(rows.on(symbols), rows.session, rows.row, rows.known_at, strict=True):
-        if kinds[row] == "delisting" and s >= 0:
+        if kinds[row] in ENDINGS and s >= 0:
             own = factors.get(s)
             factor = own.factors(len(clock))[0][session] if own and info.price_basis == "raw" else 1.0
             found[symbols[s]] = (int(session), float(values[row] * factor), known)
@@ -240,23 +240,47 @@ def _index(words: list[str], axis: tuple[str, ...]) -> Ints:
     return np.array([place.get(word, -1) for word in words], dtype=np.int64)
 
 
+ENDINGS = ("delisting", "merger")
+"""Actions after which a company's shares are no more; value: what a holder gets for one."""
+
 Names = dict[str, list[tuple[np.datetime64, str]]]
 """Of each ticker that a rename gives a new meaning: from which instant on, and the permanent name it then has."""
 
 
 def _identities(actions: pa.Table, clock: Clock) -> Names:
-    """What each ticker means from when on. A rename that was not known by its first session's decision joins nothing."""
+    """What each ticker means from when on.
+
+    A rename gives its new ticker the old one's name. A ticker that comes again after its company was delisted or took another
+    one is another company: `FB#2`. Each counts from the first session whose decision knew of it; a rename that
+    was not known by its own first session joins nothing, because the past cannot get another name.
+    """
     names: Names = {}
-    chosen = [k == "rename" for k in actions["kind"].to_pylist()]
-    renames = actions.filter(pa.array(chosen, type=pa.bool_()))
-    event, known = _instants(renames, "event_at"), _instants(renames, "known_at")
-    old, new = renames["symbol"].to_pylist(), renames["text"].to_pylist()
+    kinds = actions["kind"].to_pylist()
+    event, known = _instants(actions, "event_at"), _instants(actions, "known_at")
+    ticker, new = actions["symbol"].to_pylist(), actions["text"].to_pylist()
     for at in np.argsort(event, kind="stable"):
+        knows = int(np.searchsorted(clock.decides_at, known[at]))
         session = int(np.searchsorted(clock.closes_at, event[at]))
-        if session < len(clock) and known[at] <= clock.decides_at[session]:
+        if max(session, knows) >= len(clock):
+            continue
+        if kinds[at] == "rename" and knows <= session:
             before = event[at] - np.timedelta64(1, "us")
-            names.setdefault(new[at], []).append((event[at], _name(names, old[at], before)))
+            _mean(names, new[at], event[at], _name(names, ticker[at], before))
+            _free(names, ticker[at], event[at])
+        if kinds[at] in ENDINGS:
+            _free(names, ticker[at], max(clock.closes_at[knows], event[at] + np.timedelta64(1, "us")))
     return names
+
+
+def _free(names: Names, ticker: str, start: np.datetime64) -> None:
+    """From an instant on a ticker means a company that it never meant before."""
+    before = sum(name.startswith(f"{ticker}#") for _, name in names.get(ticker, []))
+    _mean(names, ticker, start, f"{ticker}#{before + 2}")
+
+
+def _mean(names: Names, ticker: str, start: np.datetime64, name: str) -> None:
+    """From an instant on a ticker means a name; meanings stay in the order of time."""
+    names[ticker] = sorted([*names.get(ticker, []), (start, name)], key=lambda meaning: meaning[0])
 
 
 def _name(names: Names, ticker: str, event: np.datetime64) -> str:

@@ -18,7 +18,7 @@ from backcast.data.errors import InputError
 INSTANT = pa.timestamp("us", tz="UTC")
 BASES = ("observed", "vendor", "rule")
 PRICE_BASES = ("raw", "split_adjusted", "total_return")
-ACTION_KINDS = ("split", "dividend", "delisting", "rename")
+ACTION_KINDS = ("split", "dividend", "delisting", "merger", "rename")
 
 _TIMES = [
     ("event_at", INSTANT),
