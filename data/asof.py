@@ -240,6 +240,9 @@ def _index(words: list[str], axis: tuple[str, ...]) -> Ints:
     return np.array([place.get(word, -1) for word in words], dtype=np.int64)
 
 
+EVERY = "*"
+"""The symbol of facts about all symbols."""
+
 ENDINGS = ("delisting", "merger")
 """Actions after which a company's shares are no more; value: what a holder gets for one."""
 
@@ -340,11 +343,14 @@ def _actions_by_symbol(
 def _facts(
     facts: pa.Table, items: tuple[str, ...], clock: Clock, names: Names, symbols: tuple[str, ...]
 ) -> Floats:
-    """The states (I, S, T) of the items: at each decision the newest period known."""
+    """The states (I, S, T) of the items: at each decision the newest period known. A fact about `*`, such as a macro series,
+    holds for every symbol that has none of its own."""
     item = facts["item"].combine_chunks().dictionary_encode()
-    offsets = _index(item.dictionary.to_pylist(), items)[item.indices.to_numpy()] * len(symbols)
-    states = _states(facts, "value", offsets, clock, names, symbols, len(items) * len(symbols))
-    return states.reshape(len(items), len(symbols), len(clock))
+    number = _index(item.dictionary.to_pylist(), items)[item.indices.to_numpy()]
+    offsets, shape = number * len(symbols), (len(items), len(symbols), len(clock))
+    states = _states(facts, "value", offsets, clock, names, symbols, len(items) * len(symbols)).reshape(shape)
+    common = _states(facts, "value", number, clock, {}, (EVERY,), len(items))
+    return np.where(np.isnan(states), common[:, None, :], states)
 
 
 def _membership(table: pa.Table, clock: Clock, names: Names, symbols: tuple[str, ...]) -> Floats | None:

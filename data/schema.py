@@ -70,8 +70,8 @@ class DatasetInfo:
 
     name: letters, digits and _; calendar: an exchange_calendars name; decision_delay: minutes from a session's close to its
     decision; price_basis: raw, split_adjusted or total_return; benchmark: a symbol of the bars that is no candidate;
-    bar_fields: the columns of `bars` that the source has; survivorship: why the members are known to have
-    survived, if they are; known_rule: the rule behind known_at where the source gives none.
+    bar_fields: the columns of `bars` that the source has, none for a data set of facts alone; survivorship: why the
+    members are known to have survived, if they are; known_rule: the rule behind known_at where the source gives none.
     """
 
     name: str
@@ -89,9 +89,9 @@ class DatasetInfo:
         if self.price_basis not in PRICE_BASES:
             raise InputError("dataset.price_basis", self.price_basis, f"one of {', '.join(PRICE_BASES)}")
         fields = [name for name, _ in _NUMBERS]
-        if "close" not in self.bar_fields or not set(self.bar_fields) <= set(fields):
+        if not set(self.bar_fields) <= set(fields) or (self.bar_fields and "close" not in self.bar_fields):
             raise InputError(
-                "dataset.bar_fields", self.bar_fields, f"close and others of {', '.join(fields)}"
+                "dataset.bar_fields", self.bar_fields, f"close and others of {', '.join(fields)}, or none"
             )
         if not isinstance(self.decision_delay, int) or not 0 <= self.decision_delay <= 24 * 60:
             raise InputError("dataset.decision_delay", self.decision_delay, "minutes from 0 to 1440")

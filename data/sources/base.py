@@ -95,7 +95,9 @@ def batch(info: DatasetInfo, frames: Mapping[str, pl.DataFrame], findings: tuple
 
     Frames need the table's key columns and event_at. Errors: InputError where known_at is missing and no rule states it.
     """
-    if "bars" not in frames or not frames["bars"]["close"].count():
+    if not any(frame.height for frame in frames.values()):
+        raise InputError("dataset", "no rows", "at least one row")
+    if "bars" in frames and not frames["bars"]["close"].count():
         raise InputError("bars", "no rows", "at least one bar with a close")
     delay = rule(info.known_rule)
     whole = {name: _completed(name, frame, delay) for name, frame in frames.items() if frame.height}

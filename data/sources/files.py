@@ -17,9 +17,9 @@ from backcast.data.sources.tabular import Tabular
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Files(Tabular):
     """path: the bars; actions, membership, facts: files of the other tables, with our column names. Each is a file, a
-    folder or a glob pattern."""
+    folder or a glob pattern; at least one is given."""
 
-    path: str
+    path: str | None = None
     actions: str | None = None
     membership: str | None = None
     facts: str | None = None
@@ -28,13 +28,20 @@ class Files(Tabular):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if not self._paths():
+            raise InputError("dataset.path", None, "a file, a folder or a glob pattern")
         for key, value in self._paths().items():
             if not isinstance(value, str | Path) or not str(value):
                 raise InputError(f"dataset.{key}", value, "a file, a folder or a glob pattern")
 
     def _paths(self) -> dict[str, str]:
-        tables = {"actions": self.actions, "membership": self.membership, "facts": self.facts}
-        return {"path": self.path, **{k: v for k, v in tables.items() if v is not None}}
+        tables = {
+            "path": self.path,
+            "actions": self.actions,
+            "membership": self.membership,
+            "facts": self.facts,
+        }
+        return {k: v for k, v in tables.items() if v is not None}
 
     def frames(self) -> dict[str, dict[str, pl.DataFrame]]:
         return {

@@ -15,9 +15,9 @@ from backcast.data.sources.tabular import Tabular
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Frames(Tabular):
     """frame: bars in long form (date, symbol, close ...), or wide (dates by symbols, the cells are closes; an empty cell
-    is no bar); actions, membership, facts: frames of the other tables. The other keys are those of `Tabular`."""
+    is no bar), or None; actions, membership, facts: frames of the other tables. The other keys are those of `Tabular`."""
 
-    frame: Any = field(kw_only=False)
+    frame: Any = field(default=None, kw_only=False)
     actions: Any = None
     membership: Any = None
     facts: Any = None
@@ -25,7 +25,8 @@ class Frames(Tabular):
     def frames(self) -> dict[str, dict[str, pl.DataFrame]]:
         given = {"actions": self.actions, "membership": self.membership, "facts": self.facts}
         others = {name: {name: _polars(name, v)} for name, v in given.items() if v is not None}
-        return {"bars": {"frame": self._long(_polars("frame", self.frame))}, **others}
+        bars = {} if self.frame is None else {"bars": {"frame": self._long(_polars("frame", self.frame))}}
+        return {**bars, **others}
 
     def _long(self, frame: pl.DataFrame) -> pl.DataFrame:
         """A wide frame unpivoted; a long one as it is."""

@@ -87,7 +87,7 @@ class Tabular(Source):
             name: pl.concat([self._table(name, where, part, findings) for where, part in parts.items()])
             for name, parts in self.frames().items()
         }
-        bars = tables["bars"]
+        bars = tables.get("bars", pl.DataFrame({"symbol": []}, schema={"symbol": pl.String}))
         present = tuple(c for c in NUMBERS if c in bars.columns)
         if self.benchmark is not None and self.benchmark not in bars["symbol"]:
             raise InputError("dataset.benchmark", self.benchmark, "a symbol of the bars")

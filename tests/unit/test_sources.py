@@ -270,7 +270,7 @@ def test_wrong_parquet_and_frames(tmp_path: Path) -> None:
 
 
 ACTIONS = {
-    "unknown kind": ("merger,1,", "kind in row 1"),
+    "unknown kind": ("spinout,1,", "kind in row 1"),
     "no ratio": ("split,,", "value in row 1"),
     "negative": ("dividend,-1,", "value in row 1"),
     "no new name": ("rename,,", "text in row 1"),
