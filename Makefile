@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: setup run test check bench wheel lock clean
+.PHONY: setup run test check bench crash real wheel lock clean
 
 setup: $(STAMP)
 
@@ -31,6 +31,13 @@ check: setup
 # `make bench` runs every claim, `make bench AREA=simulator` one area.
 bench: setup
 	$(BIN)/python benchmarks/bench.py $(AREA)
+
+# The long ones: 2,000 kills of writers at work; and what real data say (DATA is a folder of them, none is committed).
+crash: setup
+	BACKCAST_KILLS=2000 $(BIN)/python -m pytest tests/crash -s
+
+real: setup
+	$(BIN)/python tests/real/store.py $(DATA)
 
 # The wheel built from the sdist, in a clean environment outside the checkout, runs the main job.
 wheel: setup

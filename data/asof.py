@@ -276,7 +276,9 @@ def _identities(actions: pa.Table, clock: Clock) -> Names:
 
 
 def _free(names: Names, ticker: str, start: np.datetime64) -> None:
-    """From an instant on a ticker means a company that it never meant before."""
+    """From an instant on a ticker means a company that it never meant before, unless another took it at that instant."""
+    if any(begin == start for begin, _ in names.get(ticker, [])):
+        return
     before = sum(name.startswith(f"{ticker}#") for _, name in names.get(ticker, []))
     _mean(names, ticker, start, f"{ticker}#{before + 2}")
 

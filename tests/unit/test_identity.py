@@ -91,6 +91,17 @@ def test_there_and_back_is_one_company(tmp_path: Path) -> None:
     assert spells(store, pin) == {"ETFC": (0, N - 1)}
 
 
+@pytest.mark.parametrize("other", ["AOLD", "ZOLD"])
+def test_a_ticker_passed_on_within_a_day(tmp_path: Path, other: str) -> None:
+    """As GOOG became GOOGL and GOOCV became GOOG; the order of the two rows is of no matter."""
+    store, pin = stored(
+        tmp_path,
+        {"GOOG": range(10), "GOOGL": range(10, N), other: range(5, 10), "GOOG ": range(10, N)},
+        [("rename", "GOOG", 10, 9, None, "GOOGL"), ("rename", other, 10, 9, None, "GOOG")],
+    )
+    assert spells(store, pin) == {"GOOG": (0, N - 1), other: (5, N - 1)}
+
+
 @pytest.mark.parametrize("known", [9, 12, 25])
 def test_no_name_changes_in_hindsight(tmp_path: Path, known: int) -> None:
     """A delisting that became known late splits the series from then on, in every world that knows it."""
