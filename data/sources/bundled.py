@@ -9,7 +9,7 @@ import polars as pl
 
 from backcast.data.errors import InputError
 from backcast.data.schema import DatasetInfo
-from backcast.data.sources import sp500_2009
+from backcast.data.sources import sp500_2009, us5
 from backcast.data.sources.base import Batch, Source, batch, closes
 
 RULE = "event_at + 15min"
@@ -72,6 +72,30 @@ class SP500Of2009(Source):
             "actions": sp500_2009.actions(bars),
         }
         return batch(info, tables)
+
+
+class US5(Source):
+    """AAPL, FB, GOOG, IBM and MSFT, raw bars 2000-03 to 2013-03, from bokeh_sampledata; splits and dividends are recovered
+    from its adjusted closes (`us5.py`)."""
+
+    name = "us5"
+
+    def read(self) -> Batch:
+        info = DatasetInfo(
+            name=self.name,
+            calendar="XNYS",
+            price_basis="raw",
+            bar_fields=("open", "high", "low", "close", "volume"),
+            description="Five US technology companies, raw daily bars with dividends (bokeh_sampledata)",
+            known_rule=RULE,
+            survivorship="5 companies that were chosen in 2013 because they had become large",
+        )
+        file = packaged("bokeh_sampledata", "_data") / "stocks.csv.gz"
+        raw = pl.read_csv(file, try_parse_dates=True).rename(str.lower)
+        bars = raw.rename({"ticker": "symbol", "adj close": "adjusted"}).with_columns(
+            closes("XNYS", raw["date"], "Date"), pl.col("volume").cast(pl.Float64)
+        )
+        return batch(info, {"bars": bars.drop("date", "adjusted"), "actions": us5.actions(bars)})
 
 
 def packaged(package: str, folder: str) -> Path:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import sys
 import tempfile
 from datetime import UTC, date, datetime, time, timedelta
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -123,9 +124,8 @@ def raw_bars(store: Store, data: Path) -> list[bool]:
             )
             continue
         theirs = np.diff(np.log(truth["adjusted"].to_numpy()))
-        near = (
-            np.diff(at) == 1
-        )  # a dividend inside a hole is measured against the last close known before the hole
+        # A dividend inside a hole is measured against the last close known before the hole.
+        near = np.diff(at) == 1
         gaps = [np.abs(np.diff(np.log(panel.values[0, s, at])) - theirs)[near].max() for s in mine]
         worst, compared = max(worst, float(min(gaps))), compared + int(near.sum())
         if min(gaps) > SMALL:
@@ -145,7 +145,7 @@ def _moves(maps: pl.DataFrame, bars: pl.DataFrame, sessions: list[date]) -> pl.D
         if len(before):
             rows.append((before.max(), first, "delisting", 1.0, None, before.max()))
         spells = lines[1:].select("date", "mapped_symbol").rows()
-        for (until, old), (_, new) in zip(spells, spells[1:]):
+        for (until, old), (_, new) in pairwise(spells):
             rows.append((_after(until, sessions), old, "rename", None, new, until))
         until, ticker = spells[-1]
         if until in sessions:
