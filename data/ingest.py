@@ -55,7 +55,7 @@ def ingest(store: Store, source: Source, check_only: bool = False) -> IngestRepo
     batch = source.read()
     for name, rows in batch.tables.items():
         validate(name, rows)
-    findings = (*batch.findings, *(check(batch.info, batch.tables["bars"]) if "bars" in batch.tables else ()))
+    findings = (*batch.findings, *check(batch.info, batch.tables))
     errors = [f for f in findings if f.severity == "error"]
     if errors:
         first = errors[0]

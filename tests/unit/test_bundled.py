@@ -52,7 +52,9 @@ def test_us20_splits_leave_no_trace_in_total_returns(us20: Batch) -> None:
 
 def test_us20_says_that_it_knows_only_survivors(us20: Batch) -> None:
     assert us20.info.survivorship is not None
-    assert {f.check for f in check(us20.info, us20.tables["bars"])} == {"survivorship"}
+    found = check(us20.info, us20.tables)
+    assert {f.check for f in found} == {"survivorship", "stale run"}
+    assert {(f.symbol, f.session[:3]) for f in found if f.check == "stale run"} == {("RRC", "199")}
 
 
 def test_members_are_the_file(members: Batch) -> None:
@@ -67,7 +69,7 @@ def test_members_are_the_file(members: Batch) -> None:
 
 
 def test_members_findings_are_the_files_faults(members: Batch) -> None:
-    found = check(members.info, members.tables["bars"])
+    found = check(members.info, members.tables)
     counts = {name: sum(f.check == name for f in found) for name in {f.check for f in found}}
     assert {"missing session": 7, "ohlc order": 78}.items() <= counts.items()
     assert set(counts) == {"missing session", "ohlc order", "gap"}

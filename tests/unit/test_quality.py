@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
 
@@ -17,7 +18,7 @@ DAYS = [date(2024, 7, d) for d in (1, 2, 3, 5, 8, 9)]  # the 4th is a holiday
 
 def clean() -> list[dict[str, Any]]:
     """Two symbols; B ends a session early."""
-    whole = [{"symbol": s, "date": d, "open": 10.0, "high": 11.0, "low": 9.0, "close": 10.0, "volume": 5.0}
+    whole = [{"symbol": s, "date": d, "open": 10.0, "high": 11.0, "low": 9.0, "close": 10.0, "volume": 5.0 + d.day}
              for s in "AB" for d in DAYS]  # fmt: skip
     return whole[:-1]
 
@@ -25,7 +26,7 @@ def clean() -> list[dict[str, Any]]:
 def findings(rows: list[dict[str, Any]], **options: Any) -> list[Finding]:
     rule = None if "known_at" in rows[0] else "event_at + 15min"
     batch = Frames(pl.DataFrame(rows), name="q", price_basis="raw", known_rule=rule, **options).read()
-    return check(batch.info, batch.tables["bars"])
+    return check(batch.info, batch.tables)
 
 
 def test_clean_bars_have_no_findings() -> None:
@@ -77,3 +78,71 @@ def test_a_bar_that_is_known_before_its_close() -> None:
     rows = [r | {"known_at": "2024-07-01T12:00:00Z"} for r in clean()]
     assert {(f.severity, f.check) for f in findings(rows)} == {("error", "known_at")}
     assert len(clock("XNYS", *(pl.Series(DAYS).to_numpy()[[0, -1]]), 0)) == len(DAYS)
+
+
+def test_a_feed_that_stood_still() -> None:
+    rows = clean()
+    for row in rows[1:6]:
+        row["volume"] = 7.0
+    assert [(f.check, f.symbol, f.session, f.detail) for f in findings(rows)] == [
+        ("stale run", "A", "2024-07-02", "5 bars in a row are the same")
+    ]
+    rows[3]["volume"] = 8.0
+    assert findings(rows) == []
+
+
+def test_known_in_the_future_or_out_of_order() -> None:
+    at = [{**row, "known_at": datetime(2024, 7, row["date"].day, 21, tzinfo=UTC)} for row in clean()]
+    assert findings(at) == []
+    late = [dict(row) for row in at]
+    late[1]["known_at"] = late[2]["known_at"] = datetime(2024, 8, 1, tzinfo=UTC)
+    assert [(f.check, f.symbol, f.session, f.detail[:6]) for f in findings(late)] == [
+        ("late known_at", "A", "2024-07-03", "1 bars")
+    ]
+    at[5]["known_at"] = datetime(2100, 1, 1, tzinfo=UTC)
+    assert ("error", "future known_at", "A", "2024-07-09") in [
+        (f.severity, f.check, f.symbol, f.session) for f in findings(at)
+    ]
+
+
+def walk(adjust: bool, digits: int = 2) -> pl.DataFrame:
+    """Three years of two symbols on the grid of cents; adjusted backwards by a split of 7:1 and quarterly dividends."""
+    draw, days = np.random.default_rng(4), SESSIONS.sessions
+    frames = []
+    for k, symbol in enumerate("AB"):
+        close = np.round(90 * np.exp(draw.normal(0, 0.01, len(days)).cumsum()), digits)
+        factor = np.ones(len(days))
+        for at in range(60 + k, len(days) - 30, 63):
+            factor[:at] *= 1 - 0.4 / close[at]
+        factor[:400] /= 7
+        frames.append(
+            pl.DataFrame({"symbol": symbol, "date": days, "close": close * factor if adjust else close})
+        )
+    frames[1] = frames[1][:-1]  # B ends a session early, so that nobody is a survivor
+    return pl.concat(frames)
+
+
+SESSIONS = clock("XNYS", np.datetime64("2020-01-02"), np.datetime64("2022-12-30"), 0)
+
+
+@pytest.mark.parametrize(
+    ("adjust", "digits", "found"), [(False, 2, []), (True, 2, ["back-adjusted?"]), (False, 6, [])]
+)
+def test_prices_that_are_called_raw(adjust: bool, digits: int, found: list[str]) -> None:
+    frame = walk(adjust, digits)
+    noisy = frame.with_columns(pl.col("close") * (1 + 1e-15))
+    for given in (frame, noisy):
+        assert [f.check for f in findings(given.to_dicts())] == found
+    batch = Frames(frame, name="q", price_basis="total_return", known_rule="event_at + 15min").read()
+    assert check(batch.info, batch.tables) == []
+
+
+def test_a_symbol_that_ends_without_a_word() -> None:
+    frame = walk(False).filter((pl.col("symbol") == "A") | (pl.col("date") < date(2021, 6, 1)))
+    found = findings(frame.to_dicts())
+    assert [(f.check, f.symbol, f.session) for f in found] == [("ends", "B", "2021-05-28")]
+    actions = pl.DataFrame(
+        {"symbol": ["B"], "date": [date(2021, 5, 28)], "kind": ["delisting"], "value": [1.0]}
+    )
+    batch = Frames(frame, name="q", price_basis="raw", known_rule="event_at + 15min", actions=actions).read()
+    assert check(batch.info, batch.tables) == []
