@@ -67,7 +67,7 @@ def minutes(days: int) -> np.ndarray:  # type: ignore[type-arg]
 def filled(home: Path, tables: list[pa.Table]) -> Store:
     store = Store(home)
     store.create(INFO)
-    store.commit("bench", {"bars": tables}, "all")
+    store.commit("bench", ({"bars": rows} for rows in tables), "all")
     store.refresh("bench", always=True)
     return store
 
@@ -150,7 +150,7 @@ def ingest(home: Path, millions: int) -> None:
 
     store = Store(home)
     store.create(INFO)
-    rows = store.commit("bench", {"bars": chunks()}, "all")["bars"]
+    rows = store.commit("bench", ({"bars": rows} for rows in chunks()), "all")["bars"]
     store.refresh("bench", always=True)
     print(rows, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 

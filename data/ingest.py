@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
+from itertools import chain
 from pathlib import Path
 
 import pyarrow as pa
 
 from backcast.data.errors import InputError
-from backcast.data.quality import Finding, check
-from backcast.data.schema import LOGS, validate
+from backcast.data.quality import Finding, check_files
+from backcast.data.schema import LOGS
 from backcast.data.sources.base import Source
 from backcast.data.store import Store
 
@@ -38,7 +41,7 @@ class IngestReport:
             if self.pin is None
             else (f"{new:,} new rows." if new else "Everything was there already; nothing changed.")
         )
-        lines = [f"Data set {self.dataset}: {tables} rows. {done}"]
+        lines = [f"Data set {self.dataset}: {tables + ' rows. ' if tables else ''}{done}"]
         counted = Counter((f.severity, f.check) for f in self.findings)
         for (severity, name), count in sorted(counted.items()):
             found = [f for f in self.findings if (f.severity, f.check) == (severity, name)][:SHOWN]
@@ -51,35 +54,54 @@ class IngestReport:
 
 
 def ingest(store: Store, source: Source, check_only: bool = False) -> IngestReport:
-    """Reads a source and appends what is new. Errors: InputError for the first finding that is an error."""
-    batch = source.read()
-    for name, rows in batch.tables.items():
-        validate(name, rows)
-    findings = (*batch.findings, *check(batch.info, batch.tables))
+    """Reads a source part by part and appends what is new. Errors: InputError for the first finding that is an error."""
+    if check_only:
+        with tempfile.TemporaryDirectory(prefix="backcast-check-") as scratch:
+            return _ingested(Store(Path(scratch)), source, store)
+    return _ingested(store, source, None)
+
+
+def _ingested(store: Store, source: Source, real: Store | None) -> IngestReport:
+    """The ingest into a store; with `real` that is a scratch one, and what it takes is only held against the real one."""
+    parts = source.parts()
+    first = next(parts)
+    dataset, batch = first.info.name, first.batch
+    counts: Counter[str] = Counter()
+    findings: list[Finding] = []
+
+    def tables() -> Iterator[Mapping[str, pa.Table]]:
+        for part in chain([first], parts):
+            counts.update({name: rows.num_rows for name, rows in part.tables.items()})
+            findings.extend(part.findings)
+            yield part.tables
+
+    def inspect(files: Mapping[str, list[Path]]) -> pa.Table:
+        findings.extend(check_files(first.info, files))
+        _refuse_errors(findings)
+        if real is not None and dataset in real.datasets():
+            for name, found in files.items():
+                real.check(dataset, name, found)
+        return pa.Table.from_pylist(
+            [{"batch": batch, **asdict(f)} for f in findings], schema=LOGS["findings"]
+        )
+
+    store.create(first.info)
+    added = store.commit(dataset, tables(), batch, source.origin(), inspect)
+    if real is not None:
+        return IngestReport(dataset, dict(counts), {}, None, tuple(findings), real.folder / dataset)
+    store.refresh(dataset)
+    return IngestReport(
+        dataset, dict(counts), added, store.version(dataset), tuple(findings), store.folder / dataset
+    )
+
+
+def _refuse_errors(findings: list[Finding]) -> None:
     errors = [f for f in findings if f.severity == "error"]
     if errors:
         first = errors[0]
         raise InputError(
-            f"{first.check} of {first.symbol}",
+            f"{first.check} of {first.symbol}" if first.symbol else first.check,
             first.session,
             f"no errors in the batch ({first.detail})",
             f"{len(errors)} rows are wrong; nothing was written.",
         )
-    counts = {name: rows.num_rows for name, rows in batch.tables.items()}
-    folder = store.folder / batch.info.name
-    if check_only:
-        for name, rows in batch.tables.items() if batch.info.name in store.datasets() else ():
-            store.check(batch.info.name, name, rows)
-        return IngestReport(batch.info.name, counts, {}, None, findings, folder)
-    store.create(batch.info)
-    given = {**batch.tables, "findings": _kept(batch.batch, findings)}
-    added = store.commit(batch.info.name, given, batch.batch, {**source.origin(), "rows": counts})
-    added.pop("findings")
-    store.refresh(batch.info.name)
-    return IngestReport(batch.info.name, counts, added, store.version(batch.info.name), findings, folder)
-
-
-def _kept(batch: str, findings: tuple[Finding, ...]) -> pa.Table:
-    """Findings as the rows that stay with the batch."""
-    rows = [{"batch": batch, **asdict(finding)} for finding in findings]
-    return pa.Table.from_pylist(rows, schema=LOGS["findings"])

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import polars as pl
 import pyarrow as pa
 
 from backcast.data.calendar import clock
+from backcast.data.query import connected, first, scan
 from backcast.data.schema import DatasetInfo
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
 
 SPIKE = 5.0
 """A bar this many times (or one such part of) both neighbours' close is a spike."""
@@ -23,6 +29,9 @@ STALE, STALE_CLOSES = 5, 20
 
 ENDS = 5
 """A symbol whose last bar is more sessions than this before the last one has ended."""
+
+BUCKET = 2_000_000
+"""Bars that are checked in memory at a time, whole symbols."""
 
 EARLY, NEWEST = 250, 20
 """Rows at a symbol's beginning and end whose grids are compared."""
@@ -39,11 +48,79 @@ class Finding:
     detail: str
 
 
+@dataclass(frozen=True)
+class Whole:
+    """What the checks of one symbol must know of all: the sessions (T,) on which any symbol has a bar, the first and last
+    bar of each symbol (symbol, first, last), and the symbols of which something says that they end."""
+
+    sessions: pl.Series
+    spells: pl.DataFrame
+    told: frozenset[str]
+
+
 def check(info: DatasetInfo, tables: Mapping[str, pa.Table]) -> list[Finding]:
     """What is wrong or odd in the bars of a batch, given the actions and the membership that came with them."""
-    if "bars" not in tables:
+    with connected() as connection:
+        for name, rows in tables.items():
+            connection.register(f"given_{name}", rows)
+        return _check(info, connection, {name: f"given_{name}" for name in tables})
+
+
+def check_files(info: DatasetInfo, files: Mapping[str, Sequence[Path]]) -> list[Finding]:
+    """`check` of files of any size, in memory for so many symbols at a time."""
+    with connected() as connection:
+        return _check(info, connection, {name: scan(found) for name, found in files.items() if found})
+
+
+def _check(info: DatasetInfo, connection: DuckDBPyConnection, sources: Mapping[str, str]) -> list[Finding]:
+    if "bars" not in sources:
         return []
-    frame = pl.DataFrame(tables["bars"]).sort("symbol", "event_at", "known_at")
+    bars = sources["bars"]
+    rows, closes = first(connection, f"SELECT count(*), count(close) FROM {bars}")
+    if not closes:
+        return [Finding("error", "no close", "", "", "no bar has a close")]
+    whole = _whole(connection, sources)
+    buckets = -(-rows // BUCKET)
+    found, odd, long = [], 0, 0
+    for k in range(buckets):
+        frame = connection.sql(f"SELECT * FROM {bars} WHERE hash(symbol) % {buckets} = {k}").pl()
+        if frame.height:
+            frame = frame.sort("symbol", "event_at", "known_at")
+            found += _symbols(frame, whole)
+            off, enough = _off_grid(frame)
+            odd, long = odd + off, long + enough
+    return [
+        *found,
+        *_sessions(info, whole),
+        *_survivors(info, whole),
+        *_ends(info, whole),
+        *_back_adjusted(info, odd, long),
+    ]
+
+
+def _whole(connection: DuckDBPyConnection, sources: Mapping[str, str]) -> Whole:
+    bars = sources["bars"]
+    ended = {
+        "actions": "kind IN ('delisting', 'merger', 'rename')",
+        "membership": "NOT member",
+    }
+    told = [
+        row[0]
+        for name, ends in ended.items()
+        if name in sources
+        for row in connection.execute(f"SELECT DISTINCT symbol FROM {sources[name]} WHERE {ends}").fetchall()
+    ]
+    return Whole(
+        connection.sql(f"SELECT DISTINCT event_at FROM {bars} ORDER BY event_at").pl()["event_at"],
+        connection.sql(
+            f"SELECT symbol, min(event_at) AS first, max(event_at) AS last FROM {bars} GROUP BY symbol ORDER BY symbol"
+        ).pl(),
+        frozenset(told),
+    )
+
+
+def _symbols(frame: pl.DataFrame, whole: Whole) -> list[Finding]:
+    """The checks of one symbol at a time."""
     return [
         *_prices(frame),
         *_known(frame),
@@ -51,11 +128,7 @@ def check(info: DatasetInfo, tables: Mapping[str, pa.Table]) -> list[Finding]:
         *_spikes(frame),
         *_units(frame),
         *_stale(frame),
-        *_sessions(info, frame),
-        *_gaps(frame),
-        *_survivors(info, frame),
-        *_ends(info, frame, _told(tables)),
-        *_back_adjusted(info, frame),
+        *_gaps(frame, whole),
     ]
 
 
@@ -132,10 +205,10 @@ def _stale(frame: pl.DataFrame) -> list[Finding]:
     ]
 
 
-def _gaps(frame: pl.DataFrame) -> list[Finding]:
+def _gaps(frame: pl.DataFrame, whole: Whole) -> list[Finding]:
     """Sessions on which other symbols have a bar and this one, between its own first and last, has none."""
-    days = frame["event_at"].unique().sort()
-    ranked = frame.join(pl.DataFrame({"event_at": days, "at": range(len(days))}), on="event_at")
+    days = pl.DataFrame({"event_at": whole.sessions, "at": range(len(whole.sessions))})
+    ranked = frame.join(days, on="event_at")
     own = ranked.select("symbol", "event_at", pl.col("at").cast(pl.Int64)).unique().sort("symbol", "at")
     skipped = pl.col("at").diff().over("symbol") - 1
     holes = own.with_columns(skipped=skipped).filter(pl.col("skipped") > 0)
@@ -145,52 +218,28 @@ def _gaps(frame: pl.DataFrame) -> list[Finding]:
     ]
 
 
-def _sessions(info: DatasetInfo, frame: pl.DataFrame) -> list[Finding]:
+def _sessions(info: DatasetInfo, whole: Whole) -> list[Finding]:
     """Sessions of the calendar without any bar."""
-    events = frame["event_at"].dt.replace_time_zone(None).unique().sort().to_numpy()
+    events = whole.sessions.dt.replace_time_zone(None).to_numpy()
     sessions = clock(info.calendar, events[0], events[-1], 0)
     missing = sorted(set(sessions.closes_at.tolist()) - set(events.astype("datetime64[us]").tolist()))
     return [Finding("warning", "missing session", "", str(m.date()), "no symbol has a bar") for m in missing]
 
 
-def _survivors(info: DatasetInfo, frame: pl.DataFrame) -> list[Finding]:
+def _survivors(info: DatasetInfo, whole: Whole) -> list[Finding]:
     """Whether nobody ever leaves: the mark of a sample chosen at its end."""
-    last = (
-        frame.filter(pl.col("symbol") != (info.benchmark or ""))
-        .group_by("symbol")
-        .agg(pl.col("event_at").max())
-    )
-    if last.height > 1 and last["event_at"].n_unique() == 1:
-        return [
-            Finding(
-                "warning",
-                "survivorship",
-                "",
-                "",
-                f"none of the {last.height} symbols ends before the data do",
-            )
-        ]
+    last = whole.spells.filter(pl.col("symbol") != (info.benchmark or ""))
+    if last.height > 1 and last["last"].n_unique() == 1:
+        detail = f"none of the {last.height} symbols ends before the data do"
+        return [Finding("warning", "survivorship", "", "", detail)]
     return []
 
 
-def _told(tables: Mapping[str, pa.Table]) -> set[str]:
-    """Symbols of which an action or the membership says that they end."""
-    ended: set[str] = set()
-    if "actions" in tables:
-        kinds = pl.col("kind").is_in(("delisting", "merger", "rename"))
-        ended |= set(pl.DataFrame(tables["actions"]).filter(kinds)["symbol"])
-    if "membership" in tables:
-        ended |= set(pl.DataFrame(tables["membership"]).filter(~pl.col("member"))["symbol"])
-    return ended
-
-
-def _ends(info: DatasetInfo, frame: pl.DataFrame, told: set[str]) -> list[Finding]:
+def _ends(info: DatasetInfo, whole: Whole) -> list[Finding]:
     """Symbols whose bars end before the data do, and nothing says why."""
-    sessions = frame["event_at"].unique().sort()
-    if len(sessions) <= ENDS:
+    if len(whole.sessions) <= ENDS:
         return []
-    last = frame.group_by("symbol").agg(pl.col("event_at").max()).sort("symbol")
-    early = last.filter(pl.col("event_at") < sessions[-1 - ENDS])
+    early = whole.spells.filter(pl.col("last") < whole.sessions[-1 - ENDS]).select("symbol", "last")
     return [
         Finding(
             "warning",
@@ -200,19 +249,17 @@ def _ends(info: DatasetInfo, frame: pl.DataFrame, told: set[str]) -> list[Findin
             "its last bar, and nothing says why: delisted or renamed?",
         )
         for symbol, event in early.iter_rows()
-        if symbol not in told and symbol != info.benchmark
+        if symbol not in whole.told and symbol != info.benchmark
     ]
 
 
-def _back_adjusted(info: DatasetInfo, frame: pl.DataFrame) -> list[Finding]:
-    """Prices that are called raw and look adjusted backwards.
+def _off_grid(frame: pl.DataFrame) -> tuple[int, int]:
+    """How many symbols have early closes off the grid of exchanges and newer ones on it, of how many that are long enough.
 
     Exchanges quote in hundredths of a cent or in 64ths, and dividing by splits and dividends leaves that grid: then most of
     a symbol's early closes lie off it and its newest, which nothing has adjusted yet, on it. Prices of many decimals by
     nature, such as those of currencies, are off it at both ends and raise no alarm.
     """
-    if info.price_basis != "raw":
-        return []
     close = pl.col("close")
     off = pl.all_horizontal(
         ((close * n) - (close * n).round()).abs() > 1e-5 * n.bit_length() for n in (10_000, 64)
@@ -222,9 +269,14 @@ def _back_adjusted(info: DatasetInfo, frame: pl.DataFrame) -> list[Finding]:
     )
     long = ends.filter(pl.col("count") >= 2 * NEWEST)
     odd = long.filter((pl.col("first") > 0.5) & (pl.col("first") - pl.col("last") > 0.2))
-    if odd.height <= long.height / 2:
+    return odd.height, long.height
+
+
+def _back_adjusted(info: DatasetInfo, odd: int, long: int) -> list[Finding]:
+    """Prices that are called raw and look adjusted backwards."""
+    if info.price_basis != "raw" or odd <= long / 2:
         return []
-    detail = f"{odd.height} of {long.height} symbols have early closes that no exchange quotes, and newer ones that it does"
+    detail = f"{odd} of {long} symbols have early closes that no exchange quotes, and newer ones that it does"
     return [Finding("warning", "back-adjusted?", "", "", detail)]
 
 

@@ -12,12 +12,12 @@ import json
 import os
 import uuid
 import warnings
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -39,7 +39,7 @@ STALE_ROWS, STALE_FILES = 200_000, 32
 """The tail that a read copy may lack before it is due: this many rows, or a fifth of the copy, or this many files."""
 
 Pin = dict[str, int]
-Rows: TypeAlias = pa.Table | Iterable[pa.Table]
+Inspect = Callable[[dict[str, list[Path]]], pa.Table]
 
 
 class StoreWarning(UserWarning):
@@ -64,13 +64,16 @@ class Store:
 
     def datasets(self) -> list[str]:
         """The names of the data sets that have rows."""
-        return sorted(p.parent.name for p in self.folder.glob("*/dataset.json"))
+        names = sorted(p.parent.name for p in self.folder.glob("*/dataset.json"))
+        return [name for name in names if any(self.version(name).values())]
 
     def create(self, info: DatasetInfo) -> None:
-        """Makes the empty tables of a data set; where it is there already its facts must be the same."""
+        """Makes the empty tables of a data set; where it has rows already its facts must be the same."""
         folder = self.folder / info.name
         with _locked(folder):
             if (folder / "dataset.json").exists():
+                if self.info(info.name) != info and not any(self.version(info.name).values()):
+                    write_sealed(folder / "dataset.json", {**self._facts(info.name), "info": info.to_json()})
                 _refuse_other_facts(info, self.info(info.name))
                 return
             for name in LOGS:
@@ -124,49 +127,62 @@ class Store:
             raise InputError("snapshot", name, f"a snapshot of {dataset} ({known})")
         return {table: int(v) for table, v in read_sealed(path, BACKUP)["versions"].items()}
 
-    def append(self, dataset: str, table: str, rows: Rows, batch: str) -> int:
+    def append(self, dataset: str, table: str, rows: pa.Table, batch: str) -> int:
         """`commit` of one table; gives the number of new rows."""
-        return self.commit(dataset, {table: rows}, batch)[table]
+        return self.commit(dataset, [{table: rows}], batch).get(table, 0)
 
     def commit(
-        self, dataset: str, tables: Mapping[str, Rows], batch: str, facts: dict[str, Any] | None = None
+        self,
+        dataset: str,
+        parts: Iterable[Mapping[str, pa.Table]],
+        batch: str,
+        facts: dict[str, Any] | None = None,
+        inspect: Inspect | None = None,
     ) -> dict[str, int]:
         """Appends the rows that are new, durably and all together, and gives their number by table.
 
-        Rows come as one table or as many, each of which must fit into memory. A batch that is in already changes nothing;
-        neither does a row that is there already. facts: where the batch came from, kept with it. Errors: InputError for
-        rows that break the schema, or that differ from a stored row with the same key and known_at: a correction
-        needs a later known_at. Nothing is written then.
+        Each of the parts must fit into memory. A batch that is in already is not even read, and the answer is empty; a row
+        that is there already changes nothing. facts: where the batch came from, kept with it. inspect: gets the
+        files of the whole batch before anything is committed, and gives findings to keep, or raises. Errors: InputError
+        for rows that break the schema, or that differ from a stored row with the same key and known_at: a
+        correction needs a later known_at. Nothing is written then.
         """
-        with self._writing(dataset) as head:
-            if any(self.log(dataset, name).knows(head[name], batch) for name in tables):
-                return dict.fromkeys(tables, 0)
-            new: dict[str, list[Part]] = {}
-            try:
-                for name, rows in tables.items():
-                    new[name] = self._staged(dataset, name, rows, head[name])
-            except BaseException:
-                for part in chain.from_iterable(new.values()):
-                    part.path.unlink()
-                raise
-            versions = dict(head)
-            for name, parts in new.items():
-                if parts:
-                    versions[name] = self.log(dataset, name).commit(parts, batch, facts or {})
-            if versions != head:
-                self._write_head(dataset, versions)
-            for name in new:
-                self.log(dataset, name).checkpoint(versions[name])
-            return {name: sum(part.rows for part in parts) for name, parts in new.items()}
+        with self._writing(dataset) as head, _staging() as staged:
+            if any(self.log(dataset, name).knows(head[name], batch) for name in TABLES):
+                return {}
+            for part in parts:
+                for name, rows in part.items():
+                    validate(name, rows)
+                    staged[name] += self.log(dataset, name).stage([rows])
+            if inspect is not None:
+                findings = inspect({name: [part.path for part in found] for name, found in staged.items()})
+            for name in list(staged):
+                staged[name] = self._new_only(dataset, name, staged[name], head[name])
+            new = {name: sum(part.rows for part in found) for name, found in staged.items()}
+            if any(new.values()):
+                if inspect is not None:
+                    staged["findings"] = self.log(dataset, "findings").stage([findings])
+                self._acknowledge(dataset, head, staged, batch, facts or {})
+            return new
 
-    def check(self, dataset: str, table: str, rows: pa.Table) -> None:
-        """Nothing in the rows contradicts what is stored. Errors: InputError as in `commit`, which writes besides."""
-        validate(table, rows)
-        with connected() as connection:
-            connection.register("given", rows)
-            held = self.log(dataset, table).parts(self.version(dataset)[table])
-            if held:
-                _refuse_contradictions(connection, table, "given", query.scan([p.path for p in held]))
+    def _acknowledge(
+        self, dataset: str, head: Pin, staged: dict[str, list[Part]], batch: str, facts: dict[str, Any]
+    ) -> None:
+        """Commits staged files table by table, and then all of them at once by replacing the head."""
+        versions, given = dict(head), {name: parts for name, parts in staged.items() if parts}
+        staged.clear()  # from here on commits may name the files: what is cut off is for `gc`
+        for name, parts in given.items():
+            versions[name] = self.log(dataset, name).commit(parts, batch, facts)
+        self._write_head(dataset, versions)
+        for name in given:
+            self.log(dataset, name).checkpoint(versions[name])
+
+    def check(self, dataset: str, table: str, files: Sequence[Path]) -> None:
+        """Nothing in the rows of files contradicts what is stored. Errors: InputError as in `commit`, which writes besides."""
+        held = self._paths(dataset, table, self.version(dataset)[table])
+        if held and files:
+            with connected() as connection:
+                _refuse_contradictions(connection, table, query.scan(files), query.scan(held))
 
     def read(self, dataset: str, table: str, pin: Pin, until: np.datetime64 | None = None) -> pa.Table:
         """Every row of a pinned version, with `until` only those known by then, in the order of key and known_at."""
@@ -255,43 +271,27 @@ class Store:
         rows = sum(p.rows for p in tail)
         return rows > max(STALE_ROWS, (copy.rows if copy else 0) // 5) or len(tail) > STALE_FILES
 
-    def _staged(self, dataset: str, table: str, rows: Rows, version: int) -> list[Part]:
-        """The files with the rows that are not stored yet."""
-        log = self.log(dataset, table)
-        given = [rows] if isinstance(rows, pa.Table) else rows
-        if table not in TABLES:  # findings: no keys, no times
-            return log.stage(given)
-        staged = log.stage(_validated(table, given))
-        try:
-            return self._new_only(log, table, staged, version)
-        except BaseException:
-            for part in staged:
-                part.path.unlink(missing_ok=True)
-            raise
-
-    def _new_only(self, log: Log, table: str, staged: list[Part], version: int) -> list[Part]:
+    def _new_only(self, dataset: str, table: str, staged: list[Part], version: int) -> list[Part]:
         """The staged files without the rows that a version holds already. Errors: InputError as in `commit`."""
+        log = self.log(dataset, table)
         held = [p for p in log.parts(version) if any(p.meets(part) for part in staged)] if version else []
         if len(staged) > 1:
             _refuse_duplicates(table, staged)
         if not held:
             return staged
+        source, keys = query.scan([p.path for p in held]), _matching(table, "g", "h")
+        order = ", ".join((*KEYS[table], "known_at"))
         with connected() as connection:
-            source = query.scan([p.path for p in held])
-            given_files = query.scan([p.path for p in staged])
-            if not _refuse_contradictions(connection, table, given_files, source):
+            if not _refuse_contradictions(connection, table, query.scan([p.path for p in staged]), source):
                 return staged
-            keys = _matching(table, "g", "h")
-            new = [
-                connection.sql(
-                    f"SELECT * FROM {query.scan([part.path])} g WHERE NOT EXISTS (SELECT 1 FROM {source} h WHERE {keys}) "
-                    f"ORDER BY {', '.join((*KEYS[table], 'known_at'))}"
-                ).to_arrow_table()
-                for part in staged
-            ]
+            new = []
+            for part in staged:
+                absent = f"SELECT * FROM {query.scan([part.path])} g WHERE NOT EXISTS (SELECT 1 FROM {source} h WHERE {keys})"
+                rows = connection.sql(f"{absent} ORDER BY {order}").to_arrow_table()
+                new += log.stage([rows.cast(TABLES[table])])
         for part in staged:
             part.path.unlink()
-        return log.stage(rows.cast(TABLES[table]) for rows in new)
+        return new
 
     def _facts(self, dataset: str) -> dict[str, Any]:
         path = self.folder / check_name(dataset) / "dataset.json"
@@ -374,10 +374,15 @@ def _unsealed(path: Path) -> dict[str, Any] | None:
         return None
 
 
-def _validated(table: str, tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
-    for rows in tables:
-        validate(table, rows)
-        yield rows
+@contextmanager
+def _staging() -> Iterator[defaultdict[str, list[Part]]]:
+    """Staged files by table; what is still staged at the end, because something was wrong, is removed."""
+    staged: defaultdict[str, list[Part]] = defaultdict(list)
+    try:
+        yield staged
+    finally:
+        for part in chain.from_iterable(staged.values()):
+            part.path.unlink(missing_ok=True)
 
 
 def _refuse_duplicates(table: str, staged: list[Part]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -48,6 +48,10 @@ class Source(ABC):
     def read(self) -> Batch:
         """Everything that the source holds. Errors: InputError for what cannot be read or cannot be true."""
 
+    def parts(self) -> Iterator[Batch]:
+        """The same in parts that fit into memory each, all of one batch; the first says what holds for the data set."""
+        yield self.read()
+
     def origin(self) -> dict[str, Any]:
         """Where the rows come from; it is kept with the batch."""
         return {"source": type(self).__name__}
@@ -89,23 +93,22 @@ def closes(calendar: str, days: pl.Series, parameter: str) -> pl.Series:
     return pl.Series("event_at", sessions.closes_at[at]).dt.replace_time_zone("UTC")
 
 
-def batch(info: DatasetInfo, frames: Mapping[str, pl.DataFrame], findings: tuple[Finding, ...] = ()) -> Batch:
+def batch(
+    info: DatasetInfo,
+    frames: Mapping[str, pl.DataFrame],
+    findings: tuple[Finding, ...] = (),
+    identity: str | None = None,
+) -> Batch:
     """Completes frames to the store's tables: columns that the source lacks are null, known_at comes from the rule where
-    the source gives none, ingested_at is now.
+    the source gives none, ingested_at is now. identity: of the batch that this is a part of (default: of these rows).
 
     Frames need the table's key columns and event_at. Errors: InputError where known_at is missing and no rule states it.
     """
     if not any(frame.height for frame in frames.values()):
         raise InputError("dataset", "no rows", "at least one row")
-    if "bars" in frames and not frames["bars"]["close"].count():
-        raise InputError("bars", "no rows", "at least one bar with a close")
     delay = rule(info.known_rule)
     whole = {name: _completed(name, frame, delay) for name, frame in frames.items() if frame.height}
-    content = hashlib.sha256()
-    for name in sorted(whole):
-        content.update(name.encode())
-        content.update(whole[name].hash_rows(seed=0).to_numpy().tobytes())
-    identity = content.hexdigest()
+    identity = identity or _content(whole)
     now = pl.lit(datetime.now(UTC)).cast(pl.Datetime("us", "UTC"))
     tables = {
         name: frame.with_columns(now.alias("ingested_at"), pl.lit(identity).alias("batch"))
@@ -115,6 +118,15 @@ def batch(info: DatasetInfo, frames: Mapping[str, pl.DataFrame], findings: tuple
         for name, frame in whole.items()
     }
     return Batch(info, tables, identity, findings)
+
+
+def _content(whole: Mapping[str, pl.DataFrame]) -> str:
+    """SHA-256 of the rows."""
+    content = hashlib.sha256()
+    for name in sorted(whole):
+        content.update(name.encode())
+        content.update(whole[name].hash_rows(seed=0).to_numpy().tobytes())
+    return content.hexdigest()
 
 
 def _completed(name: str, frame: pl.DataFrame, delay: timedelta | None) -> pl.DataFrame:

@@ -26,7 +26,6 @@ class CSV(Files):
         if not one or self.separator in '"\r\n':
             raise InputError("dataset.separator", self.separator, "one ASCII character that is no quote")
 
-    def load(self, file: Path) -> pl.DataFrame:
-        return pl.read_csv(
-            file, separator=self.separator, infer_schema=False
-        )  # text, so that errors name rows
+    def scan(self, file: Path) -> pl.LazyFrame:
+        # Text, so that errors name rows.
+        return pl.scan_csv(file, separator=self.separator, infer_schema=False, glob=False)

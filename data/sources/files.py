@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from abc import abstractmethod
+from collections.abc import Iterator
 from dataclasses import dataclass
+from dataclasses import fields as fields_of
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -11,7 +15,12 @@ import polars as pl
 
 from backcast.data.durable import digest
 from backcast.data.errors import InputError
-from backcast.data.sources.tabular import Tabular
+from backcast.data.quality import Finding
+from backcast.data.sources.base import Batch, batch
+from backcast.data.sources.tabular import FROM_ROW, NUMBERS, Tabular
+
+PART = 500_000
+"""Rows of a file that are in memory at a time."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -43,13 +52,44 @@ class Files(Tabular):
         }
         return {k: v for k, v in tables.items() if v is not None}
 
-    def frames(self) -> dict[str, dict[str, pl.DataFrame]]:
-        return {
-            "bars" if key == "path" else key: {
-                file.name: self._loaded(file) for file in self._files(key, path)
-            }
-            for key, path in self._paths().items()
-        }
+    def parts(self) -> Iterator[Batch]:
+        """A part of a file at a time; the batch is the files' content and what they are read with."""
+        identity, fields = self._identity(), None
+        benchmark_missing = self.benchmark is not None
+        for table, where, given in self.frames():
+            findings: list[Finding] = []
+            rows = self._table(table, where, given, findings)
+            if table == "bars":
+                present = tuple(c for c in NUMBERS if c in rows.columns)
+                if fields not in (None, present):
+                    raise InputError(
+                        where,
+                        present,
+                        f"the same fields as in the files before it: {', '.join(fields or ())}",
+                    )
+                fields = present
+                benchmark_missing = benchmark_missing and self.benchmark not in rows["symbol"]
+            yield batch(self._info(fields or ()), {table: rows}, tuple(findings), identity)
+        if benchmark_missing:
+            raise InputError("dataset.benchmark", self.benchmark, "a symbol of the bars")
+
+    def _identity(self) -> str:
+        """SHA-256 of the files' content and of every other parameter."""
+        given = {f.name: str(getattr(self, f.name)) for f in fields_of(self) if f.name not in self._paths()}
+        content = {k: [digest(file) for file in self._files(k, path)] for k, path in self._paths().items()}
+        return hashlib.sha256(json.dumps([given, content], sort_keys=True).encode()).hexdigest()
+
+    def frames(self) -> Iterator[tuple[str, str, pl.DataFrame]]:
+        for key, path in self._paths().items():
+            for file in self._files(key, path):
+                row = 0
+                for part in self._loaded(file):
+                    yield (
+                        "bars" if key == "path" else key,
+                        file.name + (f"{FROM_ROW}{row + 1}" if row else ""),
+                        part,
+                    )
+                    row += part.height
 
     def origin(self) -> dict[str, Any]:
         """The files, with the SHA-256 of each."""
@@ -79,17 +119,24 @@ class Files(Tabular):
             raise InputError(f"dataset.{key}", str(path), f"a file, or a folder with {self.endings[0]} files")
         return found
 
-    def _loaded(self, file: Path) -> pl.DataFrame:
-        kind = self.endings[0].removeprefix(".")
+    def _loaded(self, file: Path) -> Iterator[pl.DataFrame]:
+        """The parts of a file; a file without rows is one part without rows."""
+        kind, empty = self.endings[0].removeprefix("."), True
         try:
-            return self.load(file)
+            scan = self.scan(file)
+            for part in scan.collect_batches(chunk_size=PART, maintain_order=True):
+                if part.height:
+                    yield part
+                    empty = False
+            if empty:
+                yield scan.head(0).collect()
         except (pl.exceptions.PolarsError, OSError, UnicodeError) as error:
             first = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise InputError(str(file), first, f"a readable {kind} file") from error
 
     @abstractmethod
-    def load(self, file: Path) -> pl.DataFrame:
-        """The rows of one file."""
+    def scan(self, file: Path) -> pl.LazyFrame:
+        """The rows of one file, not read yet."""
 
 
 def _matching(pattern: Path) -> list[Path]:

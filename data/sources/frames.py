@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,11 +23,16 @@ class Frames(Tabular):
     membership: Any = None
     facts: Any = None
 
-    def frames(self) -> dict[str, dict[str, pl.DataFrame]]:
-        given = {"actions": self.actions, "membership": self.membership, "facts": self.facts}
-        others = {name: {name: _polars(name, v)} for name, v in given.items() if v is not None}
-        bars = {} if self.frame is None else {"bars": {"frame": self._long(_polars("frame", self.frame))}}
-        return {**bars, **others}
+    def frames(self) -> Iterator[tuple[str, str, pl.DataFrame]]:
+        if self.frame is not None:
+            yield "bars", "frame", self._long(_polars("frame", self.frame))
+        for name, given in (
+            ("actions", self.actions),
+            ("membership", self.membership),
+            ("facts", self.facts),
+        ):
+            if given is not None:
+                yield name, name, _polars(name, given)
 
     def _long(self, frame: pl.DataFrame) -> pl.DataFrame:
         """A wide frame unpivoted; a long one as it is."""

@@ -17,5 +17,5 @@ class Parquet(Files):
 
     endings: ClassVar[tuple[str, ...]] = (".parquet", ".pq")
 
-    def load(self, file: Path) -> pl.DataFrame:
-        return pl.read_parquet(file, hive_partitioning=False, glob=False)
+    def scan(self, file: Path) -> pl.LazyFrame:
+        return pl.scan_parquet(file, hive_partitioning=False, glob=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 import polars as pl
@@ -30,6 +30,9 @@ REQUIRED = {
     "facts": ("date", "symbol", "item", "value", "known_at"),
 }
 """Columns that must be there. Facts need their own known_at: no rule states when a quarter was published."""
+
+FROM_ROW = " from row "
+"""What says where a later part of a file begins; errors count rows within the part."""
 
 BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
 
@@ -78,15 +81,15 @@ class Tabular(Source):
                 raise InputError(f"dataset.columns.{ours}", theirs, f"a column's name, for one of {known}")
 
     @abstractmethod
-    def frames(self) -> dict[str, dict[str, pl.DataFrame]]:
-        """The parts of each table by where they come from (a file, or an argument)."""
+    def frames(self) -> Iterator[tuple[str, str, pl.DataFrame]]:
+        """The rows in parts: of which table, from where (a file, or an argument), and as they came; bars come first."""
 
     def read(self) -> Batch:
         findings: list[Finding] = []
-        tables = {
-            name: pl.concat([self._table(name, where, part, findings) for where, part in parts.items()])
-            for name, parts in self.frames().items()
-        }
+        parts: dict[str, list[pl.DataFrame]] = {}
+        for name, where, part in self.frames():
+            parts.setdefault(name, []).append(self._table(name, where, part, findings))
+        tables = {name: pl.concat(found, how="diagonal") for name, found in parts.items()}
         bars = tables.get("bars", pl.DataFrame({"symbol": []}, schema={"symbol": pl.String}))
         present = tuple(c for c in NUMBERS if c in bars.columns)
         if self.benchmark is not None and self.benchmark not in bars["symbol"]:
@@ -112,7 +115,7 @@ class Tabular(Source):
             raise InputError(where, "no rows", f"the {table}")
         mapping = _mapping(table, where, given.columns, self.columns if table == "bars" else {})
         unused = sorted(set(given.columns) - set(mapping.values()))
-        if unused:
+        if unused and FROM_ROW not in where:
             detail = f"{where}: columns that are not used: {', '.join(map(repr, unused))}"
             findings.append(Finding("info", "unused columns", "", "", detail))
         typed = pl.DataFrame([self._cast(ours, where, given[theirs]) for ours, theirs in mapping.items()])

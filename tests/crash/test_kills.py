@@ -55,7 +55,7 @@ def work(home: Path, acknowledged: Connection, seed: int) -> None:
     store, draw = Store(home), random.Random(seed)
     n = store.version("world")["bars"]  # a batch is a version
     while True:
-        store.commit("world", tables(n), f"batch {n}")
+        store.commit("world", [tables(n)], f"batch {n}")
         acknowledged.send(n)
         n += 1
         step = draw.random()
@@ -122,7 +122,7 @@ def test_kills_lose_nothing_that_was_acknowledged(tmp_path: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", StoreWarning)
         n = store.version("world")["bars"]
-        store.commit("world", tables(n), f"batch {n}")
+        store.commit("world", [tables(n)], f"batch {n}")
     collect_garbage(store, "world", 0.0)
     assert whole_batches(store) == n + 1
 
@@ -135,7 +135,7 @@ def append(home: Path, writer: int, batches: int) -> None:
         for name, rows in tables(n).items():
             names = pa.array([f"{writer}-{s}" for s in rows["symbol"].to_pylist()])
             own[name] = rows.set_column(0, "symbol", names)
-        store.commit("world", own, f"{writer}:{n}")
+        store.commit("world", [own], f"{writer}:{n}")
         if n == batches // 2:
             store.refresh("world", always=True)
             collect_garbage(store, "world", 3600.0)
@@ -181,7 +181,7 @@ def without_room(home: Path, most: int) -> None:
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
     try:
-        Store(home).commit("world", tables(1), "batch 1")
+        Store(home).commit("world", [tables(1)], "batch 1")
     except Exception:
         os._exit(7)
     os._exit(0)
@@ -191,7 +191,7 @@ def without_room(home: Path, most: int) -> None:
 def test_no_room_on_the_disk_leaves_the_store_as_it_was(tmp_path: Path, most: int) -> None:
     store = Store(tmp_path)
     store.create(INFO)
-    store.commit("world", tables(0), "batch 0")
+    store.commit("world", [tables(0)], "batch 0")
     process = CONTEXT.Process(target=without_room, args=(tmp_path, most))
     process.start()
     process.join()
@@ -200,7 +200,7 @@ def test_no_room_on_the_disk_leaves_the_store_as_it_was(tmp_path: Path, most: in
     assert damage(store, "world") == []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", StoreWarning)
-        store.commit("world", tables(1), "batch 1")
+        store.commit("world", [tables(1)], "batch 1")
     assert whole_batches(store) == 2
 
 
@@ -212,6 +212,6 @@ def test_a_clock_that_goes_backwards_changes_no_answer(
     now = time.time()
     for n, drift in enumerate((0.0, -86_400.0 * 400, 3_600.0)):
         monkeypatch.setattr(time, "time", lambda drift=drift: now + drift)
-        store.commit("world", tables(n), f"batch {n}")
+        store.commit("world", [tables(n)], f"batch {n}")
     assert whole_batches(store) == 3
     assert damage(store, "world") == []

@@ -78,8 +78,7 @@ def stored(rows: dict[str, list[Row]], home: Path) -> tuple[Store, dict[str, int
         frames[name] = pl.DataFrame(columns, schema_overrides={"text": pl.String}).with_columns(utc)
     made = batch(INFO, frames)
     store.create(INFO)
-    for name, table in made.tables.items():
-        store.append("world", name, table, made.batch)
+    store.commit("world", [made.tables], made.batch)
     return store, store.version("world")
 
 

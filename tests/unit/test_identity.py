@@ -46,7 +46,7 @@ def stored(home: Path, bars: dict[str, range], actions: list[Action]) -> tuple[S
     whole = batch(INFO, {"bars": frame.with_columns(utc), "actions": facts.with_columns(utc)})
     store = Store(home)
     store.create(INFO)
-    store.commit("tickers", whole.tables, whole.batch)
+    store.commit("tickers", [whole.tables], whole.batch)
     return store, store.version("tickers")
 
 

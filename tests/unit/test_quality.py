@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
+import pyarrow.parquet as pq
 import pytest
 
 from backcast.data.calendar import clock
-from backcast.data.quality import Finding, check
+from backcast.data.quality import Finding, check, check_files
 from backcast.data.sources.frames import Frames
+from backcast.data.synthetic import SyntheticSource
 
 DAYS = [date(2024, 7, d) for d in (1, 2, 3, 5, 8, 9)]  # the 4th is a holiday
 
@@ -146,3 +149,26 @@ def test_a_symbol_that_ends_without_a_word() -> None:
     )
     batch = Frames(frame, name="q", price_basis="raw", known_rule="event_at + 15min", actions=actions).read()
     assert check(batch.info, batch.tables) == []
+
+
+def test_no_close_at_all_is_an_error() -> None:
+    rows = [{**row, "close": None} for row in clean()]
+    assert [(f.severity, f.check) for f in findings(rows)] == [("error", "no close")]
+
+
+def test_files_of_any_size_are_checked_alike(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In one piece or in many buckets of symbols, from a table or from files."""
+    from backcast.data import quality
+
+    batch = SyntheticSource(symbols=30, sessions=120).read()
+    whole = check(batch.info, batch.tables)
+    assert {f.check for f in whole} >= {"gap", "late known_at"}
+    files = {}
+    for name, table in batch.tables.items():
+        halves = [table.slice(0, table.num_rows // 2), table.slice(table.num_rows // 2)]
+        files[name] = [tmp_path / f"{name}{k}.parquet" for k in range(2)]
+        for half, file in zip(halves, files[name], strict=True):
+            pq.write_table(half, file)
+    monkeypatch.setattr(quality, "BUCKET", 500)
+    found = check_files(batch.info, files)
+    assert sorted(map(str, found)) == sorted(map(str, whole))

@@ -187,10 +187,6 @@ WRONG = {
     ),
     "a date before all calendars": (GOOD.replace("2024-07-03", "1850-07-03"), "1850-07-03.*1970"),
     "a date after all calendars": (GOOD.replace("2024-07-03", "9999-07-02"), "9999-07-02.*2100"),
-    "no close at all": (
-        GOOD.replace("10.5,100", ",").replace("10.25", "nan").replace("20.5,300", ","),
-        "a close",
-    ),
     "a weekend": (GOOD.replace("2024-07-03", "2024-07-06"), "2024-07-06"),
     "a duplicate": (GOOD + "2024-07-02,BBB,20,21,19,20.5,300\n", "duplicate rows.*BBB"),
     "a control character": (GOOD.replace("BBB", "B\x1b[31m"), r"bars.symbol.*x1b\[31m"),
