@@ -6,14 +6,19 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
 
+from backcast.data.calendar import clock
 from backcast.data.errors import InputError
 from backcast.data.ingest import ingest
+from backcast.data.sources import files
+from backcast.data.sources.csv import CSV
 from backcast.data.sources.frames import Frames
 from backcast.data.store import Store
 
+FACTS: dict[str, Any] = {"name": "mine", "price_basis": "raw", "known_rule": "event_at + 15min"}
 DAYS = [date(2024, 7, d) for d in (1, 2, 3, 5)]
 
 
@@ -88,4 +93,68 @@ def test_a_changed_row_needs_a_later_known_at(tmp_path: Path) -> None:
     pin = ingest(store, source()).pin
     with pytest.raises(InputError, match="later known_at"):
         ingest(store, source(close=11.0))
+    assert store.version("mine") == pin
+
+
+def many(folder: Path, rows: int = 40, name: str = "a.csv") -> Path:
+    """A file of daily closes of four symbols."""
+    sessions = clock("XNYS", np.datetime64("2024-01-02"), np.datetime64("2024-12-31"), 0).sessions.tolist()
+    lines = [f"{day},S{s},{10 + t + s}" for t, day in enumerate(sessions[: rows // 4]) for s in range(4)]
+    folder.mkdir(exist_ok=True)
+    (folder / name).write_text("date,symbol,close\n" + "\n".join(lines) + "\n")
+    return folder
+
+
+@pytest.mark.parametrize("part", [1, 7, 1000])
+def test_a_file_in_parts_is_one_batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part: int) -> None:
+    monkeypatch.setattr(files, "PART", part)
+    source = CSV(path=str(many(tmp_path / "in")), **FACTS)
+    store = Store(tmp_path / "home")
+    assert ingest(store, source).added == {"bars": 40}
+    pin = store.version("mine")
+    assert pin["bars"] == 1
+    assert store.read("mine", "bars", pin)["close"].to_pylist() == [
+        10.0 + t + s for s in range(4) for t in range(10)
+    ]
+    assert ingest(store, source).added == {}
+    many(tmp_path / "in", rows=48)
+    assert ingest(store, source).added == {"bars": 8}
+
+
+def test_a_wrong_row_in_a_later_part_is_named_and_nothing_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "PART", 10)
+    folder = many(tmp_path / "in")
+    file = folder / "a.csv"
+    file.write_text(file.read_text().replace(",S2,19", ",S2,x"))
+    store = Store(tmp_path / "home")
+    with pytest.raises(InputError, match=r"a.csv from row \d1: close in row \d"):
+        ingest(store, CSV(path=str(folder), **FACTS))
+    assert store.datasets() == []
+    assert list((tmp_path / "home").rglob("*.parquet")) == []
+
+
+def test_a_row_that_comes_again_in_another_file_is_refused(tmp_path: Path) -> None:
+    folder = many(tmp_path / "in")
+    many(folder, name="b.csv")
+    with pytest.raises(InputError, match=r"bars row.*2 rows"):
+        ingest(Store(tmp_path / "home"), CSV(path=str(folder), **FACTS))
+
+
+def test_files_with_other_fields_are_refused(tmp_path: Path) -> None:
+    folder = many(tmp_path / "in")
+    (folder / "b.csv").write_text("date,symbol,close,volume\n2025-01-02,S1,10,5\n")
+    with pytest.raises(InputError, match=r"b.csv = \('close', 'volume'\).*the same fields"):
+        ingest(Store(tmp_path / "home"), CSV(path=str(folder), **FACTS))
+
+
+def test_a_check_finds_what_contradicts_the_store(tmp_path: Path) -> None:
+    store, folder = Store(tmp_path / "home"), many(tmp_path / "in")
+    ingest(store, CSV(path=str(folder), **FACTS))
+    file = folder / "a.csv"
+    file.write_text(file.read_text().replace(",S2,19", ",S2,99"))
+    pin = store.version("mine")
+    with pytest.raises(InputError, match="later known_at"):
+        ingest(store, CSV(path=str(folder), **FACTS), check_only=True)
     assert store.version("mine") == pin
