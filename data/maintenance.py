@@ -79,7 +79,7 @@ def export(store: Store, dataset: str, table: str, target: Path, pin: Pin) -> in
         raise InputError("FILE", str(target), "a name that is free")
     partial = target.with_name(f".{target.name}.partial")
     order = ", ".join(quoted(k) for k in (*KEYS[table], "known_at"))
-    with connected("1GB", target.parent / ".spill") as connection:
+    with connected("1GB") as connection:
         rows = query.versions(store.files(dataset, table, pin))
         copied = query.first(
             connection,
@@ -97,7 +97,7 @@ def _table_damage(store: Store, dataset: str, table: str, pin: Pin) -> list[str]
         return found
     files = Files(TABLES[table], KEYS[table], (), (), tuple(p.path for p in parts))
     keys = ", ".join(quoted(k) for k in (*KEYS[table], "known_at"))
-    with connected("1GB", log.folder / ".spill") as connection:
+    with connected("1GB") as connection:
         twice = (
             f"SELECT count(*) FROM (SELECT 1 FROM ({query.rows(files)}) GROUP BY {keys} HAVING count(*) > 1)"
         )

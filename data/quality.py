@@ -30,7 +30,7 @@ STALE, STALE_CLOSES = 5, 20
 ENDS = 5
 """A symbol whose last bar is more sessions than this before the last one has ended."""
 
-BUCKET = 2_000_000
+BUCKET = 1_000_000
 """Bars that are checked in memory at a time, whole symbols."""
 
 EARLY, NEWEST = 250, 20
@@ -68,7 +68,7 @@ def check(info: DatasetInfo, tables: Mapping[str, pa.Table]) -> list[Finding]:
 
 def check_files(info: DatasetInfo, files: Mapping[str, Sequence[Path]]) -> list[Finding]:
     """`check` of files of any size, in memory for so many symbols at a time."""
-    with connected() as connection:
+    with connected("1GB") as connection:
         return _check(info, connection, {name: scan(found) for name, found in files.items() if found})
 
 
@@ -197,11 +197,13 @@ def _stale(frame: pl.DataFrame) -> list[Finding]:
     begun = moved | (pl.col("symbol") != pl.col("symbol").shift(1).fill_null(""))
     runs = newest.with_columns(run=begun.cum_sum()).group_by("run", maintain_order=True)
     least = STALE if newest["volume"].count() else STALE_CLOSES
-    long = runs.agg(pl.col("symbol").first(), pl.col("event_at").first(), pl.len(), pl.col("close").first())
+    counted = runs.agg(
+        pl.col("symbol").first(), pl.col("event_at").first(), pl.len(), pl.col("close").first()
+    )
+    long = counted.filter((pl.col("len") >= least) & pl.col("close").is_not_null())
     return [
         Finding("warning", "stale run", symbol, str(event.date()), f"{count} bars in a row are the same")
-        for _, symbol, event, count, close in long.iter_rows()
-        if count >= least and close is not None
+        for symbol, event, count in long.select("symbol", "event_at", "len").iter_rows()
     ]
 
 

@@ -6,6 +6,8 @@ hold yet, the tail. The answers are the same with a copy, without one, and half 
 
 from __future__ import annotations
 
+import os
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -40,7 +42,7 @@ class Files:
 
 @contextmanager
 def connected(memory: str | None = None, scratch: Path | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A DuckDB of its own, in UTC; with `memory` it spills into `scratch` beyond that."""
+    """A DuckDB of its own, in UTC; beyond `memory` it spills into `scratch` (default: the system's folder of such)."""
     import duckdb
 
     with duckdb.connect() as connection:
@@ -48,7 +50,8 @@ def connected(memory: str | None = None, scratch: Path | None = None) -> Iterato
         connection.execute("SET preserve_insertion_order = false")
         if memory is not None:
             connection.execute(f"SET memory_limit = {text(memory)}")
-            connection.execute(f"SET temp_directory = {text(str(scratch))}")
+            spill = scratch or Path(tempfile.gettempdir()) / f"backcast-spill-{os.getpid()}"
+            connection.execute(f"SET temp_directory = {text(str(spill))}")
         try:
             yield connection
         except (duckdb.IOException, duckdb.OutOfMemoryException) as error:

@@ -112,7 +112,7 @@ class ReadCopies:
         ]
         if found or not copy.digests:
             return found
-        with connected(MEMORY, self.folder / "spill") as connection:
+        with connected(MEMORY) as connection:
             both = " UNION ALL ".join(
                 f"SELECT * FROM {text(str(copy.folder / name))}" for name in copy.digests
             )

@@ -388,7 +388,7 @@ def _staging() -> Iterator[defaultdict[str, list[Part]]]:
 def _refuse_duplicates(table: str, staged: list[Part]) -> None:
     """Several files of one batch: no key and known_at twice among them."""
     keys = ", ".join(quoted(k) for k in (*KEYS[table], "known_at"))
-    with connected("1GB", staged[0].path.parent / ".spill") as connection:
+    with connected("1GB") as connection:
         found = query.first(
             connection,
             f"SELECT {keys}, count(*) FROM {query.scan([p.path for p in staged])} GROUP BY {keys} HAVING count(*) > 1 LIMIT 1",

@@ -29,7 +29,7 @@ from backcast.signals.models.base import ForecastModel
 
 Config = Mapping[str, Any]
 
-NO_EFFECT = ("study", "job", "threads", "retrain", "audit")
+NO_EFFECT = ("snapshot", "study", "job", "threads", "retrain", "audit")
 """Keys that cannot change a result, so that they are no part of a trial's identity."""
 
 SECRET = re.compile(r"(password|passwd|secret|token|api_?key|credential)", re.IGNORECASE)

@@ -82,11 +82,13 @@ def run(config: Config, folder: Path, progress: Progress | None = None) -> Run:
 
 
 def pin(made: Experiment, config: Config) -> Pinned:
-    """The experiment at the store's present version; a data set that the store does not hold yet is ingested."""
+    """The experiment at the store's present version, or at a named snapshot; a data set that the store does not hold yet is
+    ingested."""
     store = Store()
     if made.source.name not in store.datasets():
         ingest(store, made.source)
-    return Pinned(made, store, store.version(made.source.name), thread_budget(config["threads"]))
+    pinned = store.version(made.source.name, config.get("snapshot"))
+    return Pinned(made, store, pinned, thread_budget(config["threads"]))
 
 
 class Stopwatch:

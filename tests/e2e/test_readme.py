@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 
 import pytest
+
+from backcast.engine.cli import main
 
 README = Path(__file__).resolve().parents[2] / "README.md"
 
@@ -26,3 +29,11 @@ def test_every_command_of_the_readme_is_a_verb() -> None:
     known = next(a for a in _parser()._actions if a.dest == "verb").choices
     assert verbs
     assert verbs <= set(known or ())
+
+
+def test_the_commands_of_its_blocks_run(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    blocks = re.findall(r"```bash\n(.*?)```", README.read_text(), re.DOTALL)
+    lines = [line for block in blocks for line in block.splitlines() if line.startswith("backcast ")]
+    assert len(lines) >= 6
+    for line in lines:
+        assert main(shlex.split(line, comments=True)[1:]) == 0, line

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,9 +15,12 @@ import pytest
 
 from backcast.data.calendar import clock
 from backcast.data.errors import InputError, StaleDataError
+from backcast.data.history import changes
+from backcast.data.maintenance import damage
 from backcast.data.schema import DatasetInfo
 from backcast.data.sources.base import batch
-from backcast.data.store import Store, StoreWarning, home
+from backcast.data.sql import select
+from backcast.data.store import FORMAT, Store, StoreWarning, home
 
 CLOCK = clock("XNYS", np.datetime64("2020-01-02"), np.datetime64("2020-01-10"), 30)
 INFO = DatasetInfo("prices", "XNYS", "raw", ("close",))
@@ -156,3 +161,40 @@ def test_home_is_the_nearest(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
     assert home() == tmp_path / ".backcast"
     monkeypatch.setenv("BACKCAST_HOME", "~/elsewhere")
     assert home() == Path.home() / "elsewhere"
+
+
+def test_a_store_of_format_1_is_read_and_brought_forward_by_the_first_write(store: Store) -> None:
+    store.append("prices", "bars", bars([1.0]), "one")
+    folder = store.folder / "prices"
+    facts = json.loads((folder / "dataset.json").read_text())
+    del facts["seal"]
+    (folder / "dataset.json").write_text(json.dumps({**facts, "format": 1}))
+    (folder / "head.json").unlink()
+    shutil.rmtree(folder / "findings")
+    assert closes(store) == [1.0]
+    store.append("prices", "bars", bars([1.0, 2.0]), "two")
+    assert closes(store) == [1.0, 2.0]
+    assert json.loads((folder / "dataset.json").read_text())["format"] == FORMAT
+    assert damage(store, "prices") == []
+    (folder / "dataset.json").write_text(json.dumps({**facts, "format": 99}))
+    with pytest.raises(InputError):
+        store.info("prices")
+
+
+def test_questions_write_nothing(store: Store) -> None:
+    """A store on a read-only mount answers: nothing under it is made, changed or touched by reading."""
+    store.append("prices", "bars", bars([1.0, 2.0]), "one")
+    store.refresh("prices", always=True)
+    store.snapshot("prices", "first")
+
+    def state() -> dict[str, tuple[int, int]]:
+        return {str(p): (p.stat().st_mtime_ns, p.stat().st_size) for p in store.folder.rglob("*")}
+
+    before, at = state(), np.datetime64("2021-01-01", "us")
+    assert closes(store) == [1.0, 2.0]
+    assert store.as_of("prices", "bars", at).num_rows == 2
+    assert select(store, "SELECT count(*) FROM bars", at).item() == 2
+    assert store.version("prices", "first") == store.version("prices")
+    assert changes(store, "prices", "bars", np.datetime64("2019-01-01", "us"), at).height == 2
+    assert damage(store, "prices") == []
+    assert state() == before
