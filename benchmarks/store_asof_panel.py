@@ -16,7 +16,9 @@ import resource
 import duckdb
 import numpy as np
 import pandas as pd
+import polars as pl
 from harness import alternate, record
+from numba import njit
 
 from backcast.data.types import Floats, Instants, Ints
 from backcast.data.universe import state_as_known
@@ -76,6 +78,51 @@ class Facts:
         symbols, decisions = self.shape
         return cells.reshape(ITEMS, symbols, decisions).transpose(1, 0, 2).reshape(-1, decisions)
 
+    def duckdb_long(self, connection: duckdb.DuckDBPyConnection) -> Floats:
+        """The same cells with a grid row for each item: the plain way to write it."""
+        query = f"""
+            WITH newest AS (
+                SELECT *, max(period) OVER (PARTITION BY symbol, item ORDER BY known_at) AS best FROM facts),
+            one AS (SELECT symbol, item, known_at, arg_max(value, period) AS value FROM newest WHERE period = best
+                    GROUP BY symbol, item, known_at),
+            cells AS (SELECT symbol, i AS item, t, grid."at" AS "at" FROM grid, range({ITEMS}) r(i))
+            SELECT c.symbol, c.item, c.t, s.value FROM cells c ASOF LEFT JOIN one s
+            ON c.symbol = s.symbol AND c.item = s.item AND c."at" >= s.known_at ORDER BY c.symbol, c.item, c.t"""
+        found = connection.execute(query).fetchnumpy()["value"].astype(np.float64)
+        return np.asarray(np.ma.filled(found, np.nan)).reshape(-1, self.shape[1])
+
+    def polars(self) -> Floats:
+        """The same cells from one join_asof on vectors of states, keys made unique."""
+        facts = pl.DataFrame({"symbol": self.symbol, "item": self.item, "period": self.period,
+                              "known_at": self.known_at, "value": self.value})  # fmt: skip
+        facts = facts.sort("known_at", "period")
+        facts = facts.filter(pl.col("period") == pl.col("period").cum_max().over("symbol", "item"))
+        facts = facts.unique(["symbol", "item", "known_at"], keep="last", maintain_order=True)
+        wide = facts.pivot("item", index=["symbol", "known_at"], values="value", aggregate_function="last")
+        items = [str(i) for i in range(ITEMS)]
+        wide = wide.sort("symbol", "known_at").with_columns(pl.col(items).forward_fill().over("symbol"))
+        symbols, decisions = self.shape
+        grid = pl.DataFrame(
+            {"symbol": np.repeat(np.arange(symbols), decisions), "at": np.tile(self.decides_at, symbols)}
+        )
+        found = grid.set_sorted("at").join_asof(
+            wide.set_sorted("known_at"),
+            left_on="at",
+            right_on="known_at",
+            by="symbol",
+            check_sortedness=False,
+        )
+        cells = found.select(items).to_numpy().reshape(symbols, decisions, ITEMS)
+        return np.ascontiguousarray(cells.transpose(0, 2, 1)).reshape(-1, decisions)
+
+    def bare(self) -> Floats:
+        """The same cells from the least that a hand-written loop must do: sort, and walk once."""
+        series = self.symbol * ITEMS + self.item
+        decision = np.searchsorted(self.decides_at, self.known_at)
+        order = np.lexsort((self.known_at, decision, series))
+        return _bare(series[order], decision[order], self.period[order].astype(np.int64), self.value[order],
+                     self.shape[0] * ITEMS, self.shape[1])  # fmt: skip
+
     def pandas(self) -> Floats:
         """The same cells from one merge_asof an item."""
         frame = pd.DataFrame({"symbol": self.symbol, "item": self.item, "period": self.period,
@@ -110,6 +157,23 @@ class Facts:
         return connection
 
 
+@njit(cache=True)
+def _bare(series: Ints, decision: Ints, period: Ints, value: Floats, count: int, decisions: int) -> Floats:
+    cells = np.full((count, decisions), np.nan)
+    newest = -1
+    for k in range(len(series)):
+        if k == 0 or series[k] != series[k - 1]:
+            newest = period[k] - 1
+        if period[k] >= newest:
+            newest = period[k]
+            last = decisions
+            if k + 1 < len(series) and series[k + 1] == series[k]:
+                last = decisions if period[k + 1] < newest else decision[k + 1]
+            for t in range(decision[k], last):
+                cells[series[k], t] = value[k]
+    return cells
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--small", action="store_true", help="a tenth of the symbols, one round")
@@ -124,6 +188,9 @@ def main() -> None:
             "ours": facts.ours,
             "one": lambda: facts.duckdb(one),
             "every": lambda: facts.duckdb(every),
+            "long": lambda: facts.duckdb_long(every),
+            "polars": facts.polars,
+            "bare": facts.bare,
             "pandas": facts.pandas,
         },
         rounds,
@@ -132,7 +199,7 @@ def main() -> None:
     answer = taken["ours"].answer
     equal = {
         name: bool(np.array_equal(answer, taken[name].answer, equal_nan=True))
-        for name in ("one", "every", "pandas")
+        for name in ("one", "every", "long", "polars", "bare", "pandas")
     }
     size = f"store/as-known/{facts.shape[0]}x{facts.shape[1]}x{ITEMS}"
     theirs = min(taken["one"].seconds, taken["every"].seconds)
@@ -151,6 +218,24 @@ def main() -> None:
         taken["pandas"].seconds,
         f"pandas {pd.__version__}",
         equal=equal["pandas"],
+    )
+    record(
+        f"{size}/duckdb-long",
+        taken["ours"].seconds,
+        taken["long"].seconds,
+        f"duckdb {duckdb.__version__} ASOF, long form",
+        bar=14,
+        equal=equal["long"],
+    )
+    record(
+        f"{size}/polars",
+        taken["ours"].seconds,
+        taken["polars"].seconds,
+        f"polars {pl.__version__}",
+        equal=equal["polars"],
+    )
+    record(
+        f"{size}/bare", taken["ours"].seconds / taken["bare"].seconds, unit="x", bar=1.2, equal=equal["bare"]
     )
     record(f"{size}/memory", memory, unit="MiB", bar=600)
 
