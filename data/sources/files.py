@@ -15,9 +15,8 @@ import polars as pl
 
 from backcast.data.durable import digest
 from backcast.data.errors import InputError
-from backcast.data.quality import Finding
-from backcast.data.sources.base import Batch, batch
-from backcast.data.sources.tabular import FROM_ROW, NUMBERS, Tabular
+from backcast.data.sources.base import Batch
+from backcast.data.sources.tabular import FROM_ROW, Tabular
 
 PART = 500_000
 """Rows of a file that are in memory at a time."""
@@ -54,24 +53,7 @@ class Files(Tabular):
 
     def parts(self) -> Iterator[Batch]:
         """A part of a file at a time; the batch is the files' content and what they are read with."""
-        identity, fields = self._identity(), None
-        benchmark_missing = self.benchmark is not None
-        for table, where, given in self.frames():
-            findings: list[Finding] = []
-            rows = self._table(table, where, given, findings)
-            if table == "bars":
-                present = tuple(c for c in NUMBERS if c in rows.columns)
-                if fields not in (None, present):
-                    raise InputError(
-                        where,
-                        present,
-                        f"the same fields as in the files before it: {', '.join(fields or ())}",
-                    )
-                fields = present
-                benchmark_missing = benchmark_missing and self.benchmark not in rows["symbol"]
-            yield batch(self._info(fields or ()), {table: rows}, tuple(findings), identity)
-        if benchmark_missing:
-            raise InputError("dataset.benchmark", self.benchmark, "a symbol of the bars")
+        return self.streamed(self._identity())
 
     def _identity(self) -> str:
         """SHA-256 of the files' content and of every other parameter."""

@@ -45,8 +45,9 @@ class Tabular(Source):
     {symbol: Ticker}; calendar: of exchange_calendars; known_rule: when a row without a known_at could have been read,
     `event_at + N` with min, h or d; time_zone: of times of known_at without an offset, such as America/New_York (they are
     refused without it: read as UTC, an evening's news in New York would be known before that day's decision);
-    date_format: of strptime, ISO without; benchmark: a symbol that is no candidate;
-    volume_unit: shares that a volume of 1 means; survivorship: why the members are known to have survived.
+    date_format: of strptime, ISO without; decimal: '.' or ',', what separates the decimals of numbers in text;
+    benchmark: a symbol that is no candidate; volume_unit: shares that a volume of 1 means; survivorship: why the members
+    are known to have survived.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Tabular(Source):
     known_rule: str | None = None
     time_zone: str | None = None
     date_format: str | None = None
+    decimal: str = "."
     benchmark: str | None = None
     volume_unit: float = 1
     survivorship: str | None = None
@@ -73,6 +75,8 @@ class Tabular(Source):
         unit = self.volume_unit
         if isinstance(unit, bool) or not isinstance(unit, int | float) or not 0 < unit <= 1e9:
             raise InputError("dataset.volume_unit", unit, "a number of shares above 0, at most 1e9")
+        if self.decimal not in (".", ","):
+            raise InputError("dataset.decimal", self.decimal, "'.' or ','")
         if not isinstance(self.columns, Mapping):
             raise InputError("dataset.columns", self.columns, "a mapping from our names to the file's")
         for ours, theirs in self.columns.items():
@@ -95,6 +99,24 @@ class Tabular(Source):
         if self.benchmark is not None and self.benchmark not in bars["symbol"]:
             raise InputError("dataset.benchmark", self.benchmark, "a symbol of the bars")
         return batch(self._info(present), tables, tuple(findings))
+
+    def streamed(self, identity: str) -> Iterator[Batch]:
+        """The rows part by part, all of one batch."""
+        fields: tuple[str, ...] | None = None
+        benchmark_missing = self.benchmark is not None
+        for table, where, given in self.frames():
+            findings: list[Finding] = []
+            rows = self._table(table, where, given, findings)
+            if table == "bars":
+                present = tuple(c for c in NUMBERS if c in rows.columns)
+                if fields not in (None, present):
+                    before = ", ".join(fields or ())
+                    raise InputError(where, present, f"the same fields as in the files before it: {before}")
+                fields = present
+                benchmark_missing = benchmark_missing and self.benchmark not in rows["symbol"]
+            yield batch(self._info(fields or ()), {table: rows}, tuple(findings), identity)
+        if benchmark_missing:
+            raise InputError("dataset.benchmark", self.benchmark, "a symbol of the bars")
 
     def _info(self, fields: tuple[str, ...]) -> DatasetInfo:
         return DatasetInfo(
@@ -139,7 +161,7 @@ class Tabular(Source):
         elif ours == "member":
             cast = _booleans(parameter, column)
         elif ours in (*NUMBERS, "value"):
-            cast = _numbers(parameter, column)
+            cast = _numbers(parameter, column, self.decimal)
         else:
             cast = _texts(parameter, column)
         return cast.alias(ours)
@@ -166,10 +188,15 @@ def _refuse(parameter: str, column: pl.Series, wrong: pl.Series, expected: str, 
         raise InputError(f"{parameter} in row {row + 1}", column[row], expected, hint)
 
 
-def _numbers(parameter: str, column: pl.Series) -> pl.Series:
-    """Floats; empty and NaN are a missing value, infinity is none."""
+def _numbers(parameter: str, column: pl.Series, decimal: str) -> pl.Series:
+    """Floats; empty and NaN are a missing value, infinity is none. With a decimal comma 1.234,5 and 1234,5 are numbers."""
     if column.dtype == pl.String:
         column = column.str.strip_chars().replace("", None)
+        if decimal == ",":
+            grouped = column.str.contains(r"^[+-]?\d{1,3}(\.\d{3})+(,\d*)?$").fill_null(False)
+            plain = column.str.contains(r"^[^.]*$").fill_null(False)
+            _refuse(parameter, column, ~(grouped | plain) & column.is_not_null(), "a number such as 1.234,5")
+            column = column.str.replace_all(".", "", literal=True).str.replace(",", ".", literal=True)
     elif not column.dtype.is_numeric() and column.dtype != pl.Null:
         raise InputError(parameter, str(column.dtype), "numbers")
     cast = column.cast(pl.Float64, strict=False).fill_nan(None)

@@ -13,7 +13,7 @@ from backcast.engine.configure import build, experiment
 
 CONF = Path(backcast.conf.__file__).parent
 MEMBERS = sorted(p.relative_to(CONF) for p in CONF.glob("*/*.yaml"))
-NEEDS_VALUES = {"csv", "parquet", "stored"}  # they have no default name or path
+NEEDS_VALUES = {"csv", "duckdb", "parquet", "stored"}  # they have no default name or path
 
 
 @pytest.mark.parametrize("member", [m for m in MEMBERS if m.stem not in NEEDS_VALUES], ids=str)

@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -14,10 +15,13 @@ import pyarrow as pa
 import pytest
 
 from backcast.data.errors import InputError
+from backcast.data.ingest import ingest
 from backcast.data.sources.base import rule
 from backcast.data.sources.csv import CSV
+from backcast.data.sources.duckdb_query import DuckDBQuery
 from backcast.data.sources.frames import Frames
 from backcast.data.sources.parquet import Parquet
+from backcast.data.store import Store
 
 RULE = "event_at + 15min"
 GOOD = """date,symbol,open,high,low,close,volume
@@ -294,3 +298,52 @@ def test_rules(text: str, minutes: int) -> None:
 def test_wrong_rules(text: Any) -> None:
     with pytest.raises(InputError, match="known_rule"):
         rule(text)
+
+
+def test_a_query_to_a_database(tmp_path: Path) -> None:
+    database = tmp_path / "mine.duckdb"
+    with duckdb.connect(str(database)) as connection:
+        connection.execute(
+            "CREATE TABLE prices AS SELECT DATE '2024-07-02' + i::INT AS day, s AS ticker, 10.0 + i AS last "
+            "FROM range(2) r(i), (VALUES ('A'), ('B')) v(s)"
+        )
+    options: dict[str, Any] = {"name": "mine", "price_basis": "raw", "known_rule": "event_at + 15min"}
+    query = "SELECT day AS date, ticker AS symbol, last AS close FROM prices"
+    source = DuckDBQuery(database=str(database), query=query, **options)
+    store = Store(tmp_path / "home")
+    assert ingest(store, source).added == {"bars": 4}
+    assert ingest(store, source).added == {}
+    with pytest.raises(InputError, match="nothing"):
+        ingest(store, DuckDBQuery(database=str(database), query="SELECT nothing FROM prices", **options))
+    with pytest.raises(InputError, match=r"dataset\.database"):
+        DuckDBQuery(database=str(tmp_path / "no.duckdb"), query=query, **options)
+    with pytest.raises(InputError, match=r"dataset\.query"):
+        DuckDBQuery(database=str(database), **options)
+
+
+@pytest.mark.parametrize(
+    ("text", "close"),
+    [
+        ("10,5", 10.5),
+        ("1.234,5", 1234.5),
+        ("1.234.567", 1234567.0),
+        ("7", 7.0),
+        ("1.5", None),
+        ("1,2,3", None),
+    ],
+)
+def test_a_decimal_comma(tmp_path: Path, text: str, close: float | None) -> None:
+    (tmp_path / "bars.csv").write_text(f"date;symbol;close\n2024-07-02;A;{text}\n")
+    source = CSV(
+        path=str(tmp_path),
+        name="mine",
+        price_basis="raw",
+        known_rule="event_at + 15min",
+        separator=";",
+        decimal=",",
+    )
+    if close is None:
+        with pytest.raises(InputError, match="close in row 1"):
+            source.read()
+    else:
+        assert source.read().tables["bars"]["close"].to_pylist() == [close]
