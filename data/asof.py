@@ -39,17 +39,11 @@ def load_panel(
     its first ticker. fields: bar fields and items of facts (default: all; the items are
     those of the pinned version, since a column's name is no value).
     """
-    info = store.info(dataset)
-    bars = store.read(dataset, "bars", pin, until)
-    actions = store.read(dataset, "actions", pin, until)
-    clock = _clock(info, bars, until, store.last_bar(dataset, pin))
-    names = _identities(actions, clock)
-    rows = _on_clock(bars, clock, names, skip=info.benchmark)
-    symbols = rows.present()
-    values, revisions = _versions(rows, bars, symbols, info.bar_fields, clock)
-    if info.price_basis == "raw":
-        known = _actions_by_symbol(actions, clock, names, symbols, values[info.bar_fields.index("close")])
-        values, revisions = adjusted(values, revisions, known, info.bar_fields)
+    world = _read(store, dataset, pin, until)
+    info, clock, names, symbols = world.info, world.clock, world.names, world.symbols
+    values, revisions = world.values, world.revisions
+    if world.actions:
+        values, revisions = adjusted(values, revisions, world.actions, info.bar_fields)
     facts = store.read(dataset, "facts", pin, until)
     items = store.items(dataset, pin)
     states = _facts(facts, items, clock, names, symbols)
@@ -62,7 +56,7 @@ def load_panel(
         members(membership, values[info.bar_fields.index("close")]),
         revisions,
         info.price_basis,
-        _share_by_rule(bars, facts),
+        _share_by_rule(world.bars, facts),
     )
     return panel if fields is None else _chosen(panel, fields)
 
@@ -110,26 +104,32 @@ def delistings(
 ) -> Delistings:
     """Of each symbol with a delisting fact: the index of its last session, the proceeds a share in the panel's adjusted
     units, and when it was known."""
-    info = store.info(dataset)
-    actions = store.read(dataset, "actions", pin, until)
-    if not set(ENDINGS) & set(actions["kind"].to_pylist()):
+    if not set(ENDINGS) & set(store.read(dataset, "actions", pin, until)["kind"].to_pylist()):
         return {}
-    bars = store.read(dataset, "bars", pin, until)
-    clock = _clock(info, bars, until, store.last_bar(dataset, pin))
-    names = _identities(actions, clock)
-    traded = _on_clock(bars, clock, names, skip=info.benchmark)
-    symbols = traded.present()
-    raw, _ = _versions(traded, bars, symbols, ("close",), clock)
-    factors = _actions_by_symbol(actions, clock, names, symbols, raw[0])
-    rows = _on_clock(actions, clock, names)
-    kinds, values = actions["kind"].to_pylist(), actions["value"].to_numpy(zero_copy_only=False)
+    world = _read(store, dataset, pin, until)
+    rows = _on_clock(world.moves, world.clock, world.names)
+    kinds, values = world.moves["kind"].to_pylist(), world.moves["value"].to_numpy(zero_copy_only=False)
     found = {}
-    for s, session, row, known in zip(rows.on(symbols), rows.session, rows.row, rows.known_at, strict=True):
+    for s, session, row, known in zip(
+        rows.on(world.symbols), rows.session, rows.row, rows.known_at, strict=True
+    ):
         if kinds[row] in ENDINGS and s >= 0:
-            own = factors.get(s)
-            factor = own.factors(len(clock))[0][session] if own and info.price_basis == "raw" else 1.0
-            found[symbols[s]] = (int(session), float(values[row] * factor), known)
+            own = world.actions.get(s)
+            factor = own.factors(len(world.clock))[0][session] if own else 1.0
+            found[world.symbols[s]] = (int(session), float(values[row] * factor), known)
     return {symbol: found[symbol] for symbol in sorted(found)}
+
+
+def newest_factors(
+    store: Store, dataset: str, pin: dict[str, int], at: np.datetime64
+) -> tuple[Floats, Floats]:
+    """(S,) price and share factors of each symbol's newest session by the actions known at an instant, on the symbols of
+    the panel until then; dividing by the one and multiplying by the other turns forward-adjusted cells into back-adjusted."""
+    world = _read(store, dataset, pin, at)
+    price, shares = np.ones(len(world.symbols)), np.ones(len(world.symbols))
+    for s, own in world.actions.items():
+        price[s], shares[s] = (factor[-1] for factor in own.factors_known(at, len(world.clock)))
+    return price, shares
 
 
 def coverage(panel: Panel) -> dict[str, int]:
@@ -151,6 +151,36 @@ def coverage(panel: Panel) -> dict[str, int]:
         "left_universe": int((member.any(axis=1) & ~member[:, traded[-1]]).sum()),
         "joined": int((member.any(axis=1) & ~member[:, traded[0]]).sum()),
     }
+
+
+@dataclass(frozen=True)
+class _World:
+    """What was read of a version: its bars and actions as rows, the clock, what tickers mean, the symbols (S,), raw values
+    (F, S, T) as first known with their revisions, and the splits and dividends of each symbol index."""
+
+    info: DatasetInfo
+    bars: pa.Table
+    moves: pa.Table
+    clock: Clock
+    names: Names
+    symbols: tuple[str, ...]
+    values: Floats
+    revisions: Revisions
+    actions: dict[int, Actions]
+
+
+def _read(store: Store, dataset: str, pin: dict[str, int], until: np.datetime64 | None) -> _World:
+    info = store.info(dataset)
+    bars = store.read(dataset, "bars", pin, until)
+    moves = store.read(dataset, "actions", pin, until)
+    clock = _clock(info, bars, until, store.last_bar(dataset, pin))
+    names = _identities(moves, clock)
+    rows = _on_clock(bars, clock, names, skip=info.benchmark)
+    symbols = rows.present()
+    values, revisions = _versions(rows, bars, symbols, info.bar_fields, clock)
+    closes = values[info.bar_fields.index("close")]
+    actions = _actions_by_symbol(moves, clock, names, symbols, closes) if info.price_basis == "raw" else {}
+    return _World(info, bars, moves, clock, names, symbols, values, revisions, actions)
 
 
 @dataclass(frozen=True)

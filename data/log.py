@@ -162,12 +162,20 @@ class Log:
         return [*self._broken_entries(version, seal), *self._broken_files(version)]
 
     def _broken_entries(self, version: int, seal: str | None) -> list[str]:
-        seals = {entry.version - 1: entry.facts.get("previous") for entry in self.entries(version)}
-        return [
+        entries = list(self.entries(version))
+        seals = {entry.version - 1: entry.facts.get("previous") for entry in entries}
+        broken = [
             f"{self._entry(n)}: its content is not what was written (SHA-256 differs)"
             for n, known in sorted({**seals, version: seal}.items())
             if known is not None and self.seal(n) != known
         ]
+        named = {path for entry in entries for path in entry.parts}
+        if not broken and named != {part.path for part in self.parts(version)}:
+            log = self.folder / "_delta_log"
+            broken.append(
+                f"{log}: its checkpoint is not what its commits say; remove it and _last_checkpoint"
+            )
+        return broken
 
     def _broken_files(self, version: int) -> list[str]:
         found = []

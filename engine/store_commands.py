@@ -61,6 +61,17 @@ def add_store(parser: argparse.ArgumentParser) -> None:
     changes_.add_argument("until", metavar="TO")
     changes_.add_argument("--output", metavar="FILE", type=Path)
     changes_.set_defaults(function=changes, overrides_allowed=False)
+    prices_ = verbs.add_parser("prices", help="Prices adjusted by the actions known at an instant.")
+    prices_.add_argument("--adjust", choices=("forward", "back"), default="forward")
+    prices_.set_defaults(function=prices, overrides_allowed=False)
+    universe_ = verbs.add_parser(
+        "universe", help="Who is in the universe as known at an instant, and who left it."
+    )
+    universe_.set_defaults(function=universe, overrides_allowed=False)
+    for made in (prices_, universe_):
+        made.add_argument("dataset", metavar="DATASET")
+        made.add_argument("--as-of", metavar="INSTANT", help="what was known then (UTC; default: now)")
+        made.add_argument("--output", metavar="FILE", type=Path)
     cell_ = verbs.add_parser("cell", help="Every version of a symbol's rows and where each came from.")
     cell_.add_argument("dataset", metavar="DATASET")
     cell_.add_argument("table", metavar="TABLE")
@@ -183,6 +194,25 @@ def changes(arguments: argparse.Namespace, _: list[str]) -> int:
 
     after, until = instant_of(arguments.after), instant_of(arguments.until)
     _give(changes_between(Store(), arguments.dataset, arguments.table, after, until), arguments.output)
+    return 0
+
+
+def prices(arguments: argparse.Namespace, _: list[str]) -> int:
+    from backcast.data.sources.instants import instant_of
+    from backcast.data.store import Store
+    from backcast.data.views import prices as prices_at
+
+    at = instant_of(arguments.as_of)
+    _give(prices_at(Store(), arguments.dataset, at, arguments.adjust), arguments.output)
+    return 0
+
+
+def universe(arguments: argparse.Namespace, _: list[str]) -> int:
+    from backcast.data.sources.instants import instant_of
+    from backcast.data.store import Store
+    from backcast.data.views import universe as universe_at
+
+    _give(universe_at(Store(), arguments.dataset, instant_of(arguments.as_of)), arguments.output)
     return 0
 
 

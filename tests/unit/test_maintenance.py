@@ -12,6 +12,7 @@ import pytest
 
 from backcast.data.history import batches, cell
 from backcast.data.ingest import ingest
+from backcast.data.log import CHECKPOINT_EVERY
 from backcast.data.maintenance import collect_garbage, damage, garbage
 from backcast.data.store import Store
 from backcast.data.synthetic import SyntheticSource
@@ -66,6 +67,20 @@ def test_a_flipped_bit_is_named(
     found = damage(store, "synthetic")
     assert found, f"a flipped bit of {file} was not noticed"
     assert main(["store", "check", "synthetic"]) in (2, 3)
+
+
+@pytest.mark.parametrize("at", [0.1, 0.3, 0.5, 0.7, 0.9])
+def test_a_flipped_bit_of_a_checkpoint_changes_no_answer_or_is_named(store: Store, at: float) -> None:
+    rows = store.read("synthetic", "facts", store.version("synthetic"))
+    for k in range(CHECKPOINT_EVERY):
+        row = {**rows.slice(0, 1).to_pylist()[0], "item": f"item {k}"}
+        store.append("synthetic", "facts", pa.Table.from_pylist([row], rows.schema), f"batch {k}")
+    [file] = (store.folder / "synthetic" / "facts" / "_delta_log").glob("*.checkpoint.parquet")
+    before = store.read("synthetic", "facts", store.version("synthetic"))
+    assert before.num_rows == rows.num_rows + CHECKPOINT_EVERY
+    flip(file, at)
+    if not damage(store, "synthetic"):
+        assert store.read("synthetic", "facts", store.version("synthetic")).equals(before)
 
 
 @pytest.mark.parametrize("name", ["bars/part-*.parquet", ".read/facts/*/current.parquet"])
