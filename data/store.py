@@ -64,8 +64,11 @@ class Store:
 
     def datasets(self) -> list[str]:
         """The names of the data sets that have rows."""
-        names = sorted(p.parent.name for p in self.folder.glob("*/dataset.json"))
-        return [name for name in names if any(self.version(name).values())]
+        return [name for name in self.names() if any(self.version(name).values())]
+
+    def names(self) -> list[str]:
+        """The names of all data sets, whole or damaged, with rows or without."""
+        return sorted(p.parent.name for p in self.folder.glob("*/dataset.json"))
 
     def create(self, info: DatasetInfo) -> None:
         """Makes the empty tables of a data set; where it has rows already its facts must be the same."""
@@ -148,7 +151,7 @@ class Store:
         correction needs a later known_at. Nothing is written then.
         """
         with self._writing(dataset) as head, _staging() as staged:
-            if any(self.log(dataset, name).knows(head[name], batch) for name in TABLES):
+            if any(self.log(dataset, name).knows(head[name], batch) for name in TABLES if head[name]):
                 return {}
             for part in parts:
                 for name, rows in part.items():

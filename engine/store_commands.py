@@ -255,7 +255,7 @@ def _chosen(arguments: argparse.Namespace) -> list[str]:
     if arguments.dataset:
         Store().info(arguments.dataset)
         return [arguments.dataset]
-    return Store().datasets()
+    return Store().names()
 
 
 def _give(frame: pl.DataFrame, output: Path | None) -> None:

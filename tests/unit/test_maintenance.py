@@ -66,7 +66,7 @@ def test_a_flipped_bit_is_named(
     flip(file, at)
     found = damage(store, "synthetic")
     assert found, f"a flipped bit of {file} was not noticed"
-    assert main(["store", "check", "synthetic"]) in (2, 3)
+    assert main(["store", "check"]) == 3
 
 
 @pytest.mark.parametrize("at", [0.1, 0.3, 0.5, 0.7, 0.9])
