@@ -30,7 +30,7 @@ KEEP_FOR_EVER = {
     "delta.enableExpiredLogCleanup": "false",
     "delta.logRetentionDuration": "interval 36500 days",
 }
-CHECKPOINT_EVERY = 50
+CHECKPOINT_EVERY = 20
 """Commits between two checkpoints of Delta: what opening a table has to replay at most."""
 
 ROW_GROUP = 131_072
@@ -69,6 +69,7 @@ class Log:
 
     def __init__(self, folder: Path, schema: pa.Schema) -> None:
         self.folder, self.schema = folder, schema
+        self._opened: dict[int, Any] = {}  # opening replays the log; a version never changes
 
     def create(self) -> None:
         """Makes the empty table; there already, it stays as it is."""
@@ -111,10 +112,11 @@ class Log:
         from deltalake import CommitProperties, PostCommitHookProperties, Transaction
         from deltalake.transaction import AddAction
 
-        delta = self._open(self.latest())
+        newest = self.latest()
+        delta = self._open(newest)
         now = int(time.time() * 1000)
         adds = [AddAction(p.path.name, p.size, {}, now, True, json.dumps(_statistics(p))) for p in parts]
-        noted = {**facts, "parts": len(parts), "previous": self.seal(int(delta.version()))}
+        noted = {**facts, "parts": len(parts), "previous": self.seal(newest)}
         properties = CommitProperties(
             app_transactions=[Transaction(batch, 1)], custom_metadata={"backcast": json.dumps(noted)}
         )
@@ -122,7 +124,8 @@ class Log:
         delta.create_write_transaction(
             adds, "append", self.schema, commit_properties=properties, post_commithook_properties=hooks
         )
-        version = int(delta.version()) + 1
+        self._opened.pop(newest)
+        version = newest + 1
         sync(self._entry(version))
         sync(self._entry(version).parent)
         return version
@@ -202,8 +205,10 @@ class Log:
         from deltalake import DeltaTable
         from deltalake.exceptions import DeltaError
 
+        if version in self._opened:
+            return self._opened[version]
         try:
-            return DeltaTable(str(self.folder), version=version)
+            return self._opened.setdefault(version, DeltaTable(str(self.folder), version=version))
         except (DeltaError, OSError) as error:
             reason = str(error).splitlines()[0]
             raise InputError(

@@ -150,35 +150,42 @@ class Store:
         for rows that break the schema, or that differ from a stored row with the same key and known_at: a
         correction needs a later known_at. Nothing is written then.
         """
-        with self._writing(dataset) as head, _staging() as staged:
-            if any(self.log(dataset, name).knows(head[name], batch) for name in TABLES if head[name]):
+        logs = {name: self.log(dataset, name) for name in LOGS}
+        with self._writing(dataset, logs) as head, _staging() as staged:
+            if any(logs[name].knows(head[name], batch) for name in TABLES if head[name]):
                 return {}
             for part in parts:
                 for name, rows in part.items():
                     validate(name, rows)
-                    staged[name] += self.log(dataset, name).stage([rows])
+                    staged[name] += logs[name].stage([rows])
             if inspect is not None:
                 findings = inspect({name: [part.path for part in found] for name, found in staged.items()})
             for name in list(staged):
-                staged[name] = self._new_only(dataset, name, staged[name], head[name])
+                staged[name] = _new_only(logs[name], name, staged[name], head[name])
             new = {name: sum(part.rows for part in found) for name, found in staged.items()}
             if any(new.values()):
                 if inspect is not None:
-                    staged["findings"] = self.log(dataset, "findings").stage([findings])
-                self._acknowledge(dataset, head, staged, batch, facts or {})
+                    staged["findings"] = logs["findings"].stage([findings])
+                self._acknowledge(dataset, logs, head, staged, batch, facts or {})
             return new
 
     def _acknowledge(
-        self, dataset: str, head: Pin, staged: dict[str, list[Part]], batch: str, facts: dict[str, Any]
+        self,
+        dataset: str,
+        logs: Mapping[str, Log],
+        head: Pin,
+        staged: dict[str, list[Part]],
+        batch: str,
+        facts: dict[str, Any],
     ) -> None:
         """Commits staged files table by table, and then all of them at once by replacing the head."""
         versions, given = dict(head), {name: parts for name, parts in staged.items() if parts}
         staged.clear()  # from here on commits may name the files: what is cut off is for `gc`
         for name, parts in given.items():
-            versions[name] = self.log(dataset, name).commit(parts, batch, facts)
+            versions[name] = logs[name].commit(parts, batch, facts)
         self._write_head(dataset, versions)
         for name in given:
-            self.log(dataset, name).checkpoint(versions[name])
+            logs[name].checkpoint(versions[name])
 
     def check(self, dataset: str, table: str, files: Sequence[Path]) -> None:
         """Nothing in the rows of files contradicts what is stored. Errors: InputError as in `commit`, which writes besides."""
@@ -274,28 +281,6 @@ class Store:
         rows = sum(p.rows for p in tail)
         return rows > max(STALE_ROWS, (copy.rows if copy else 0) // 5) or len(tail) > STALE_FILES
 
-    def _new_only(self, dataset: str, table: str, staged: list[Part], version: int) -> list[Part]:
-        """The staged files without the rows that a version holds already. Errors: InputError as in `commit`."""
-        log = self.log(dataset, table)
-        held = [p for p in log.parts(version) if any(p.meets(part) for part in staged)] if version else []
-        if len(staged) > 1:
-            _refuse_duplicates(table, staged)
-        if not held:
-            return staged
-        source, keys = query.scan([p.path for p in held]), _matching(table, "g", "h")
-        order = ", ".join((*KEYS[table], "known_at"))
-        with connected() as connection:
-            if not _refuse_contradictions(connection, table, query.scan([p.path for p in staged]), source):
-                return staged
-            new = []
-            for part in staged:
-                absent = f"SELECT * FROM {query.scan([part.path])} g WHERE NOT EXISTS (SELECT 1 FROM {source} h WHERE {keys})"
-                rows = connection.sql(f"{absent} ORDER BY {order}").to_arrow_table()
-                new += log.stage([rows.cast(TABLES[table])])
-        for part in staged:
-            part.path.unlink()
-        return new
-
     def _facts(self, dataset: str) -> dict[str, Any]:
         path = self.folder / check_name(dataset) / "dataset.json"
         if not path.exists():
@@ -337,20 +322,20 @@ class Store:
         write_sealed(self.folder / dataset / "head.json", {"versions": versions, "seals": seals})
 
     @contextmanager
-    def _writing(self, dataset: str) -> Iterator[Pin]:
+    def _writing(self, dataset: str, logs: Mapping[str, Log]) -> Iterator[Pin]:
         """One writer at a time; gives the head, with everything beyond it set aside."""
         facts = self._facts(dataset)
         folder = self.folder / dataset
         with _locked(folder):
             head = self.version(dataset)
             if facts["format"] == 1:
-                for name in LOGS:
-                    self.log(dataset, name).create()
+                for log in logs.values():
+                    log.create()
                 head = {name: head.get(name, 0) for name in LOGS}
                 self._write_head(dataset, head)
                 write_sealed(folder / "dataset.json", {**facts, "format": FORMAT})
-            for name in LOGS:
-                for moved in self.log(dataset, name).set_aside(head[name]):
+            for name, log in logs.items():
+                for moved in log.set_aside(head[name]):
                     warnings.warn(
                         f"{moved}: a commit that was cut off before it was acknowledged is set aside; its batch can be "
                         "ingested again.", StoreWarning, stacklevel=3,
@@ -386,6 +371,28 @@ def _staging() -> Iterator[defaultdict[str, list[Part]]]:
     finally:
         for part in chain.from_iterable(staged.values()):
             part.path.unlink(missing_ok=True)
+
+
+def _new_only(log: Log, table: str, staged: list[Part], version: int) -> list[Part]:
+    """The staged files without the rows that a version holds already. Errors: InputError as in `Store.commit`."""
+    held = [p for p in log.parts(version) if any(p.meets(part) for part in staged)] if version else []
+    if len(staged) > 1:
+        _refuse_duplicates(table, staged)
+    if not held:
+        return staged
+    source, keys = query.scan([p.path for p in held]), _matching(table, "g", "h")
+    order = ", ".join((*KEYS[table], "known_at"))
+    with connected() as connection:
+        if not _refuse_contradictions(connection, table, query.scan([p.path for p in staged]), source):
+            return staged
+        new = []
+        for part in staged:
+            absent = f"SELECT * FROM {query.scan([part.path])} g WHERE NOT EXISTS (SELECT 1 FROM {source} h WHERE {keys})"
+            rows = connection.sql(f"{absent} ORDER BY {order}").to_arrow_table()
+            new += log.stage([rows.cast(TABLES[table])])
+    for part in staged:
+        part.path.unlink()
+    return new
 
 
 def _refuse_duplicates(table: str, staged: list[Part]) -> None:
