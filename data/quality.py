@@ -95,6 +95,7 @@ def _check(info: DatasetInfo, connection: DuckDBPyConnection, sources: Mapping[s
         *_survivors(info, whole),
         *_ends(info, whole),
         *_back_adjusted(info, odd, long),
+        *_absent(connection, sources),
     ]
 
 
@@ -280,6 +281,28 @@ def _back_adjusted(info: DatasetInfo, odd: int, long: int) -> list[Finding]:
         return []
     detail = f"{odd} of {long} symbols have early closes that no exchange quotes, and newer ones that it does"
     return [Finding("warning", "back-adjusted?", "", "", detail)]
+
+
+def _absent(connection: DuckDBPyConnection, sources: Mapping[str, str]) -> list[Finding]:
+    """Members without a bar in all of a spell that the bars reach: they are missing, or known there by another ticker."""
+    if "membership" not in sources:
+        return []
+    spells = connection.execute(
+        f"""
+        WITH range AS (SELECT min(event_at) AS lo, max(event_at) AS hi FROM {sources["bars"]}),
+        states AS (SELECT symbol, event_at, arg_max(member, known_at) AS member FROM {sources["membership"]} GROUP BY ALL),
+        spells AS (SELECT *, lead(event_at) OVER (PARTITION BY symbol ORDER BY event_at) AS until FROM states)
+        SELECT symbol, event_at FROM spells s, range
+        WHERE member AND event_at <= hi AND (until IS NULL OR until > lo) AND NOT EXISTS (
+            SELECT 1 FROM {sources["bars"]} b
+            WHERE b.symbol = s.symbol AND b.event_at >= s.event_at AND (s.until IS NULL OR b.event_at < s.until))
+        ORDER BY symbol, event_at"""
+    ).fetchall()
+    detail = "a member from here on, without a single bar: missing, or known by another ticker?"
+    return [
+        Finding("warning", "member without bars", symbol, str(event.date()), detail)
+        for symbol, event in spells
+    ]
 
 
 def _rows(frame: pl.DataFrame, severity: str, name: str, detail: str) -> list[Finding]:

@@ -2,14 +2,16 @@
 
     python tests/real/store.py DATA
 
-DATA holds `sec_fsds_pit`, `macro_vintages_nyfed` and `lean_us_equity_raw` as their READMEs describe. None of it is committed,
-so no test needs it: this says whether the store answers what the files themselves say, and ends with 1 where not.
+DATA holds `sp500_membership` and its prices, `sec_fsds_pit`, `macro_vintages_nyfed` and `lean_us_equity_raw`, as their READMEs
+describe. None of it is committed, so no test needs it: this says whether the store answers what the files themselves say,
+and ends with 1 where not.
 """
 
 from __future__ import annotations
 
 import sys
 import tempfile
+from bisect import bisect_left
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -90,6 +92,49 @@ def vintages(store: Store, data: Path) -> list[bool]:
         right.append(found["value"].equals(expected))
     print(f"  {sum(right)} of {len(right)} vintages are answered as they were published")
     return [all(right)]
+
+
+def members(store: Store, data: Path) -> list[bool]:
+    """S&P membership by ticker beside prices: every spell that the prices reach has bars of its own, or is reported."""
+    bars = pl.read_parquet(data.parent / "us_eod_sp500_survfree_2013_2018" / "ohlcv_adj.parquet")
+    bars = bars.select("symbol", "date", pl.col("close").cast(pl.Float64))
+    sessions = clock("XNYS", np.datetime64("1996-01-02"), np.datetime64("2025-12-31"), 0).sessions.tolist()
+    odd = bars.filter(~pl.col("date").is_in(sessions))
+    bars = bars.filter(pl.col("date").is_in(sessions))
+    low, high = bars["date"].min(), bars["date"].max()
+    print(f"  {odd.height} bars on no session of XNYS are left out: {sorted(set(map(str, odd['date'])))}")
+    spells = pl.read_csv(data / "fja05680_sp500_ticker_start_end.csv", try_parse_dates=True)
+    starts = [_at_or_after(day, sessions) for day in spells["start_date"]]
+    ends = [None if day is None else _at_or_after(day, sessions) for day in spells["end_date"]]
+    spells = spells.select(symbol="ticker").with_columns(
+        start=pl.Series(starts), end=pl.Series(ends, dtype=pl.Date)
+    )
+    rows = pl.concat(
+        [
+            spells.select("symbol", date="start", member=True),
+            spells.filter(pl.col("end").is_not_null()).select("symbol", date="end", member=False),
+        ]
+    )
+    rows = rows.group_by("symbol", "date").agg(pl.col("member").max())  # out and in again on one day is in
+    report = ingest(
+        store,
+        Frames(bars, name="spx", price_basis="total_return", known_rule="event_at + 15min", membership=rows),
+    )
+    reported = {(f.symbol, f.session) for f in report.findings if f.check == "member without bars"}
+    expected = set()
+    for symbol, start, end in spells.sort("symbol", "start").iter_rows():
+        own = bars.filter((pl.col("symbol") == symbol) & (pl.col("date") >= start))
+        within = own if end is None else own.filter(pl.col("date") < end)
+        if start <= high and (end is None or end > low) and not within.height:
+            expected.add((symbol, str(start)))
+    print(
+        f"  {spells.height:,} spells; {len(reported)} that the prices reach have no bar of that ticker, all of them reported"
+    )
+    return [reported == expected, len(reported) > 0]
+
+
+def _at_or_after(day: date, sessions: list[date]) -> date:
+    return sessions[bisect_left(sessions, day)]
 
 
 def raw_bars(store: Store, data: Path) -> list[bool]:
@@ -210,6 +255,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as home:
         store = Store(Path(home))
         for check, folder in (
+            (members, "sp500_membership"),
             (filings, "sec_fsds_pit"),
             (vintages, "macro_vintages_nyfed"),
             (raw_bars, "lean_us_equity_raw"),

@@ -172,3 +172,33 @@ def test_files_of_any_size_are_checked_alike(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr(quality, "BUCKET", 500)
     found = check_files(batch.info, files)
     assert sorted(map(str, found)) == sorted(map(str, whole))
+
+
+def test_members_without_bars() -> None:
+    """C is not there at all, A's second spell is; B's first spell has bars under another ticker only."""
+    bars = [row for row in clean() if row["symbol"] == "A" or row["date"] >= DAYS[3]]
+    bars += [{**row, "symbol": "OLD", "volume": 9.0 + k} for k, row in enumerate(clean()[6:9])]
+    spells = [
+        ("A", 0, True),
+        ("A", 2, False),
+        ("A", 3, True),
+        ("B", 0, True),
+        ("B", 3, False),
+        ("B", 4, True),
+        ("C", 1, True),
+    ]
+    members = pl.DataFrame(
+        {
+            "symbol": [s for s, _, _ in spells],
+            "date": [DAYS[t] for _, t, _ in spells],
+            "member": [m for _, _, m in spells],
+        }
+    )
+    frame = pl.DataFrame(bars).filter(~((pl.col("symbol") == "B") & (pl.col("date") == DAYS[3])))
+    batch = Frames(
+        frame, name="q", price_basis="raw", known_rule="event_at + 15min", membership=members
+    ).read()
+    found = [(f.check, f.symbol, f.session) for f in check(batch.info, batch.tables)]
+    assert [f for f in found if f[0] == "member without bars"] == [
+        ("member without bars", "B", "2024-07-01"), ("member without bars", "C", "2024-07-02")
+    ]  # fmt: skip
