@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 from backcast.data.adjust import Actions, adjusted, ratios
 from backcast.data.calendar import clock as make_clock
 from backcast.data.errors import InputError, StaleDataError
+from backcast.data.identity import ENDINGS, Names, identities, instants
 from backcast.data.schema import DatasetInfo
 from backcast.data.store import Store
 from backcast.data.types import Clock, Floats, Instants, Ints, Panel, Revisions
@@ -174,7 +175,7 @@ def _read(store: Store, dataset: str, pin: dict[str, int], until: np.datetime64 
     bars = store.read(dataset, "bars", pin, until)
     moves = store.read(dataset, "actions", pin, until)
     clock = _clock(info, bars, until, store.last_bar(dataset, pin))
-    names = _identities(moves, clock)
+    names = identities(moves, clock)
     rows = _on_clock(bars, clock, names, skip=info.benchmark)
     symbols = rows.present()
     values, revisions = _versions(rows, bars, symbols, info.bar_fields, clock)
@@ -209,7 +210,7 @@ def _clock(info: DatasetInfo, bars: pa.Table, until: np.datetime64 | None, last:
     decision by then, whether or not any of its bars was known."""
     if not bars.num_rows:
         raise StaleDataError(f"The data set {info.name} has no bars known{f' by {until}' if until else ''}.")
-    event, known = _instants(bars, "event_at"), _instants(bars, "known_at")
+    event, known = instants(bars, "event_at"), instants(bars, "known_at")
     on_time = event[known <= event + np.timedelta64(info.decision_delay, "m")]
     first = on_time.min() if len(on_time) else event.min()
     # The session of a close is its date in the exchange's own day: a UTC close may fall on the next date.
@@ -228,7 +229,7 @@ def _on_clock(
 
     Errors: InputError for an event_at that is no session's close.
     """
-    event, known = _instants(table, "event_at"), _instants(table, "known_at")
+    event, known = instants(table, "event_at"), instants(table, "known_at")
     vocabulary, name, ticker = _named(table, event, names)
     session = np.searchsorted(clock.closes_at, event)
     here = (
@@ -272,59 +273,6 @@ def _index(words: list[str], axis: tuple[str, ...]) -> Ints:
 
 EVERY = "*"
 """The symbol of facts about all symbols."""
-
-ENDINGS = ("delisting", "merger")
-"""Actions after which a company's shares are no more; value: what a holder gets for one."""
-
-Names = dict[str, list[tuple[np.datetime64, str]]]
-"""Of each ticker that a rename gives a new meaning: from which instant on, and the permanent name it then has."""
-
-
-def _identities(actions: pa.Table, clock: Clock) -> Names:
-    """What each ticker means from when on.
-
-    A rename gives its new ticker the old one's name. A ticker that comes again after its company was delisted or took another
-    one is another company: `FB#2`. Each counts from the first session whose decision knew of it; a rename that
-    was not known by its own first session joins nothing, because the past cannot get another name.
-    """
-    names: Names = {}
-    kinds = actions["kind"].to_pylist()
-    event, known = _instants(actions, "event_at"), _instants(actions, "known_at")
-    ticker, new = actions["symbol"].to_pylist(), actions["text"].to_pylist()
-    for at in np.argsort(event, kind="stable"):
-        knows = int(np.searchsorted(clock.decides_at, known[at]))
-        session = int(np.searchsorted(clock.closes_at, event[at]))
-        if max(session, knows) >= len(clock):
-            continue
-        if kinds[at] == "rename" and knows <= session:
-            before = event[at] - np.timedelta64(1, "us")
-            _mean(names, new[at], event[at], _name(names, ticker[at], before))
-            _free(names, ticker[at], event[at])
-        if kinds[at] in ENDINGS:
-            _free(names, ticker[at], max(clock.closes_at[knows], event[at] + np.timedelta64(1, "us")))
-    return names
-
-
-def _free(names: Names, ticker: str, start: np.datetime64) -> None:
-    """From an instant on a ticker means a company that it never meant before, unless another took it at that instant."""
-    if any(begin == start for begin, _ in names.get(ticker, [])):
-        return
-    before = sum(name.startswith(f"{ticker}#") for _, name in names.get(ticker, []))
-    _mean(names, ticker, start, f"{ticker}#{before + 2}")
-
-
-def _mean(names: Names, ticker: str, start: np.datetime64, name: str) -> None:
-    """From an instant on a ticker means a name; meanings stay in the order of time."""
-    names[ticker] = sorted([*names.get(ticker, []), (start, name)], key=lambda meaning: meaning[0])
-
-
-def _name(names: Names, ticker: str, event: np.datetime64) -> str:
-    """The permanent name of a ticker at an instant: the first ticker that its company had here."""
-    found = ticker
-    for start, name in names.get(ticker, []):
-        if event >= start:
-            found = name
-    return found
 
 
 def _versions(
@@ -404,7 +352,7 @@ def _states(
     series: int,
 ) -> Floats:
     """(series, T) states of dated rows; a row's series is its symbol's index plus its offset."""
-    event, known = _instants(table, "event_at"), _instants(table, "known_at")
+    event, known = instants(table, "event_at"), instants(table, "known_at")
     vocabulary, name, _ = _named(table, event, names)
     symbol = _index(vocabulary, symbols)[name]
     # A fact about a later instant than its announcement (a membership from next Monday) holds from that instant on.
@@ -423,10 +371,6 @@ def _share_by_rule(*tables: pa.Table) -> float:
     rows = sum(t.num_rows for t in tables)
     by_rule = sum(pc.sum(pc.equal(t["known_basis"], "rule")).as_py() or 0 for t in tables)
     return by_rule / rows if rows else 0.0
-
-
-def _instants(table: pa.Table, name: str) -> Instants:
-    return table[name].cast(pa.timestamp("us")).to_numpy(zero_copy_only=False).astype("datetime64[us]")
 
 
 def _chosen(panel: Panel, fields: tuple[str, ...]) -> Panel:

@@ -1,0 +1,66 @@
+"""Tickers are not companies: what each ticker means from when on, as it was known in time."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+
+from backcast.data.types import Clock, Instants
+
+ENDINGS = ("delisting", "merger")
+"""Actions after which a company's shares are no more; value: what a holder gets for one."""
+
+Names = dict[str, list[tuple[np.datetime64, str]]]
+"""Of each ticker that a rename gives a new meaning: from which instant on, and the permanent name it then has."""
+
+
+def identities(actions: pa.Table, clock: Clock) -> Names:
+    """What each ticker means from when on.
+
+    A rename gives its new ticker the old one's name. A ticker that comes again after its company was delisted or took another
+    one is another company: `FB#2`. Each counts from the first session whose decision knew of it; a rename that
+    was not known by its own first session joins nothing, because the past cannot get another name.
+    """
+    names: Names = {}
+    kinds = actions["kind"].to_pylist()
+    event, known = instants(actions, "event_at"), instants(actions, "known_at")
+    ticker, new = actions["symbol"].to_pylist(), actions["text"].to_pylist()
+    for at in np.argsort(event, kind="stable"):
+        knows = int(np.searchsorted(clock.decides_at, known[at]))
+        session = int(np.searchsorted(clock.closes_at, event[at]))
+        if max(session, knows) >= len(clock):
+            continue
+        if kinds[at] == "rename" and knows <= session:
+            before = event[at] - np.timedelta64(1, "us")
+            _mean(names, new[at], event[at], _name(names, ticker[at], before))
+            _free(names, ticker[at], event[at])
+        if kinds[at] in ENDINGS:
+            _free(names, ticker[at], max(clock.closes_at[knows], event[at] + np.timedelta64(1, "us")))
+    return names
+
+
+def _free(names: Names, ticker: str, start: np.datetime64) -> None:
+    """From an instant on a ticker means a company that it never meant before, unless another took it at that instant."""
+    if any(begin == start for begin, _ in names.get(ticker, [])):
+        return
+    before = sum(name.startswith(f"{ticker}#") for _, name in names.get(ticker, []))
+    _mean(names, ticker, start, f"{ticker}#{before + 2}")
+
+
+def _mean(names: Names, ticker: str, start: np.datetime64, name: str) -> None:
+    """From an instant on a ticker means a name; meanings stay in the order of time."""
+    names[ticker] = sorted([*names.get(ticker, []), (start, name)], key=lambda meaning: meaning[0])
+
+
+def _name(names: Names, ticker: str, event: np.datetime64) -> str:
+    """The permanent name of a ticker at an instant: the first ticker that its company had here."""
+    found = ticker
+    for start, name in names.get(ticker, []):
+        if event >= start:
+            found = name
+    return found
+
+
+def instants(table: pa.Table, name: str) -> Instants:
+    """(N,) a column of instants as numpy has them, UTC."""
+    return table[name].cast(pa.timestamp("us")).to_numpy(zero_copy_only=False).astype("datetime64[us]")
