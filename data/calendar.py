@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import difflib
+import re
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 from backcast.data.errors import InputError
-from backcast.data.types import Clock
+from backcast.data.types import Clock, Instants, Ints
 
 EPOCH = "1970-01-01"
 """Slots are counted from here, so that they do not depend on where a data set starts."""
 
 YEARS = 20
-"""periods_per_year is the mean number of sessions over this many calendar years before the clock's end."""
+"""periods_per_year is the mean number of bars over this many calendar years before the clock's end."""
 
 
 @lru_cache(maxsize=8)
@@ -31,23 +32,75 @@ def _calendar(name: str, end_year: int) -> Any:
     return exchange_calendars.get_calendar(name, start=EPOCH, end=f"{end_year}-12-31")
 
 
-def clock(name: str, first: np.datetime64, last: np.datetime64, decision_delay: int) -> Clock:
-    """Every session from `first` to `last` (dates, inclusive); decisions fall `decision_delay` minutes after it."""
+DAILY = "1d"
+_FREQUENCY = re.compile(r"([1-9]\d{0,2})min")
+
+
+def bar_minutes(frequency: object) -> int | None:
+    """The minutes of a bar of `1min`, `30min` and the like; None for `1d`, one bar a session."""
+    if frequency == DAILY:
+        return None
+    found = _FREQUENCY.fullmatch(frequency) if isinstance(frequency, str) else None
+    if found is None:
+        raise InputError("dataset.frequency", frequency, "1d, or minutes such as 1min or 30min (at most 999)")
+    return int(found[1])
+
+
+def clock(
+    name: str, first: np.datetime64, last: np.datetime64, decision_delay: int, frequency: str = DAILY
+) -> Clock:
+    """Every bar of the sessions from `first` to `last` (dates, inclusive); decisions fall `decision_delay` minutes after it.
+
+    Intraday bars count from the session's open, and anew from the end of its break where it has one; the last one before
+    a break or a close is shorter where the minutes do not divide the session.
+    """
     end_year = int(last.astype("datetime64[Y]").astype(np.int64)) + 1970
-    calendar = _calendar(name, end_year)
-    sessions = calendar.sessions.to_numpy().astype("datetime64[D]")
+    spans, sessions = _spans(name, end_year)
     days = np.array([first, last]).astype("datetime64[D]") + np.array([0, 1])
     begin, end = np.searchsorted(sessions, days)
-    opens = calendar.schedule["open"].dt.tz_localize(None).to_numpy().astype("datetime64[us]")[begin:end]
-    closes = calendar.schedule["close"].dt.tz_localize(None).to_numpy().astype("datetime64[us]")[begin:end]
-    decides = closes + np.timedelta64(decision_delay, "m")
-    recent = sessions[sessions >= np.datetime64(f"{end_year - YEARS + 1}-01-01")]
+    minutes = bar_minutes(frequency)
+    counts = (
+        np.ones(len(sessions), dtype=np.int64) if minutes is None else _counts(spans, minutes).sum(axis=1)
+    )
+    if minutes is None:
+        opens, closes = spans[begin:end, 0, 0], spans[begin:end, -1, 1]
+    else:
+        opens, closes = _bars(spans[begin:end], minutes)
+    recent = sessions >= np.datetime64(f"{end_year - YEARS + 1}-01-01")
+    before = int(counts[:begin].sum())
     return Clock(
         name,
-        sessions[begin:end],
+        np.repeat(sessions[begin:end], counts[begin:end]),
         opens,
         closes,
-        decides,
-        np.arange(begin, end, dtype=np.int64),
-        len(recent) / YEARS,
+        closes + np.timedelta64(decision_delay, "m"),
+        np.arange(before, before + len(closes), dtype=np.int64),
+        counts[recent].sum() / YEARS,
     )
+
+
+def _spans(name: str, end_year: int) -> tuple[Instants, Instants]:
+    """(N, 2, 2) start and end of each session's halves before and after its break, and the sessions (N,). Without a break
+    the first half is the whole session and the second is empty, at its end."""
+    calendar = _calendar(name, end_year)
+    sessions = calendar.sessions.to_numpy().astype("datetime64[D]")
+    opens, pause, again, closes = (
+        calendar.schedule[c].dt.tz_localize(None).to_numpy().astype("datetime64[us]")
+        for c in ("open", "break_start", "break_end", "close")
+    )
+    pause, again = (np.where(np.isnat(part), closes, part) for part in (pause, again))
+    return np.stack([np.stack([opens, pause], axis=1), np.stack([again, closes], axis=1)], axis=1), sessions
+
+
+def _counts(spans: Instants, minutes: int) -> Ints:
+    """(N, 2) bars in each half of each session."""
+    length = (spans[..., 1] - spans[..., 0]) / np.timedelta64(minutes, "m")
+    return np.asarray(np.ceil(length), dtype=np.int64)
+
+
+def _bars(spans: Instants, minutes: int) -> tuple[Instants, Instants]:
+    """(T,) when each bar begins and ends."""
+    counts, halves = _counts(spans, minutes).ravel(), spans.reshape(-1, 2)
+    within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+    opens = np.repeat(halves[:, 0], counts) + within * np.timedelta64(minutes, "m")
+    return opens, np.minimum(opens + np.timedelta64(minutes, "m"), np.repeat(halves[:, 1], counts))

@@ -24,7 +24,8 @@ class Clock:
 
     sessions (T,) datetime64[D] · opens_at, closes_at, decides_at (T,) instants, ascending; a bar's
     `event_at` is its `closes_at` · slots (T,) the ordinal of each bar in the calendar's own fixed history,
-    so that a phase anchored to it does not depend on where the data start.
+    so that a phase anchored to it does not depend on where the data start · periods_per_year: bars of a mean
+    year. Intraday a session has many bars, and `sessions` is each bar's own.
     """
 
     calendar: str
