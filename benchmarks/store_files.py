@@ -24,7 +24,7 @@ from harness import alternate, record
 
 from backcast.data import query
 from backcast.data.durable import sync
-from backcast.data.schema import KEYS, TABLES, DatasetInfo
+from backcast.data.schema import TABLES, DatasetInfo
 from backcast.data.store import Store
 
 INFO = DatasetInfo("bench", "XNYS", "raw", ("open", "high", "low", "close", "volume"))
@@ -51,7 +51,7 @@ def bars(symbols: range, events: np.ndarray, corrected: float, batch: str) -> pa
         names.take(pa.array(symbol[order])), *prices, volume, pa.array(event[order]).cast(utc), pa.array(known).cast(utc),
         constant[0], pa.array(known).cast(utc), constant[1],
     ]  # fmt: skip
-    return pa.table(columns, schema=TABLES["bars"])
+    return pa.table(columns, schema=TABLES["bars"].schema)
 
 
 def daily(years: int) -> np.ndarray:  # type: ignore[type-arg]
@@ -193,7 +193,7 @@ def main() -> None:
         shutil.rmtree(home)
 
 
-assert KEYS["bars"] == ("symbol", "event_at")  # what the flat files are sorted by
+assert TABLES["bars"].keys == ("symbol", "event_at")  # what the flat files are sorted by
 
 if __name__ == "__main__":
     main()

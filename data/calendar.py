@@ -79,6 +79,11 @@ def clock(
     )
 
 
+def zone_of_calendar(name: str) -> str:
+    """The time zone of an exchange."""
+    return str(_calendar(name, 2000).tz)
+
+
 def _spans(name: str, end_year: int) -> tuple[Instants, Instants]:
     """(N, 2, 2) start and end of each session's halves before and after its break, and the sessions (N,). Without a break
     the first half is the whole session and the second is empty, at its end."""

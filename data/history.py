@@ -9,11 +9,10 @@ import numpy as np
 import polars as pl
 
 from backcast.data import query
+from backcast.data.catalog import Pin
 from backcast.data.errors import InputError
 from backcast.data.query import Files, connected, quoted, text
-from backcast.data.store import Pin, Store
-
-TIMES = ("known_at", "known_basis", "ingested_at", "batch")
+from backcast.data.store import Store
 
 
 def changes(
@@ -25,27 +24,25 @@ def changes(
     """
     if not after <= until:
         raise InputError("until", str(until), f"an instant at or after {after}")
-    files = store.files(dataset, table, pin or store.version(dataset))
-    keys = ", ".join(quoted(k) for k in files.keys)
-    same = " AND ".join(f"n.{quoted(k)} = o.{quoted(k)}" for k in files.keys)
-    own = ", ".join(f"n.{quoted(k)}" for k in files.keys)
-    values = [c for c in files.schema.names if c not in (*files.keys, *TIMES)]
-    touched = (
-        f"SELECT DISTINCT {keys} FROM ({query.rows(files, until)}) WHERE known_at > {query.instant(after)}"
-    )
+    with store.reading(dataset, table, pin or store.version(dataset)) as files, connected() as connection:
+        return connection.sql(_changes(files, after, until)).pl()
+
+
+def _changes(files: Files, after: np.datetime64, until: np.datetime64) -> str:
+    own = ", ".join(f"n.{quoted(k)}" for k in files.table.keys)
+    same, late = query.matching("n", "o", files.table.keys), f"known_at > {query.instant(after)}"
+    touched = f"SELECT DISTINCT {files.keys} FROM ({query.rows(files, until)}) WHERE {late}"
     parts = [
         f'SELECT {own}, {text(v)} AS "column", o.{quoted(v)}::VARCHAR AS old, n.{quoted(v)}::VARCHAR AS new, '
         "n.known_at, n.batch "
-        f"FROM now n JOIN touched USING ({keys}) LEFT JOIN before o ON {same} "
-        f"WHERE n.known_at > {query.instant(after)} AND n.{quoted(v)} IS DISTINCT FROM o.{quoted(v)}"
-        for v in values
+        f"FROM now n JOIN touched USING ({files.keys}) LEFT JOIN before o ON {same} "
+        f"WHERE n.{late} AND n.{quoted(v)} IS DISTINCT FROM o.{quoted(v)}"
+        for v in files.table.values
     ]
-    sql = (
+    return (
         f"WITH touched AS ({touched}), now AS ({query.as_of(files, until)}), before AS ({query.as_of(files, after)}) "
         f"SELECT * FROM ({' UNION ALL '.join(parts)}) ORDER BY ALL"
     )
-    with connected() as connection:
-        return connection.sql(sql).pl()
 
 
 def cell(
@@ -54,15 +51,13 @@ def cell(
     """Every version of the rows with these keys, oldest first, each with when it was known, until when (superseded_at, null
     for the newest), how (known_basis), and the batch and source that brought it."""
     pin = pin or store.version(dataset)
-    files = store.files(dataset, table, pin)
-    unknown = [k for k in key if k not in files.keys]
-    if unknown or not key:
-        raise InputError("key", dict(key), f"some of {', '.join(files.keys)}")
+    keys = store.info(dataset).table(table).keys
+    if not key or not set(key) <= set(keys):
+        raise InputError("key", dict(key), f"some of {', '.join(keys)}")
     chosen = " AND ".join(f"{quoted(k)} = ${k}" for k in key)
-    with connected() as connection:
+    with store.reading(dataset, table, pin) as files, connected() as connection:
         found = connection.sql(
-            f"SELECT * FROM ({query.versions(files)}) WHERE {chosen} ORDER BY {', '.join((*files.keys, 'known_at'))}",
-            params=dict(key),
+            f"SELECT * FROM ({query.versions(files)}) WHERE {chosen} ORDER BY {files.order}", params=dict(key)
         ).pl()
     origin = {b["batch"]: b["source"] for b in batches(store, dataset, pin)}
     sources = pl.Series("source", [origin.get(b, "") for b in found["batch"]], dtype=pl.String)

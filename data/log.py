@@ -34,7 +34,6 @@ CHECKPOINT_EVERY = 20
 """Commits between two checkpoints of Delta: what opening a table has to replay at most."""
 
 ROW_GROUP = 131_072
-TEXTS = ("symbol", "kind", "item", "text", "known_basis", "batch")
 
 
 @dataclass(frozen=True)
@@ -124,11 +123,33 @@ class Log:
         delta.create_write_transaction(
             adds, "append", self.schema, commit_properties=properties, post_commithook_properties=hooks
         )
-        self._opened.pop(newest)
-        version = newest + 1
-        sync(self._entry(version))
-        sync(self._entry(version).parent)
-        return version
+        return self._committed(newest)
+
+    def widen(self, version: int) -> int:
+        """Adds the schema's columns that the newest version's table lacks, and gives the version that has them: a file
+        that was written without them has no value there."""
+        from deltalake import CommitProperties, PostCommitHookProperties, Schema
+
+        held = set(pa.schema(self._open(version).schema().to_arrow()).names)
+        lacking = pa.schema([field for field in self.schema if field.name not in held])
+        if not len(lacking):
+            return version
+        noted = {"backcast": json.dumps({"parts": 0, "previous": self.seal(version)})}
+        self._open(version).alter.add_columns(
+            Schema.from_arrow(lacking).fields,
+            commit_properties=CommitProperties(custom_metadata=noted),
+            post_commithook_properties=PostCommitHookProperties(
+                create_checkpoint=False, cleanup_expired_logs=False
+            ),
+        )
+        return self._committed(version)
+
+    def _committed(self, before: int) -> int:
+        """The version after one, durable."""
+        self._opened.pop(before)
+        sync(self._entry(before + 1))
+        sync(self._entry(before + 1).parent)
+        return before + 1
 
     def checkpoint(self, version: int) -> None:
         """Every so many versions, a checkpoint of an acknowledged one; losing it costs time alone."""
@@ -193,7 +214,7 @@ class Log:
 
     def _write(self, rows: pa.Table) -> Part:
         partial = self.folder / f".stage-{uuid.uuid4().hex}.parquet"
-        texts = [name for name in rows.schema.names if name in TEXTS]
+        texts = [field.name for field in rows.schema if pa.types.is_string(field.type)]
         pq.write_table(rows, partial, compression="zstd", use_dictionary=texts, row_group_size=ROW_GROUP)
         sync(partial)
         path = partial.rename(self.folder / f"part-{digest(partial)}.parquet")

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from backcast.data import query
+from backcast.data.catalog import Pin
 from backcast.data.errors import BackcastError, InputError
-from backcast.data.query import Files, connected, quoted
-from backcast.data.schema import KEYS, LOGS, TABLES
-from backcast.data.store import Pin, Store
+from backcast.data.query import connected
+from backcast.data.readcopy import ReadCopies
+from backcast.data.store import Store
 
 HOUR = 3600.0
 
@@ -35,7 +35,7 @@ def damage(store: Store, dataset: str) -> list[str]:
     except BackcastError as error:
         return [str(error)]
     found: list[str] = []
-    for table in LOGS:
+    for table in store.info(dataset).logs:
         try:
             found += _table_damage(store, dataset, table, pin)
         except BackcastError as error:
@@ -44,10 +44,13 @@ def damage(store: Store, dataset: str) -> list[str]:
 
 
 def garbage(store: Store, dataset: str, older_than: float = HOUR) -> list[Garbage]:
-    """What killed writers and rebuilt copies left, if it is older than so many seconds: a reader may still be at it."""
+    """What killed writers, rebuilt copies and removed runs left, if it is older than so many seconds and nobody reads it.
+
+    No version of the logs is garbage: what a run, a model or a snapshot pins is a part of what came after it.
+    """
     pin, folder = store.version(dataset), store.folder / dataset
     found: list[tuple[Path, str]] = []
-    for table in LOGS:
+    for table in store.info(dataset).logs:
         log = store.log(dataset, table)
         found += [(p, "no commit names it") for p in log.orphans(pin.get(table, 0))]
         found += [
@@ -56,21 +59,39 @@ def garbage(store: Store, dataset: str, older_than: float = HOUR) -> list[Garbag
         ]
         found += [(p, "an older read copy") for p in store.copies(dataset, table).stale()]
     found += [(p, "left by a killed writer") for p in folder.rglob("*.partial")]
-    now = time.time()
-    return [
-        Garbage(path, _size(path), reason)
-        for path, reason in found
-        if now - path.stat().st_mtime > older_than
-    ]
+    found += [(p, f"the pin of {h.name}, which is gone") for p, h in store.holders(dataset) if not h.present]
+    return _older(found, older_than)
+
+
+def dropped(store: Store, older_than: float = HOUR) -> list[Garbage]:
+    """The data sets that were dropped so many seconds ago."""
+    return _older([(p, "a data set that was dropped") for p in store.dropped()], older_than)
 
 
 def collect_garbage(store: Store, dataset: str, older_than: float = HOUR) -> list[Garbage]:
     """Removes it while no writer and no builder is at work; gives what was removed."""
     with store.exclusive(dataset):
-        found = garbage(store, dataset, older_than)
-        for item in found:
-            shutil.rmtree(item.path) if item.path.is_dir() else item.path.unlink(missing_ok=True)
-    return found
+        return [item for item in garbage(store, dataset, older_than) if _removed(item.path)]
+
+
+def collect_dropped(store: Store, older_than: float = HOUR) -> list[Garbage]:
+    """Removes data sets that were dropped; gives what was removed."""
+    return [item for item in dropped(store, older_than) if _removed(item.path)]
+
+
+def _older(found: list[tuple[Path, str]], seconds: float) -> list[Garbage]:
+    now = time.time()
+    return [
+        Garbage(path, _size(path), reason) for path, reason in found if now - path.stat().st_ctime > seconds
+    ]
+
+
+def _removed(path: Path) -> bool:
+    """Removes a file or a folder, unless a reader has a lease of it."""
+    if path.is_dir():
+        return ReadCopies(path.parent).remove(path)
+    path.unlink(missing_ok=True)
+    return True
 
 
 def export(store: Store, dataset: str, table: str, target: Path, pin: Pin) -> int:
@@ -78,12 +99,12 @@ def export(store: Store, dataset: str, table: str, target: Path, pin: Pin) -> in
     if target.exists():
         raise InputError("FILE", str(target), "a name that is free")
     partial = target.with_name(f".{target.name}.partial")
-    order = ", ".join(quoted(k) for k in (*KEYS[table], "known_at"))
-    with connected("1GB") as connection:
-        rows = query.versions(store.files(dataset, table, pin))
+    with store.reading(dataset, table, pin) as files, connected("1GB") as connection:
+        rows = query.versions(files)
         copied = query.first(
             connection,
-            f"COPY ({rows} ORDER BY {order}) TO {query.text(str(partial))} (FORMAT parquet, COMPRESSION zstd)",
+            f"COPY (SELECT * FROM ({rows}) ORDER BY {files.order}) TO {query.text(str(partial))} "
+            "(FORMAT parquet, COMPRESSION zstd)",
         )
     partial.rename(target)
     return int(copied[0])
@@ -92,28 +113,17 @@ def export(store: Store, dataset: str, table: str, target: Path, pin: Pin) -> in
 def _table_damage(store: Store, dataset: str, table: str, pin: Pin) -> list[str]:
     log = store.log(dataset, table)
     found = log.damage(pin.get(table, 0), store.seals(dataset).get(table))
-    parts = log.parts(pin[table]) if pin.get(table) else []
-    if found or table not in TABLES or not parts:
+    if found or table not in store.info(dataset).tables or not pin.get(table):
         return found
-    files = Files(TABLES[table], KEYS[table], (), (), tuple(p.path for p in parts))
-    keys = ", ".join(quoted(k) for k in (*KEYS[table], "known_at"))
+    files = store.log_files(dataset, table, pin[table])
     with connected("1GB") as connection:
-        twice = (
-            f"SELECT count(*) FROM (SELECT 1 FROM ({query.rows(files)}) GROUP BY {keys} HAVING count(*) > 1)"
-        )
+        twice = f"SELECT count(*) FROM (SELECT 1 FROM ({query.rows(files)}) GROUP BY {files.order} HAVING count(*) > 1)"
         double = query.first(connection, twice)[0]
     if double:
         found.append(f"{log.folder}: {double} keys are there twice at one known_at")
-    return found + store.copies(dataset, table).damage(_at_copy(store, dataset, table, files))
-
-
-def _at_copy(store: Store, dataset: str, table: str, files: Files) -> Files:
-    """The log's files at the version that the read copy holds."""
-    copy = store.copies(dataset, table).newest()
-    if copy is None:
-        return files
-    held = tuple(p.path for p in store.log(dataset, table).parts(copy.version))
-    return Files(files.schema, files.keys, (), (), held)
+    copies = store.copies(dataset, table)
+    copy = copies.newest()
+    return found + (copies.damage(store.log_files(dataset, table, copy.version)) if copy else [])
 
 
 def _size(path: Path) -> int:

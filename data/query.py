@@ -18,26 +18,41 @@ import numpy as np
 import pyarrow as pa
 
 from backcast.data.errors import InputError
+from backcast.data.schema import INSTANT, Table
 
 if TYPE_CHECKING:
     import duckdb
 
 
+SQL_TYPES = {INSTANT: "TIMESTAMPTZ", pa.string(): "VARCHAR", pa.float64(): "DOUBLE", pa.int64(): "BIGINT",
+             pa.bool_(): "BOOLEAN", pa.date32(): "DATE"}  # fmt: skip
+
+
 @dataclass(frozen=True)
 class Files:
     """The files of one table at one version: rows that nothing has superseded yet, rows that something has (both with
-    `superseded_at`), and the tail of the log, which knows nothing of it."""
+    `superseded_at`), and the tail of the log, which knows nothing of it. complete: whether the tail's files all have every
+    column. columns, keys and order are lists for SQL."""
 
-    schema: pa.Schema
-    keys: tuple[str, ...]
+    table: Table
     current: tuple[Path, ...]
     superseded: tuple[Path, ...]
     tail: tuple[Path, ...]
     last_superseded_at: np.datetime64 | None = None
+    complete: bool = True
 
     @property
     def columns(self) -> str:
-        return ", ".join(quoted(name) for name in self.schema.names)
+        return ", ".join(quoted(name) for name in self.table.schema.names)
+
+    @property
+    def keys(self) -> str:
+        return ", ".join(quoted(name) for name in self.table.keys)
+
+    @property
+    def order(self) -> str:
+        """The order of key and known_at, in which no two rows are equal."""
+        return ", ".join(quoted(name) for name in self.table.versioned)
 
 
 @contextmanager
@@ -84,24 +99,37 @@ def instant(at: np.datetime64) -> str:
 
 def scan(files: Sequence[Path]) -> str:
     """A source of rows: exactly these files, never a pattern."""
-    return f"read_parquet([{', '.join(text(str(f)) for f in files)}])"
+    return f"read_parquet({_listed(files)})"
+
+
+def _listed(files: Sequence[Path]) -> str:
+    return f"[{', '.join(text(str(f)) for f in files)}]"
 
 
 def rows(files: Files, until: np.datetime64 | None = None) -> str:
     """Every version of every row, with `until` only those known by then."""
-    every = (*files.current, *files.superseded, *files.tail)
-    if not every:
-        return _nothing(files)
+    copied = (*files.current, *files.superseded)
     bound = "" if until is None else f" WHERE known_at <= {instant(until)}"
-    return f"SELECT {files.columns} FROM {scan(every)}{bound}"
+    sources = [scan(copied)] if copied else []
+    sources += [_tail(files)] if files.tail else []
+    return " UNION ALL ".join(f"SELECT {files.columns} FROM {s}{bound}" for s in sources) or _nothing(
+        files.table
+    )
+
+
+def _tail(files: Files) -> str:
+    """The tail as a source of rows, with every column."""
+    if files.complete:
+        return scan(files.tail)
+    return f"(FROM read_parquet({_listed(files.tail)}, union_by_name = true) UNION ALL BY NAME {_nothing(files.table)})"
 
 
 def as_of(files: Files, at: np.datetime64) -> str:
     """Of each key the newest version known by an instant."""
     tail, copy = _newest(files, at), _copied(files, at)
     if tail is None or copy is None:
-        return tail or copy or _nothing(files)
-    same = " AND ".join(f"c.{quoted(k)} = t.{quoted(k)}" for k in files.keys)
+        return tail or copy or _nothing(files.table)
+    same = matching("c", "t", files.table.keys)
     # Keys and known_at together are unique, so that one of the two is newer.
     return (
         f"SELECT {files.columns} FROM ({copy}) c "
@@ -113,25 +141,25 @@ def as_of(files: Files, at: np.datetime64) -> str:
 
 def versions(files: Files, until: np.datetime64 | None = None) -> str:
     """Every version of every row known by an instant, with `superseded_at` as it was known then."""
-    keys = ", ".join(quoted(k) for k in files.keys)
     known = rows(files, until)
-    return f"SELECT *, lead(known_at) OVER (PARTITION BY {keys} ORDER BY known_at) AS superseded_at FROM ({known})"
+    return f"SELECT *, lead(known_at) OVER (PARTITION BY {files.keys} ORDER BY known_at) AS superseded_at FROM ({known})"
 
 
 def first_known(files: Files, until: np.datetime64) -> str:
     """Of each key the first version ever known."""
-    keys = ", ".join(quoted(k) for k in files.keys)
-    return f"{rows(files, until)} QUALIFY row_number() OVER (PARTITION BY {keys} ORDER BY known_at) = 1"
+    known = rows(files, until)
+    return (
+        f"SELECT * FROM ({known}) QUALIFY row_number() OVER (PARTITION BY {files.keys} ORDER BY known_at) = 1"
+    )
 
 
 def _newest(files: Files, at: np.datetime64) -> str | None:
     """The tail's newest version of each key."""
     if not files.tail:
         return None
-    keys = ", ".join(quoted(k) for k in files.keys)
     return (
-        f"SELECT {files.columns} FROM {scan(files.tail)} WHERE known_at <= {instant(at)} "
-        f"QUALIFY row_number() OVER (PARTITION BY {keys} ORDER BY known_at DESC) = 1"
+        f"SELECT {files.columns} FROM {_tail(files)} WHERE known_at <= {instant(at)} "
+        f"QUALIFY row_number() OVER (PARTITION BY {files.keys} ORDER BY known_at DESC) = 1"
     )
 
 
@@ -147,11 +175,12 @@ def _copied(files: Files, at: np.datetime64) -> str | None:
     return " UNION ALL ".join(parts) or None
 
 
-def _nothing(files: Files) -> str:
+def matching(left: str, right: str, names: Sequence[str]) -> str:
+    """The condition that two rows agree in these columns."""
+    return " AND ".join(f"{left}.{quoted(name)} = {right}.{quoted(name)}" for name in names)
+
+
+def _nothing(table: Table) -> str:
     """No rows, with the columns' types."""
-    kinds = {"timestamp": "TIMESTAMPTZ", "string": "VARCHAR", "double": "DOUBLE", "bool": "BOOLEAN"}
-    columns = ", ".join(
-        f"NULL::{next(v for k, v in kinds.items() if str(f.type).startswith(k))} AS {quoted(f.name)}"
-        for f in files.schema
-    )
+    columns = ", ".join(f"NULL::{SQL_TYPES[f.type]} AS {quoted(f.name)}" for f in table.schema)
     return f"SELECT {columns} WHERE false"

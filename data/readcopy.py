@@ -7,8 +7,12 @@ which; a pin before that version is answered from the log.
 
 from __future__ import annotations
 
+import fcntl
+import os
 import shutil
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +20,7 @@ import numpy as np
 
 from backcast.data.durable import digest, read_sealed, sync, write_sealed
 from backcast.data.log import ROW_GROUP
-from backcast.data.query import Files, connected, first, quoted, text, versions
+from backcast.data.query import Files, connected, first, text, versions
 
 REBUILD = "Run `backcast store rebuild`."
 
@@ -57,18 +61,46 @@ class ReadCopies:
             None if last is None else np.datetime64(last, "us"),
         )  # fmt: skip
 
+    @contextmanager
+    def leased(self) -> Iterator[Copy | None]:
+        """The copy that readers use; as long as this lasts nobody removes it. The lease is a lock of the kernel's, so that it
+        ends with its reader, however that ends."""
+        before = None
+        while (copy := self.newest()) is not None and copy != before:
+            before = copy
+            try:
+                handle = os.open(copy.folder, os.O_RDONLY)
+            except (
+                FileNotFoundError
+            ):  # replaced and removed meanwhile; the same one again is damage, which reading names
+                continue
+            try:
+                fcntl.flock(handle, fcntl.LOCK_SH)
+                if copy.folder.is_dir():
+                    yield copy
+                    return
+            finally:
+                os.close(handle)
+        yield copy
+
+    def remove(self, folder: Path) -> bool:
+        """Removes a copy that readers no longer use, unless one still does."""
+        with _unused(folder) as unused:
+            if unused:
+                shutil.rmtree(folder)
+        return unused
+
     def build(self, log: Files, version: int) -> Copy:
         """Makes the copy of a version from the log's files, in bounded memory; readers see the old one until it is whole."""
         folder = self.folder / f"{version}-{uuid.uuid4().hex[:8]}"
         folder.mkdir(parents=True)
-        order = ", ".join(quoted(k) for k in (*log.keys, "known_at"))
         with connected(MEMORY, folder / "spill") as connection:
             connection.execute(f"CREATE VIEW versions AS {versions(log)}")
             count, last = 0, None
             for name, chosen in (("current", "IS NULL"), ("superseded", "IS NOT NULL")):
                 target = folder / f"{name}.parquet"
                 connection.execute(
-                    f"COPY (SELECT * FROM versions WHERE superseded_at {chosen} ORDER BY {order}) TO {text(str(target))} "
+                    f"COPY (SELECT * FROM versions WHERE superseded_at {chosen} ORDER BY {log.order}) TO {text(str(target))} "
                     f"(FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {ROW_GROUP})"
                 )
                 held, latest = first(
@@ -94,11 +126,13 @@ class ReadCopies:
         return made
 
     def stale(self) -> list[Path]:
-        """Copies that readers no longer use, and what killed builders left."""
-        newest = self.newest()
-        return sorted(
-            p for p in self.folder.glob("*") if p.is_dir() and (newest is None or p != newest.folder)
-        )
+        """Copies that no reader has a lease of and none will, and what killed builders left."""
+        newest, found = self.newest(), []
+        for path in sorted(p for p in self.folder.glob("*") if p.is_dir()):
+            with _unused(path) as unused:
+                if unused and (newest is None or path != newest.folder):
+                    found.append(path)
+        return found
 
     def damage(self, log: Files) -> list[str]:
         """What is wrong with the newest copy: hashes, order, or rows that are not those of the log's same version."""
@@ -124,3 +158,16 @@ class ReadCopies:
         if different[0]:
             found.append(f"{copy.folder}: {different[0]} rows are not those of the log. {REBUILD}")
         return found
+
+
+@contextmanager
+def _unused(folder: Path) -> Iterator[bool]:
+    """Whether no reader has a lease of a copy; none gets one while this lasts."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield True
+    except BlockingIOError:
+        yield False
+    finally:
+        os.close(handle)

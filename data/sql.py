@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
 
+from backcast.data.catalog import Pin
 from backcast.data.errors import InputError
 from backcast.data.history import views
 from backcast.data.query import connected, first, quoted, text
-from backcast.data.schema import TABLES
-from backcast.data.store import Pin, Store
+from backcast.data.store import Store
 
 if TYPE_CHECKING:
     import duckdb
@@ -36,9 +37,9 @@ def select(
     import duckdb
 
     names = [dataset] if dataset else store.datasets()
-    with connected() as connection:
+    with ExitStack() as leases, connected() as connection:
         for name in names:
-            _define(connection, store, name, pin or store.version(name), at)
+            _define(connection, leases, store, name, pin or store.version(name), at)
         if len(names) == 1:
             connection.execute(f"SET search_path = {text(names[0])}")
         connection.execute("SET python_enable_replacements = false")
@@ -51,11 +52,17 @@ def select(
 
 
 def _define(
-    connection: duckdb.DuckDBPyConnection, store: Store, dataset: str, pin: Pin, at: np.datetime64
+    connection: duckdb.DuckDBPyConnection,
+    leases: ExitStack,
+    store: Store,
+    dataset: str,
+    pin: Pin,
+    at: np.datetime64,
 ) -> None:
     connection.execute(f"CREATE SCHEMA {quoted(dataset)}")
-    for table in TABLES:
-        for suffix, view in views(store.files(dataset, table, pin), at).items():
+    for table in store.info(dataset).tables:
+        files = leases.enter_context(store.reading(dataset, table, pin))
+        for suffix, view in views(files, at).items():
             connection.execute(f"CREATE VIEW {quoted(dataset)}.{quoted(table + suffix)} AS {view}")
 
 

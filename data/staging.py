@@ -11,8 +11,10 @@ from typing import Any
 from backcast.data import query
 from backcast.data.errors import InputError
 from backcast.data.log import Log, Part
-from backcast.data.query import connected, quoted
-from backcast.data.schema import KEYS, TABLES
+from backcast.data.query import Files, connected, quoted
+from backcast.data.schema import Table
+
+LATER = "A correction needs a later known_at."
 
 
 @contextmanager
@@ -26,31 +28,32 @@ def staging() -> Iterator[defaultdict[str, list[Part]]]:
             part.path.unlink(missing_ok=True)
 
 
-def new_only(log: Log, table: str, staged: list[Part], version: int) -> list[Part]:
-    """The staged files without the rows that a version holds already. Errors: InputError as in `Store.commit`."""
-    held = [p for p in log.parts(version) if any(p.meets(part) for part in staged)] if version else []
+def new_only(log: Log, name: str, staged: list[Part], held: Files) -> list[Part]:
+    """The staged files without the rows that are held already. Errors: InputError as in `Store.commit`."""
     if len(staged) > 1:
-        _refuse_duplicates(table, staged)
-    if not held:
+        _refuse_duplicates(name, held.table, staged)
+    if not held.tail:
         return staged
-    source, keys = query.scan([p.path for p in held]), _matching(table, "g", "h")
-    order = ", ".join((*KEYS[table], "known_at"))
+    same = query.matching("g", "h", held.table.versioned)
     with connected() as connection:
-        if not refuse_contradictions(connection, table, query.scan([p.path for p in staged]), source):
+        if not refuse_contradictions(connection, name, held, query.scan([p.path for p in staged])):
             return staged
         new = []
         for part in staged:
-            absent = f"SELECT * FROM {query.scan([part.path])} g WHERE NOT EXISTS (SELECT 1 FROM {source} h WHERE {keys})"
-            rows = connection.sql(f"{absent} ORDER BY {order}").to_arrow_table()
-            new += log.stage([rows.cast(TABLES[table])])
+            absent = (
+                f"SELECT * FROM {query.scan([part.path])} g "
+                f"WHERE NOT EXISTS (SELECT 1 FROM ({query.rows(held)}) h WHERE {same})"
+            )
+            rows = connection.sql(f"{absent} ORDER BY {held.order}").to_arrow_table()
+            new += log.stage([rows.cast(log.schema)])
     for part in staged:
         part.path.unlink()
     return new
 
 
-def _refuse_duplicates(table: str, staged: list[Part]) -> None:
+def _refuse_duplicates(name: str, table: Table, staged: list[Part]) -> None:
     """Several files of one batch: no key and known_at twice among them."""
-    keys = ", ".join(quoted(k) for k in (*KEYS[table], "known_at"))
+    keys = ", ".join(quoted(k) for k in table.versioned)
     with connected("1GB") as connection:
         found = query.first(
             connection,
@@ -58,36 +61,26 @@ def _refuse_duplicates(table: str, staged: list[Part]) -> None:
         )
     if found:
         raise InputError(
-            f"{table} row {[str(value) for value in found[:-1]]}", f"{found[-1]} rows",
-            f"one row a {', '.join(KEYS[table])} and known_at", "A correction needs a later known_at.",
+            f"{name} row {[str(value) for value in found[:-1]]}", f"{found[-1]} rows",
+            f"one row a {', '.join(table.keys)} and known_at", LATER,
         )  # fmt: skip
 
 
-def _matching(table: str, left: str, right: str) -> str:
-    """The condition that two rows are the same version of the same key."""
-    return " AND ".join(f"{left}.{quoted(k)} = {right}.{quoted(k)}" for k in (*KEYS[table], "known_at"))
-
-
-def refuse_contradictions(connection: Any, table: str, given: str, held: str) -> bool:
-    """Whether some of the given rows are stored already. Errors: InputError where one is stored with other values."""
-    values = [
-        c
-        for c in TABLES[table].names
-        if c not in (*KEYS[table], "known_at", "ingested_at", "batch", "known_basis")
-    ]
-    keys = [*KEYS[table], "known_at"]
-    columns = ", ".join(
-        [*(f"g.{quoted(k)}" for k in keys), *(f"g.{quoted(v)}, h.{quoted(v)}" for v in values)]
-    )
+def refuse_contradictions(connection: Any, name: str, held: Files, given: str) -> bool:
+    """Whether some of the given rows are held already. Errors: InputError where one is held with other values."""
+    keys, values = held.table.versioned, held.table.values
+    columns = [f"g.{quoted(k)}" for k in keys] + [f"{side}.{quoted(v)}" for v in values for side in "gh"]
     differs = " OR ".join(f"g.{quoted(v)} IS DISTINCT FROM h.{quoted(v)}" for v in values)
-    joined = f"{given} g JOIN {held} h ON {_matching(table, 'g', 'h')}"
-    found = query.first(connection, f"SELECT {columns} FROM {joined} WHERE {differs} ORDER BY ALL LIMIT 1")
+    joined = f"{given} g JOIN ({query.rows(held)}) h ON {query.matching('g', 'h', keys)}"
+    found = query.first(
+        connection, f"SELECT {', '.join(columns)} FROM {joined} WHERE {differs} ORDER BY ALL LIMIT 1"
+    )
     if found:
         pairs = found[len(keys) :]
         raise InputError(
-            f"{table} row {[str(value) for value in found[: len(keys)]]}",
+            f"{name} row {[str(value) for value in found[: len(keys)]]}",
             dict(zip(values, pairs[::2], strict=True)),
             f"the stored values {dict(zip(values, pairs[1::2], strict=True))}",
-            "A correction needs a later known_at.",
+            LATER,
         )
     return query.first(connection, f"SELECT 1 FROM {joined} LIMIT 1") is not None

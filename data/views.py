@@ -7,8 +7,9 @@ import polars as pl
 
 from backcast.data.adjust import PRICES
 from backcast.data.asof import as_known, load_panel, newest_factors
+from backcast.data.catalog import Pin
 from backcast.data.errors import InputError
-from backcast.data.store import Pin, Store
+from backcast.data.store import Store
 
 ADJUSTMENTS = ("forward", "back")
 

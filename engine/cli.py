@@ -104,6 +104,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     ingest = verb("ingest", _ingest, "Put a data set into the store.", overrides=True)
     ingest.add_argument("--check", action="store_true", help="only read and check; write nothing")
+    ingest.add_argument(
+        "--findings",
+        metavar="FILE",
+        type=Path,
+        help="write what was found, a row each, to a .parquet or .csv file",
+    )
     retrain = verb("retrain", _retrain, "Train on what is known, and promote past a gate.", overrides=True)
     retrain.add_argument(
         "--as-of", metavar="INSTANT", help="train on what was known then (UTC; default: now)"
@@ -278,11 +284,17 @@ def _ingest(arguments: argparse.Namespace, overrides: list[str]) -> int:
     from backcast.data.sources.base import Source
     from backcast.data.store import Store
     from backcast.engine.configure import build
+    from backcast.engine.progress import Progress
 
     config = compose(_with_defaults(overrides, multirun=False))
-    report = ingest(Store(), build(config["dataset"], "dataset", Source), check_only=arguments.check)
+    source = build(config["dataset"], "dataset", Source)
+    with Progress() as progress:
+        report = ingest(Store(), source, check_only=arguments.check, told=progress.counter("rows read"))
     print(report)
-    return 0
+    if arguments.findings is not None:
+        store_commands.write(report.frame(), arguments.findings)
+        print(f"{len(report.findings):,} findings. Written: {arguments.findings}")
+    return 2 if report.errors else 0
 
 
 def _retrain(arguments: argparse.Namespace, overrides: list[str]) -> int:

@@ -17,7 +17,7 @@ from typing import Any
 
 from backcast.data.errors import InputError
 from backcast.data.sources.base import Source
-from backcast.data.store import home
+from backcast.data.catalog import home
 from backcast.engine.costs.base import Cost
 from backcast.engine.execution import Execution
 from backcast.engine.portfolio import RankPortfolio

@@ -41,3 +41,8 @@ class Progress:
             self._console.print(f"{name} ...")
         task = self._bars.add_task(name, total=1.0)
         return lambda share: self._bars.update(task, completed=share)
+
+    def counter(self, name: str) -> Callable[[int], None]:
+        """A stage whose end is not known; the function returned takes how much was done so far."""
+        task = self._bars.add_task(name, total=None)
+        return lambda count: self._bars.update(task, description=f"{name} {count:,}")

@@ -18,7 +18,7 @@ from typing import Any
 
 from backcast.data.durable import sync, write_text
 from backcast.data.errors import InputError, LockedError
-from backcast.data.store import home
+from backcast.data.catalog import home
 from backcast.signals.models.base import FittedModel, ForecastModel
 
 

@@ -108,7 +108,6 @@ def sql(arguments: argparse.Namespace, _: list[str]) -> int:
 def show(arguments: argparse.Namespace, _: list[str]) -> int:
     from rich.table import Table
 
-    from backcast.data.schema import TABLES
     from backcast.data.store import Store
 
     store = Store()
@@ -116,7 +115,7 @@ def show(arguments: argparse.Namespace, _: list[str]) -> int:
     for dataset in _chosen(arguments):
         pin = store.version(dataset)
         names = ", ".join(store.snapshots(dataset))
-        for name in TABLES:
+        for name in store.info(dataset).tables:
             parts = store.log(dataset, name).parts(pin[name]) if pin[name] else []
             copy = store.copies(dataset, name).newest()
             ends = [str(x)[:10] for p in parts for x in (p.first, p.last) if x is not None]
@@ -261,7 +260,7 @@ def _chosen(arguments: argparse.Namespace) -> list[str]:
 def _give(frame: pl.DataFrame, output: Path | None) -> None:
     """Shows the first rows of an answer, or writes all of them."""
     if output is not None:
-        _write(frame, output)
+        write(frame, output)
         print(f"{frame.height:,} rows. Written: {output}")
         return
     from rich.table import Table
@@ -299,12 +298,12 @@ def _shown(value: object) -> str:
     return shown[:12] if len(shown) == 64 and shown.isalnum() else shown
 
 
-def _write(frame: pl.DataFrame, output: Path) -> None:
+def write(frame: pl.DataFrame, output: Path) -> None:
     partial = output.with_name(f".{output.name}.partial")
     if output.suffix == ".parquet":
         frame.write_parquet(partial)
     elif output.suffix == ".csv":
         frame.write_csv(partial)
     else:
-        raise InputError("--output", str(output), "a name that ends in .parquet or .csv")
+        raise InputError("FILE", str(output), "a name that ends in .parquet or .csv")
     partial.replace(output)

@@ -19,7 +19,7 @@ import numpy as np
 
 from backcast.data.durable import write_text
 from backcast.data.errors import InputError
-from backcast.data.store import home
+from backcast.data.catalog import home
 from backcast.data.types import Floats
 
 

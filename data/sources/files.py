@@ -24,8 +24,8 @@ PART = 500_000
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Files(Tabular):
-    """path: the bars; actions, membership, facts: files of the other tables, with our column names. Each is a file, a
-    folder or a glob pattern; at least one is given."""
+    """path: the bars; actions, membership, facts, and the `path` of each declared table: files of the other tables. Each is
+    a file, a folder or a glob pattern; at least one is given."""
 
     path: str | None = None
     actions: str | None = None
@@ -38,16 +38,18 @@ class Files(Tabular):
         super().__post_init__()
         if not self._paths():
             raise InputError("dataset.path", None, "a file, a folder or a glob pattern")
-        for key, value in self._paths().items():
+        for table, value in self._paths().items():
             if not isinstance(value, str | Path) or not str(value):
-                raise InputError(f"dataset.{key}", value, "a file, a folder or a glob pattern")
+                raise InputError(_parameter(table), value, "a file, a folder or a glob pattern")
 
     def _paths(self) -> dict[str, str]:
+        """Where the rows of each table are."""
         tables = {
-            "path": self.path,
+            "bars": self.path,
             "actions": self.actions,
             "membership": self.membership,
             "facts": self.facts,
+            **self._rows_of_tables(),
         }
         return {k: v for k, v in tables.items() if v is not None}
 
@@ -57,20 +59,18 @@ class Files(Tabular):
 
     def _identity(self) -> str:
         """SHA-256 of the files' content and of every other parameter."""
-        given = {f.name: str(getattr(self, f.name)) for f in fields_of(self) if f.name not in self._paths()}
+        paths = {"path", "tables", *self._paths()}
+        given = {f.name: str(getattr(self, f.name)) for f in fields_of(self) if f.name not in paths}
+        given["tables"] = str(self._declared())
         content = {k: [digest(file) for file in self._files(k, path)] for k, path in self._paths().items()}
         return hashlib.sha256(json.dumps([given, content], sort_keys=True).encode()).hexdigest()
 
     def frames(self) -> Iterator[tuple[str, str, pl.DataFrame]]:
-        for key, path in self._paths().items():
-            for file in self._files(key, path):
+        for table, path in self._paths().items():
+            for file in self._files(table, path):
                 row = 0
                 for part in self._loaded(file):
-                    yield (
-                        "bars" if key == "path" else key,
-                        file.name + (f"{FROM_ROW}{row + 1}" if row else ""),
-                        part,
-                    )
+                    yield table, file.name + (f"{FROM_ROW}{row + 1}" if row else ""), part
                     row += part.height
 
     def origin(self) -> dict[str, Any]:
@@ -79,18 +79,18 @@ class Files(Tabular):
         files = {str(file): digest(file) for found in given.values() for file in found}
         return {**super().origin(), "files": files}
 
-    def _files(self, key: str, given: str) -> list[Path]:
+    def _files(self, table: str, given: str) -> list[Path]:
         try:
-            return self._found(key, Path(given).expanduser())
+            return self._found(table, Path(given).expanduser())
         except (
             OSError,
             RuntimeError,
         ) as error:  # a name too long, a folder that may not be read, no such home
             raise InputError(
-                f"dataset.{key}", str(given), "a path that can be read", str(error)[:200]
+                _parameter(table), str(given), "a path that can be read", str(error)[:200]
             ) from error
 
-    def _found(self, key: str, path: Path) -> list[Path]:
+    def _found(self, table: str, path: Path) -> list[Path]:
         if path.is_dir():
             found = [p for p in sorted(path.rglob("*")) if p.name.endswith(self.endings)]
         elif path.exists():
@@ -98,7 +98,9 @@ class Files(Tabular):
         else:
             found = _matching(path)
         if not found:
-            raise InputError(f"dataset.{key}", str(path), f"a file, or a folder with {self.endings[0]} files")
+            raise InputError(
+                _parameter(table), str(path), f"a file, or a folder with {self.endings[0]} files"
+            )
         return found
 
     def _loaded(self, file: Path) -> Iterator[pl.DataFrame]:
@@ -119,6 +121,11 @@ class Files(Tabular):
     @abstractmethod
     def scan(self, file: Path) -> pl.LazyFrame:
         """The rows of one file, not read yet."""
+
+
+def _parameter(table: str) -> str:
+    """The key of the configuration that says where a table's rows are."""
+    return "dataset.path" if table == "bars" else f"dataset.{table}"
 
 
 def _matching(pattern: Path) -> list[Path]:

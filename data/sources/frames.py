@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import polars as pl
 import pyarrow as pa
@@ -16,12 +16,15 @@ from backcast.data.sources.tabular import Tabular
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Frames(Tabular):
     """frame: bars in long form (date, symbol, close ...), or wide (dates by symbols, the cells are closes; an empty cell
-    is no bar), or None; actions, membership, facts: frames of the other tables. The other keys are those of `Tabular`."""
+    is no bar), or None; actions, membership, facts, and the `frame` of each declared table: frames of the other tables. The
+    other keys are those of `Tabular`."""
 
     frame: Any = field(default=None, kw_only=False)
     actions: Any = None
     membership: Any = None
     facts: Any = None
+
+    rows_key: ClassVar[str] = "frame"
 
     def frames(self) -> Iterator[tuple[str, str, pl.DataFrame]]:
         if self.frame is not None:
@@ -30,6 +33,7 @@ class Frames(Tabular):
             ("actions", self.actions),
             ("membership", self.membership),
             ("facts", self.facts),
+            *self._rows_of_tables().items(),
         ):
             if given is not None:
                 yield name, name, _polars(name, given)
@@ -38,7 +42,7 @@ class Frames(Tabular):
         """A wide frame unpivoted; a long one as it is."""
         date = self.columns.get("date") or next((c for c in frame.columns if c.lower() == "date"), None)
         names = {c.lower() for c in frame.columns}
-        if date is None or names & {"symbol", "close"} or set(self.columns) - {"date"}:
+        if date is None or names & {"symbol", "close"} or set(self._columns("bars")) - {"date"}:
             return frame
         wide = frame.unpivot(index=date, variable_name="symbol", value_name="close")
         if not wide["close"].dtype.is_numeric():

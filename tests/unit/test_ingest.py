@@ -68,14 +68,21 @@ def test_checking_writes_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("check_only", [True, False])
-def test_an_error_stops_the_batch_whole(tmp_path: Path, check_only: bool) -> None:
+def test_an_error_stops_the_batch_whole(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"price of B = '2024-07-05'.*nothing was written"):
-        ingest(Store(tmp_path), source(close=-1.0), check_only=check_only)
+        ingest(Store(tmp_path), source(close=-1.0))
     assert Store(tmp_path).datasets() == []
     assert list(tmp_path.rglob("*.parquet")) == []
     other = Frames(source().frame, name="mine", price_basis="total_return", known_rule="event_at + 15min")
     assert ingest(Store(tmp_path), other).added == {"bars": 8}  # what failed holds no name
+
+
+def test_a_check_reports_errors_beside_everything_else(tmp_path: Path) -> None:
+    report = ingest(Store(tmp_path), source(close=-1.0), check_only=True)
+    assert [(f.check, f.symbol, f.session) for f in report.errors] == [("price", "B", "2024-07-05")]
+    assert report.frame().filter(pl.col("severity") == "error").height == 1
+    assert "error: price" in str(report)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_contradiction_in_one_table_keeps_the_others_out(tmp_path: Path) -> None:
@@ -155,6 +162,7 @@ def test_a_check_finds_what_contradicts_the_store(tmp_path: Path) -> None:
     file = folder / "a.csv"
     file.write_text(file.read_text().replace(",S2,19", ",S2,99"))
     pin = store.version("mine")
-    with pytest.raises(InputError, match="later known_at"):
-        ingest(store, CSV(path=str(folder), **FACTS), check_only=True)
+    report = ingest(store, CSV(path=str(folder), **FACTS), check_only=True)
+    assert [f.check for f in report.errors] == ["contradiction"]
+    assert "later known_at" in report.errors[0].detail
     assert store.version("mine") == pin

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from backcast.data.calendar import clock
-from backcast.data.quality import Finding, check, check_files
+from backcast.data.quality import check, check_files
 from backcast.data.sources.frames import Frames
 from backcast.data.synthetic import SyntheticSource
 
@@ -99,8 +99,8 @@ def test_known_in_the_future_or_out_of_order() -> None:
     assert findings(at) == []
     late = [dict(row) for row in at]
     late[1]["known_at"] = late[2]["known_at"] = datetime(2024, 8, 1, tzinfo=UTC)
-    assert [(f.check, f.symbol, f.session, f.detail[:6]) for f in findings(late)] == [
-        ("late known_at", "A", "2024-07-03", "1 bars")
+    assert [(f.check, f.symbol, f.session, f.count) for f in findings(late)] == [
+        ("late known_at", "A", "2024-07-03", 1)
     ]
     at[5]["known_at"] = datetime(2100, 1, 1, tzinfo=UTC)
     assert ("error", "future known_at", "A", "2024-07-09") in [

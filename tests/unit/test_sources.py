@@ -16,7 +16,7 @@ import pytest
 
 from backcast.data.errors import InputError
 from backcast.data.ingest import ingest
-from backcast.data.sources.base import rule
+from backcast.data.sources.base import Rule, rules
 from backcast.data.sources.csv import CSV
 from backcast.data.sources.duckdb_query import DuckDBQuery
 from backcast.data.sources.frames import Frames
@@ -289,7 +289,7 @@ def test_wrong_actions(tmp_path: Path, row: str, message: str) -> None:
     [("event_at", 0), ("event_at + 15min", 15), ("event_at+2h", 120), ("event_at + 1d", 1440)],
 )
 def test_rules(text: str, minutes: int) -> None:
-    assert rule(text) == timedelta(minutes=minutes)
+    assert rules(text) == {"": Rule("event_at", timedelta(minutes=minutes))}
 
 
 @pytest.mark.parametrize(
@@ -297,7 +297,7 @@ def test_rules(text: str, minutes: int) -> None:
 )
 def test_wrong_rules(text: Any) -> None:
     with pytest.raises(InputError, match="known_rule"):
-        rule(text)
+        rules(text)
 
 
 def test_a_query_to_a_database(tmp_path: Path) -> None:

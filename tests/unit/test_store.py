@@ -20,7 +20,8 @@ from backcast.data.maintenance import damage
 from backcast.data.schema import DatasetInfo
 from backcast.data.sources.base import batch
 from backcast.data.sql import select
-from backcast.data.store import FORMAT, Store, StoreWarning, home
+from backcast.data.catalog import FORMAT, home
+from backcast.data.store import Store, StoreWarning
 
 CLOCK = clock("XNYS", np.datetime64("2020-01-02"), np.datetime64("2020-01-10"), 30)
 INFO = DatasetInfo("prices", "XNYS", "raw", ("close",))
