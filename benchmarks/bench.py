@@ -16,14 +16,15 @@ from pathlib import Path
 from harness import RESULTS, described
 
 HERE = Path(__file__).parent
-NOT_BENCHMARKS = ("bench.py", "harness.py")
+NOT_BENCHMARKS = ("bench.py", "harness.py", "arcticdb_peer.py")
 
 
 def main() -> int:
     area = sys.argv[1] if len(sys.argv) > 1 else ""
-    files = [p for p in sorted(HERE.glob(f"{area}*.py")) if p.name not in NOT_BENCHMARKS]
+    every = [p for p in sorted(HERE.glob("*.py")) if p.name not in NOT_BENCHMARKS]
+    files = [p for p in every if p.name.startswith(area)]
     if not files:
-        areas = sorted({p.name.split("_")[0] for p in HERE.glob("*_*.py")})
+        areas = sorted({p.name.split("_")[0] for p in every})
         print(f"error: AREA = {area!r}: expected one of {', '.join(areas)}", file=sys.stderr)
         return 2
     RESULTS.unlink(missing_ok=True)

@@ -12,6 +12,8 @@ Lines go to `benchmarks/results.jsonl` (ignored by git); `benchmarks/bench.py` p
 from __future__ import annotations
 
 import json
+import os
+import resource
 import statistics
 import time
 from collections.abc import Callable
@@ -44,6 +46,25 @@ def alternate(functions: dict[str, Callable[[], Any]], rounds: int, warm_up: boo
             answers[name] = function()
             seconds[name].append(time.perf_counter() - begin)
     return {name: Taken(statistics.median(seconds[name]), answers[name]) for name in functions}
+
+
+def peak(function: Callable[[], Any]) -> float:
+    """MiB by which a forked process grows while it runs the function, above one that does nothing."""
+    return max(0.1, (_highest(function) - _highest(lambda: None)) / 1024)
+
+
+def _highest(function: Callable[[], Any]) -> int:
+    """The most KiB that a forked process held resident."""
+    reading, writing = os.pipe()
+    if os.fork() == 0:
+        function()
+        os.write(writing, str(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss).encode())
+        os._exit(0)
+    os.wait()
+    found = int(os.read(reading, 64))
+    os.close(reading)
+    os.close(writing)
+    return found
 
 
 def record(

@@ -9,14 +9,11 @@
 from __future__ import annotations
 
 import argparse
-import os
-import resource
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import vectorbt
-from harness import alternate, record
+from harness import alternate, peak, record
 
 from backcast.data.types import Clock, Floats
 from backcast.engine.costs.linear import LinearCost
@@ -110,25 +107,6 @@ def many(sets: int, assets: int, sessions: int, rounds: int) -> None:
     equal = bool(np.allclose(taken["ours"].answer, taken["peer"].answer, rtol=1e-10, atol=0.0))
     claim = f"simulator/{sets}x{assets}x{sessions}/curves"
     record(claim, taken["ours"].seconds, taken["peer"].seconds, PEER, bar=25, equal=equal)
-
-
-def peak(function: Callable[[], Any]) -> float:
-    """MiB by which a forked process grows while it runs the function, above one that does nothing."""
-    return max(0.1, (_highest(function) - _highest(lambda: None)) / 1024)
-
-
-def _highest(function: Callable[[], Any]) -> int:
-    """The most KiB that a forked process held resident."""
-    reading, writing = os.pipe()
-    if os.fork() == 0:
-        function()
-        os.write(writing, str(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss).encode())
-        os._exit(0)
-    os.wait()
-    found = int(os.read(reading, 64))
-    os.close(reading)
-    os.close(writing)
-    return found
 
 
 def main() -> None:

@@ -1,19 +1,16 @@
-"""The store beside flat Parquet files: what was known at K, a symbol's year, a commit, and how much memory an ingest takes.
+"""The store beside flat Parquet files: what was known at K, a symbol's year, and a commit.
 
     python benchmarks/store_files.py [--small]
 
 The limit is the same rows in one flat file, sorted by (symbol, event_at), read by DuckDB; both answers are compared. A
-commit is measured against writing and syncing the same rows as one Parquet file. The ingest is a process of its own.
+commit is measured against writing and syncing the same rows as one Parquet file.
 """
 
 from __future__ import annotations
 
 import argparse
 import shutil
-import subprocess
-import sys
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -139,31 +136,10 @@ def commits(store: Store, rounds: int, home: Path) -> None:
     record("store/commit/10k", taken["ours"].seconds / taken["bare"].seconds, unit="x", bar=3.5, equal=equal)
 
 
-def ingest(home: Path, millions: int) -> None:
-    """Appends so many million rows in one batch, builds the read copy, and prints the peak memory in MiB."""
-    import resource
-
-    def chunks() -> Iterator[pa.Table]:
-        events = minutes(250)
-        for k in range(0, millions * 10, 10):
-            yield bars(range(k, k + 10), events, 0.026, "all")
-
-    store = Store(home)
-    store.create(INFO)
-    rows = store.commit("bench", ({"bars": rows} for rows in chunks()), "all")["bars"]
-    store.refresh("bench", always=True)
-    print(rows, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--small", action="store_true", help="a tenth of the rows, one round")
-    parser.add_argument("--ingest", nargs=2, metavar=("HOME", "MILLIONS"), help=argparse.SUPPRESS)
-    given = parser.parse_args()
-    if given.ingest:
-        ingest(Path(given.ingest[0]), int(given.ingest[1]))
-        return
-    small, home = given.small, Path(tempfile.mkdtemp(prefix="backcast-bench-"))
+    small, home = parser.parse_args().small, Path(tempfile.mkdtemp(prefix="backcast-bench-"))
     rounds, middle = 2 if small else 7, np.datetime64("2014-06-30", "us")
     try:
         store = filled(home / "daily", [bars(range(50 if small else 500), daily(10), 0.05, "all")])
@@ -178,17 +154,6 @@ def main() -> None:
         as_of(store, "minutes-middle", np.datetime64("2010-06-30", "us"), 2.5, rounds, home)
         as_of(store, "minutes-now", NOW, 1.2, rounds, home)
         slice_of(store, rounds, home, 2.0)
-        millions = 5 if small else 50
-        command = [sys.executable, __file__, "--ingest", str(home / "big"), str(millions)]
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
-        rows, memory = done.stdout.split()
-        record(
-            f"store/ingest/{millions}M",
-            float(memory),
-            unit="MiB",
-            bar=3072,
-            equal=int(rows) >= millions * 1_000_000,
-        )
     finally:
         shutil.rmtree(home)
 
