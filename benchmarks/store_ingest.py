@@ -83,7 +83,8 @@ def _peak() -> float:
 def bare(files: Path, target: Path) -> float:
     """Seconds of DuckDB's copy of the same files into one synced Parquet file."""
     begin = time.perf_counter()
-    with duckdb.connect(config={"enable_progress_bar": False}) as connection:
+    with duckdb.connect() as connection:
+        connection.execute("SET enable_progress_bar = false")
         connection.execute(
             f"COPY (FROM read_parquet('{files}/*.parquet')) TO '{target}' (FORMAT parquet, COMPRESSION zstd)"
         )
