@@ -67,8 +67,7 @@ def _bars(k: int, sessions: Any, closes_at: Any) -> pl.DataFrame:
 def one(home: Path, files: Path) -> None:
     """The ingest, in this process: prints what it added, its seconds and its peak memory."""
     begin = time.perf_counter()
-    source = Parquet(name="big", path=str(files), price_basis="raw")
-    report = ingest(Store(home), source)
+    report = ingest(Store(home), Parquet(name="big", path=str(files), price_basis="raw"))
     seconds = time.perf_counter() - begin
     print(json.dumps({"rows": report.added["bars"], "seconds": seconds, "memory": _peak(),
                       "findings": len(report.findings)}))  # fmt: skip
