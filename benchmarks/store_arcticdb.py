@@ -125,9 +125,8 @@ def whole_and_slice(beside: Beside, symbols: int) -> None:
         beside.call("split", file=beside.moved(part))
     tickers = [f"S{k:05d}" for k in range(20, 20 + symbols)]
     taken = beside.call("size")["mib"] - before
-    files = store.files("bench", "bars", store.version("bench"))
     chosen = "symbol = 'S00021' AND event_at < TIMESTAMPTZ '2011-01-01 00:00+00'"
-    with query.connected() as connection:
+    with store.reading("bench", "bars", store.version("bench")) as files, query.connected() as connection:
         every, one = (
             f"SELECT {COLUMNS} FROM ({query.as_of(files, NOW)}) {rest}"
             for rest in ("ORDER BY symbol, event_at", f"WHERE {chosen} ORDER BY event_at")

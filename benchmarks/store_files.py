@@ -71,9 +71,9 @@ def filled(home: Path, tables: list[pa.Table]) -> Store:
 
 def as_of(store: Store, kind: str, at: np.datetime64, bar: float, rounds: int, home: Path) -> None:
     """The snapshot at an instant against a flat file of exactly its rows; a read row of ours costs so many of theirs."""
-    flat, files = home / f"flat-{kind}.parquet", store.files("bench", "bars", store.version("bench"))
-    snapshot = query.as_of(files, at)
-    with query.connected() as connection:
+    flat, pin = home / f"flat-{kind}.parquet", store.version("bench")
+    with store.reading("bench", "bars", pin) as files, query.connected() as connection:
+        snapshot = query.as_of(files, at)
         connection.execute(
             f"COPY (SELECT * FROM ({snapshot}) ORDER BY symbol, event_at) TO '{flat}' (FORMAT parquet, COMPRESSION zstd)"
         )
@@ -95,9 +95,8 @@ def as_of(store: Store, kind: str, at: np.datetime64, bar: float, rounds: int, h
 
 def slice_of(store: Store, rounds: int, home: Path, bar: float) -> None:
     """One symbol's first year against the same slice of the flat file of everything."""
-    files = store.files("bench", "bars", store.version("bench"))
     chosen = "symbol = 'S00021' AND event_at < TIMESTAMPTZ '2011-01-01 00:00+00'"
-    with query.connected() as connection:
+    with store.reading("bench", "bars", store.version("bench")) as files, query.connected() as connection:
         taken = alternate(
             {
                 "ours": lambda: connection.sql(

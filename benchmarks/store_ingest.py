@@ -94,12 +94,11 @@ def bare(files: Path, target: Path) -> float:
 def equal(home: Path, flat: Path) -> bool:
     """Whether the store holds the rows of the flat file, by their number and their sums a symbol."""
     store = Store(home)
-    held = query.rows(store.files("big", "bars", store.version("big")))
     sums = "symbol, count(*), sum(volume), round(sum(close * 100)), max(known_at)"
-    with query.connected("4GB") as connection:
+    with store.reading("big", "bars", store.version("big")) as held, query.connected("4GB") as connection:
         ours, theirs = (
             connection.sql(f"SELECT {sums} FROM ({rows}) GROUP BY symbol ORDER BY symbol").fetchall()
-            for rows in (held, f"FROM '{flat}'")
+            for rows in (query.rows(held), f"FROM '{flat}'")
         )
     return bool(ours) and ours == theirs
 

@@ -30,7 +30,7 @@ from store_files import INFO, bars
 from backcast.data import query
 from backcast.data.asof import load_panel
 from backcast.data.calendar import clock
-from backcast.data.schema import KEYS, TABLES
+from backcast.data.schema import TABLES
 from backcast.data.store import Store
 from backcast.data.types import Clock, Floats
 
@@ -52,7 +52,9 @@ def fact_rows(facts: Facts) -> pa.Table:
         "value": pa.array(facts.value), "event_at": pa.array(facts.period).cast(UTC),
         "known_at": known, "ingested_at": known, **{k: pa.array([v] * count) for k, v in constant.items()},
     }  # fmt: skip
-    return pa.table({name: columns[name] for name in TABLES["facts"].names}, schema=TABLES["facts"])
+    return pa.table(
+        {name: columns[name] for name in TABLES["facts"].schema.names}, schema=TABLES["facts"].schema
+    )
 
 
 def filled(home: Path, sessions: Clock, symbols: int) -> Store:
@@ -91,7 +93,7 @@ class Peer:
 
     def newest(self, table: str) -> pa.Table:
         """The table as known in the middle, in the order of its keys."""
-        keys = ", ".join(KEYS[table])
+        keys = ", ".join(TABLES[table].keys)
         return self.connection.sql(
             f"FROM {table} WHERE known_at <= {query.instant(MIDDLE)} "
             f"QUALIFY row_number() OVER (PARTITION BY {keys} ORDER BY known_at DESC) = 1 ORDER BY {keys}"

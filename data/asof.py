@@ -20,7 +20,7 @@ from backcast.data.adjust import Actions, adjusted, ratios
 from backcast.data.calendar import clock as make_clock
 from backcast.data.errors import InputError, StaleDataError
 from backcast.data.identity import ENDINGS, Names, identities, instants
-from backcast.data.schema import DatasetInfo
+from backcast.data.schema import INSTANT, DatasetInfo
 from backcast.data.store import Store
 from backcast.data.types import Clock, Floats, Instants, Ints, Panel, Revisions
 from backcast.data.universe import members, state_as_known
@@ -48,7 +48,8 @@ def load_panel(
     facts = store.read(dataset, "facts", pin, until)
     items = store.items(dataset, pin)
     states = _facts(facts, items, clock, names, symbols)
-    membership = _membership(store.read(dataset, "membership", pin, until), clock, names, symbols)
+    spells = _from_the_open(store.read(dataset, "membership", pin, until), world.sessions)
+    membership = _membership(spells, clock, names, symbols)
     panel = Panel(
         (*info.bar_fields, *items),
         symbols,
@@ -83,7 +84,7 @@ def load_benchmark(
     if info.benchmark is None:
         return None
     bars = store.read(dataset, "bars", pin, until)
-    clock = _clock(info, bars, until, store.last_bar(dataset, pin))
+    _, clock = _clock(info, bars, until, store.last_bar(dataset, pin))
     rows = _on_clock(bars, clock, {}, only=info.benchmark)
     closes = np.full(len(clock), np.nan)
     closes[rows.session] = bars["close"].to_numpy()[rows.row]
@@ -133,35 +134,30 @@ def newest_factors(
     return price, shares
 
 
-def coverage(panel: Panel) -> dict[str, int]:
-    """What the panel holds and lacks: sessions without any bar, gaps inside a symbol's life, revised cells, symbols that
-    left or joined the universe between the ends."""
-    known = np.isfinite(panel.field("close"))
-    first, last = known.argmax(axis=1), known.shape[1] - 1 - known[:, ::-1].argmax(axis=1)
-    at = np.arange(known.shape[1])
-    inside = (at >= first[:, None]) & (at <= last[:, None]) & known.any(axis=0)
-    member = panel.member
-    traded = np.flatnonzero(known.any(axis=0))
-    return {
-        "symbols": len(panel.symbols),
-        "sessions": len(panel.clock),
-        "bars": int(known.sum()),
-        "missing_sessions": len(panel.clock) - len(traded),
-        "gaps": int((inside & ~known).sum()),
-        "revised_cells": len(panel.revisions),
-        "left_universe": int((member.any(axis=1) & ~member[:, traded[-1]]).sum()),
-        "joined": int((member.any(axis=1) & ~member[:, traded[0]]).sum()),
-    }
+def dated_tickers(store: Store, dataset: str, pin: dict[str, int], at: np.datetime64) -> pa.Table:
+    """What tickers meant, as known at an instant: (symbol, ticker, first_at, last_at, bars); symbol is the permanent name."""
+    world = _read(store, dataset, pin, at)
+    event = instants(world.bars, "event_at")
+    vocabulary, name, _ = _named(world.bars, event, world.names)
+    rows = world.bars.select(["event_at"]).append_column("ticker", world.bars["symbol"])
+    rows = rows.append_column("symbol", pa.array(vocabulary).take(pa.array(name)))
+    grouped = rows.group_by(["symbol", "ticker"]).aggregate(
+        [("event_at", "min"), ("event_at", "max"), ([], "count_all")]
+    )
+    renamed = grouped.rename_columns(["symbol", "ticker", "first_at", "last_at", "bars"])
+    return renamed.sort_by([("symbol", "ascending"), ("first_at", "ascending")])
 
 
 @dataclass(frozen=True)
 class _World:
-    """What was read of a version: its bars and actions as rows, the clock, what tickers mean, the symbols (S,), raw values
-    (F, S, T) as first known with their revisions, and the splits and dividends of each symbol index."""
+    """What was read of a version: its bars and actions as rows, the whole sessions around them, the clock, what tickers
+    mean, the symbols (S,), raw values (F, S, T) as first known with their revisions, and the splits and dividends of each
+    symbol index."""
 
     info: DatasetInfo
     bars: pa.Table
     moves: pa.Table
+    sessions: Clock
     clock: Clock
     names: Names
     symbols: tuple[str, ...]
@@ -173,15 +169,16 @@ class _World:
 def _read(store: Store, dataset: str, pin: dict[str, int], until: np.datetime64 | None) -> _World:
     info = store.info(dataset)
     bars = store.read(dataset, "bars", pin, until)
-    moves = store.read(dataset, "actions", pin, until)
-    clock = _clock(info, bars, until, store.last_bar(dataset, pin))
-    names = identities(moves, clock)
+    sessions, clock = _clock(info, bars, until, store.last_bar(dataset, pin))
+    moves = _from_the_open(store.read(dataset, "actions", pin, until), sessions)
+    known_by = np.searchsorted(clock.decides_at, instants(moves, "known_at"))
+    names = identities(moves, known_by, clock)
     rows = _on_clock(bars, clock, names, skip=info.benchmark)
     symbols = rows.present()
     values, revisions = _versions(rows, bars, symbols, info.bar_fields, clock)
     closes = values[info.bar_fields.index("close")]
     actions = _actions_by_symbol(moves, clock, names, symbols, closes) if info.price_basis == "raw" else {}
-    return _World(info, bars, moves, clock, names, symbols, values, revisions, actions)
+    return _World(info, bars, moves, sessions, clock, names, symbols, values, revisions, actions)
 
 
 @dataclass(frozen=True)
@@ -205,9 +202,11 @@ class _Rows:
         return _index(self.vocabulary, symbols)[self.name]
 
 
-def _clock(info: DatasetInfo, bars: pa.Table, until: np.datetime64 | None, last: np.datetime64) -> Clock:
-    """From the first bar that was known by its own decision to the last bar of the version; with `until`, to the last
-    decision by then, whether or not any of its bars was known."""
+def _clock(
+    info: DatasetInfo, bars: pa.Table, until: np.datetime64 | None, last: np.datetime64
+) -> tuple[Clock, Clock]:
+    """All bars of the sessions around the data, and the clock: from the first bar that was known by its own decision to the
+    last bar of the version; with `until`, to the last decision by then, whether or not any of its bars was known."""
     if not bars.num_rows:
         raise StaleDataError(f"The data set {info.name} has no bars known{f' by {until}' if until else ''}.")
     event, known = instants(bars, "event_at"), instants(bars, "known_at")
@@ -215,11 +214,24 @@ def _clock(info: DatasetInfo, bars: pa.Table, until: np.datetime64 | None, last:
     first = on_time.min() if len(on_time) else event.min()
     # The session of a close is its date in the exchange's own day: a UTC close may fall on the next date.
     day = np.timedelta64(1, "D")
-    wide = make_clock(info.calendar, first - day, last + day, info.decision_delay)
+    wide = make_clock(info.calendar, first - day, last + day, info.decision_delay, info.frequency)
     inside = (wide.closes_at >= first) & (wide.closes_at <= last)
     begin, end = int(inside.argmax()), int(len(inside) - inside[::-1].argmax())
     whole = wide.slice(begin, end) if inside.any() else wide.slice(0, 0)
-    return whole if until is None else whole.until(until)
+    return wide, whole if until is None else whole.until(until)
+
+
+def _from_the_open(table: pa.Table, sessions: Clock) -> pa.Table:
+    """Rows that count from a session on, dated at the end of its first bar; what ends a symbol does so at the close."""
+    event = instants(table, "event_at")
+    ends = (
+        np.isin(table["kind"].to_pylist(), ENDINGS)
+        if "kind" in table.schema.names
+        else np.zeros(len(event), bool)
+    )
+    moved = np.where(ends, event, sessions.openings(event))
+    column = pa.array(moved.astype("datetime64[us]")).cast(INSTANT)
+    return table.set_column(table.schema.get_field_index("event_at"), "event_at", column)
 
 
 def _on_clock(
@@ -227,7 +239,7 @@ def _on_clock(
 ) -> _Rows:
     """Places rows on sessions. Rows before the clock, or whose session has no decision yet, are not part of it.
 
-    Errors: InputError for an event_at that is no session's close.
+    Errors: InputError for an event_at that is no bar's end.
     """
     event, known = instants(table, "event_at"), instants(table, "known_at")
     vocabulary, name, ticker = _named(table, event, names)
@@ -243,7 +255,7 @@ def _on_clock(
         raise InputError(
             f"event_at of {table['symbol'][at].as_py()}",
             str(event[at]),
-            f"a session's close in the calendar {clock.calendar}",
+            f"the end of a bar of the calendar {clock.calendar}",
         )
     wanted = np.array([t != skip and only in (None, t) for t in ticker.dictionary.to_pylist()], dtype=bool)
     row = np.flatnonzero(here & wanted[ticker.indices.to_numpy()])

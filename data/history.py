@@ -11,7 +11,7 @@ import polars as pl
 from backcast.data import query
 from backcast.data.catalog import Pin
 from backcast.data.errors import InputError
-from backcast.data.query import Files, connected, quoted, text
+from backcast.data.query import Files, quoted, shared, text
 from backcast.data.store import Store
 
 
@@ -24,7 +24,7 @@ def changes(
     """
     if not after <= until:
         raise InputError("until", str(until), f"an instant at or after {after}")
-    with store.reading(dataset, table, pin or store.version(dataset)) as files, connected() as connection:
+    with store.reading(dataset, table, pin or store.version(dataset)) as files, shared() as connection:
         return connection.sql(_changes(files, after, until)).pl()
 
 
@@ -46,22 +46,37 @@ def _changes(files: Files, after: np.datetime64, until: np.datetime64) -> str:
 
 
 def cell(
-    store: Store, dataset: str, table: str, key: Mapping[str, Any], pin: Pin | None = None
+    store: Store,
+    dataset: str,
+    table: str,
+    key: Mapping[str, Any],
+    at: np.datetime64 | None = None,
+    pin: Pin | None = None,
 ) -> pl.DataFrame:
     """Every version of the rows with these keys, oldest first, each with when it was known, until when (superseded_at, null
-    for the newest), how (known_basis), and the batch and source that brought it."""
+    for the newest), how (known_basis), and the batch and source that brought it.
+
+    view: which of them is the `first` known, the one `as known` at an instant (default: now), and the `last`.
+    """
     pin = pin or store.version(dataset)
     keys = store.info(dataset).table(table).keys
     if not key or not set(key) <= set(keys):
         raise InputError("key", dict(key), f"some of {', '.join(keys)}")
     chosen = " AND ".join(f"{quoted(k)} = ${k}" for k in key)
-    with store.reading(dataset, table, pin) as files, connected() as connection:
+    with store.reading(dataset, table, pin) as files, shared() as connection:
         found = connection.sql(
             f"SELECT * FROM ({query.versions(files)}) WHERE {chosen} ORDER BY {files.order}", params=dict(key)
         ).pl()
     origin = {b["batch"]: b["source"] for b in batches(store, dataset, pin)}
     sources = pl.Series("source", [origin.get(b, "") for b in found["batch"]], dtype=pl.String)
-    return found.with_columns(sources)
+    first = pl.col("known_at") == pl.col("known_at").min().over(keys)
+    now = pl.lit(at or np.datetime64("now", "us")).cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
+    current = (pl.col("known_at") <= now) & (
+        pl.col("superseded_at").is_null() | (pl.col("superseded_at") > now)
+    )
+    last = pl.col("superseded_at").is_null()
+    names = [pl.when(c).then(pl.lit(n)) for c, n in ((first, "first"), (current, "as known"), (last, "last"))]
+    return found.with_columns(sources, pl.concat_str(names, separator=", ", ignore_nulls=True).alias("view"))
 
 
 def batches(store: Store, dataset: str, pin: Pin | None = None) -> list[dict[str, Any]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
-from backcast.data.types import Clock, Instants
+from backcast.data.types import Clock, Instants, Ints
 
 ENDINGS = ("delisting", "merger")
 """Actions after which a company's shares are no more; value: what a holder gets for one."""
@@ -14,20 +14,20 @@ Names = dict[str, list[tuple[np.datetime64, str]]]
 """Of each ticker that a rename gives a new meaning: from which instant on, and the permanent name it then has."""
 
 
-def identities(actions: pa.Table, clock: Clock) -> Names:
+def identities(actions: pa.Table, known_by: Ints, clock: Clock) -> Names:
     """What each ticker means from when on.
 
     A rename gives its new ticker the old one's name. A ticker that comes again after its company was delisted or took another
     one is another company: `FB#2`. Each counts from the first session whose decision knew of it; a rename that
-    was not known by its own first session joins nothing, because the past cannot get another name.
+    was not known by its own first session joins nothing, because the past cannot get another name. known_by (N,): the
+    first decision that knows each action.
     """
     names: Names = {}
     kinds = actions["kind"].to_pylist()
-    event, known = instants(actions, "event_at"), instants(actions, "known_at")
+    event = instants(actions, "event_at")
     ticker, new = actions["symbol"].to_pylist(), actions["text"].to_pylist()
     for at in np.argsort(event, kind="stable"):
-        knows = int(np.searchsorted(clock.decides_at, known[at]))
-        session = int(np.searchsorted(clock.closes_at, event[at]))
+        knows, session = int(known_by[at]), int(np.searchsorted(clock.closes_at, event[at]))
         if max(session, knows) >= len(clock):
             continue
         if kinds[at] == "rename" and knows <= session:

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from backcast.data.calendar import DAILY, clock
 from backcast.data.quality_bars import SHOWN, UNIT, Whole, checked, off_grid
-from backcast.data.query import connected, first, quoted, scan
+from backcast.data.query import connected, first, quoted, ranges, scan
 from backcast.data.schema import DatasetInfo, Finding
 
 if TYPE_CHECKING:
@@ -22,6 +22,9 @@ ENDS = 5
 
 BUCKET = 1_000_000
 """Bars that are checked in memory at a time, whole symbols."""
+
+READ = "symbol, open, high, low, close, volume, event_at, known_at"
+"""What the checks read of a bar."""
 
 ENDINGS = {"actions": "kind IN ('delisting', 'merger', 'rename')", "membership": "NOT member"}
 """What says in each table that a symbol ends."""
@@ -53,19 +56,16 @@ def _check(info: DatasetInfo, connection: DuckDBPyConnection, sources: Mapping[s
 
 def _bars(info: DatasetInfo, connection: DuckDBPyConnection, sources: Mapping[str, str]) -> list[Finding]:
     bars = sources["bars"]
-    rows, closes = first(connection, f"SELECT count(*), count(close) FROM {bars}")
-    if not closes:
+    if not first(connection, f"SELECT count(close) FROM {bars}")[0]:
         return [Finding("error", "no close", "", "", "no bar has a close")]
     whole = _whole(info, connection, sources)
-    buckets = -(-rows // BUCKET)
     found, odd, long = [], 0, 0
-    for k in range(buckets):
-        frame = connection.sql(f"SELECT * FROM {bars} WHERE hash(symbol) % {buckets} = {k}").pl()
-        if frame.height:
-            frame = frame.sort("symbol", "event_at", "known_at")
-            found += checked(frame, whole)
-            off, enough = off_grid(frame)
-            odd, long = odd + off, long + enough
+    for chosen in ranges(connection, bars, "symbol", BUCKET):
+        frame = connection.sql(f"SELECT {READ} FROM {bars} WHERE {chosen}").pl()
+        frame = frame.sort("symbol", "event_at", "known_at")
+        found += checked(frame, whole)
+        off, enough = off_grid(frame)
+        odd, long = odd + off, long + enough
     found += [*_sessions(info, whole), *_survivors(info, whole), *_ends(info, whole)]
     return [*found, *_back_adjusted(info, odd, long), *_absent(connection, sources)]
 

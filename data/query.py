@@ -60,26 +60,75 @@ def connected(memory: str | None = None, scratch: Path | None = None) -> Iterato
     """A DuckDB of its own, in UTC; beyond `memory` it spills into `scratch` (default: the system's folder of such)."""
     import duckdb
 
-    with duckdb.connect() as connection:
+    with duckdb.connect() as connection, _named_errors():
         connection.execute("SET TimeZone = 'UTC'")
         connection.execute("SET preserve_insertion_order = false")
+        connection.execute("SET enable_progress_bar = false")
         if memory is not None:
             connection.execute(f"SET memory_limit = {text(memory)}")
             spill = scratch or Path(tempfile.gettempdir()) / f"backcast-spill-{os.getpid()}"
             connection.execute(f"SET temp_directory = {text(str(spill))}")
-        try:
-            yield connection
-        except (duckdb.IOException, duckdb.OutOfMemoryException) as error:
-            hint = "See `backcast store check`." if isinstance(error, duckdb.IOException) else ""
-            raise InputError(
-                "store", str(error), "files that can be read, and room on the disk", hint
-            ) from error
+        yield connection
+
+
+_BASES: dict[int, duckdb.DuckDBPyConnection] = {}
+"""The DuckDB of each process; one that a fork took along is dead, and must not be touched."""
+
+
+@contextmanager
+def shared() -> Iterator[duckdb.DuckDBPyConnection]:
+    """`connected` for a question that sets and makes nothing: on this process's DuckDB, whose start is paid for once."""
+    import duckdb
+
+    base = _BASES.get(os.getpid())
+    if base is None:
+        base = _BASES[os.getpid()] = duckdb.connect()
+        base.execute("SET preserve_insertion_order = false")
+        base.execute("SET enable_progress_bar = false")
+        base.execute(
+            "SET enable_external_file_cache = false"
+        )  # a file that is damaged meanwhile must not look whole
+    with base.cursor() as connection, _named_errors():
+        connection.execute("SET TimeZone = 'UTC'")
+        yield connection
+
+
+@contextmanager
+def _named_errors() -> Iterator[None]:
+    """Files that cannot be read, and a full disk, are errors of the user's."""
+    import duckdb
+
+    try:
+        yield
+    except (duckdb.IOException, duckdb.OutOfMemoryException) as error:
+        hint = "See `backcast store check`." if isinstance(error, duckdb.IOException) else ""
+        raise InputError("store", str(error), "files that can be read, and room on the disk", hint) from error
 
 
 def first(connection: duckdb.DuckDBPyConnection, sql: str) -> Any:
     """The first row of an answer, None where it has none; the answer is read to its end, as DuckDB 2 asks for."""
     found = connection.execute(sql).fetchall()
     return found[0] if found else None
+
+
+def ranges(connection: duckdb.DuckDBPyConnection, source: str, column: str, least: int) -> list[str]:
+    """Conditions that split a source's rows into ranges of a column's values, each with at least so many rows but the last.
+
+    Ranges, not hashes: files keep the least and the greatest value of each row group, so that each row is read about once.
+    """
+    name = quoted(column)
+    counted = connection.execute(
+        f"SELECT {name}::VARCHAR, count(*) FROM {source} GROUP BY {name} ORDER BY {name}"
+    ).fetchall()
+    ends, held = [], 0
+    for value, count in counted[:-1]:
+        held += count
+        if held >= least:
+            ends.append(value)
+            held = 0
+    bounds = [f"{name} <= {text(end)}" for end in ends] + (["true"] if counted else [])
+    begins = ["true", *(f"{name} > {text(end)}" for end in ends)]
+    return [f"{begin} AND {bound}" for begin, bound in zip(begins, bounds, strict=False)]
 
 
 def quoted(name: str) -> str:
@@ -139,9 +188,9 @@ def as_of(files: Files, at: np.datetime64) -> str:
     )
 
 
-def versions(files: Files, until: np.datetime64 | None = None) -> str:
-    """Every version of every row known by an instant, with `superseded_at` as it was known then."""
-    known = rows(files, until)
+def versions(files: Files, until: np.datetime64 | None = None, chosen: str = "true") -> str:
+    """Every version of every row known by an instant, with `superseded_at` as it was known then; chosen: of some keys."""
+    known = f"SELECT * FROM ({rows(files, until)}) WHERE {chosen}"
     return f"SELECT *, lead(known_at) OVER (PARTITION BY {files.keys} ORDER BY known_at) AS superseded_at FROM ({known})"
 
 

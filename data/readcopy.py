@@ -1,8 +1,8 @@
 """The read copy of a table: derived, rebuildable, sorted by key and known_at, with `superseded_at`.
 
-Rows that nothing supersedes lie in one file, superseded ones in another, so that "as known at K" is one range predicate
-(known_at <= K < superseded_at) and "as known now" reads the first file alone. A copy holds one version of the log, and says
-which; a pin before that version is answered from the log.
+Rows that nothing supersedes lie apart from superseded ones, each in files by ranges of keys, so that "as known at K" is one
+range predicate (known_at <= K < superseded_at) and "as known now" reads the first alone. A copy holds one version of the
+log, and says which; a pin before that version is answered from the log.
 """
 
 from __future__ import annotations
@@ -14,15 +14,20 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from backcast.data.durable import digest, read_sealed, sync, write_sealed
 from backcast.data.log import ROW_GROUP
-from backcast.data.query import Files, connected, first, text, versions
+from backcast.data.query import Files, connected, first, ranges, rows, text, versions
 
 REBUILD = "Run `backcast store rebuild`."
+
+RANGE = 4_000_000
+"""Rows that are sorted in memory at a time."""
 
 MEMORY = "1GB"
 """What building a copy takes at most before it spills to the disk."""
@@ -38,9 +43,9 @@ class Copy:
     rows: int
     last_superseded_at: np.datetime64 | None
 
-    def file(self, name: str) -> tuple[Path, ...]:
-        """The file of that name, if there are such rows."""
-        return (self.folder / f"{name}.parquet",) if f"{name}.parquet" in self.digests else ()
+    def files(self, kind: str) -> tuple[Path, ...]:
+        """The files of current or of superseded rows, in the order of their keys."""
+        return tuple(self.folder / name for name in sorted(self.digests) if name.startswith(f"{kind}-"))
 
 
 class ReadCopies:
@@ -95,20 +100,7 @@ class ReadCopies:
         folder = self.folder / f"{version}-{uuid.uuid4().hex[:8]}"
         folder.mkdir(parents=True)
         with connected(MEMORY, folder / "spill") as connection:
-            connection.execute(f"CREATE VIEW versions AS {versions(log)}")
-            count, last = 0, None
-            for name, chosen in (("current", "IS NULL"), ("superseded", "IS NOT NULL")):
-                target = folder / f"{name}.parquet"
-                connection.execute(
-                    f"COPY (SELECT * FROM versions WHERE superseded_at {chosen} ORDER BY {log.order}) TO {text(str(target))} "
-                    f"(FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {ROW_GROUP})"
-                )
-                held, latest = first(
-                    connection, f"SELECT count(*), max(superseded_at) FROM {text(str(target))}"
-                )
-                count, last = count + held, latest or last
-                if not held:
-                    target.unlink()
+            count, last = _write(connection, log, folder)
         shutil.rmtree(folder / "spill", ignore_errors=True)
         files = sorted(folder.iterdir())
         for path in (*files, folder, self.folder):
@@ -158,6 +150,26 @@ class ReadCopies:
         if different[0]:
             found.append(f"{copy.folder}: {different[0]} rows are not those of the log. {REBUILD}")
         return found
+
+
+def _write(connection: Any, log: Files, folder: Path) -> tuple[int, datetime | None]:
+    """Writes a copy's files, two for each range of keys; gives the number of rows and the last superseded_at.
+
+    Sorting everything at once would spill all of it to the disk, twice over.
+    """
+    count, latest = 0, list[datetime]()
+    for k, chosen in enumerate(ranges(connection, f"({rows(log)})", log.table.keys[0], RANGE)):
+        connection.execute(f"CREATE OR REPLACE TEMP TABLE part AS {versions(log, chosen=chosen)}")
+        for kind, which in (("current", "IS NULL"), ("superseded", "IS NOT NULL")):
+            own = f"FROM part WHERE superseded_at {which}"
+            held, last = first(connection, f"SELECT count(*), max(superseded_at) {own}")
+            count, latest = count + held, [*latest, *([last] if last else [])]
+            if held:
+                connection.execute(
+                    f"COPY ({own} ORDER BY {log.order}) TO {text(str(folder / f'{kind}-{k:04d}.parquet'))} "
+                    f"(FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {ROW_GROUP})"
+                )
+    return count, max(latest, default=None)
 
 
 @contextmanager

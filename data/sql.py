@@ -1,7 +1,8 @@
 """SQL over the store as it was known at an instant: DuckDB views that cannot see past it.
 
-Each data set is a schema with four tables and, of each, `_first` (as first known) and `_versions` (every version known by
-then, with `superseded_at`). A query is one SELECT over these views: it can read no file, set nothing and write nothing.
+Each data set is a schema with its tables and, of each, `_first` (as first known) and `_versions` (every version known by
+then, with `superseded_at`); `symbols` says which permanent symbol had which ticker. A query is one SELECT over these: it can
+read no file, set nothing and write nothing.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from backcast.data.errors import InputError
 from backcast.data.history import views
 from backcast.data.query import connected, first, quoted, text
 from backcast.data.store import Store
+from backcast.data.views import symbols
 
 if TYPE_CHECKING:
     import duckdb
@@ -40,6 +42,8 @@ def select(
     with ExitStack() as leases, connected() as connection:
         for name in names:
             _define(connection, leases, store, name, pin or store.version(name), at)
+            if "symbols" in sql and store.info(name).bar_fields:  # it costs a reading of all bars
+                _tickers(connection, store, name, pin or store.version(name), at)
         if len(names) == 1:
             connection.execute(f"SET search_path = {text(names[0])}")
         connection.execute("SET python_enable_replacements = false")
@@ -64,6 +68,15 @@ def _define(
         files = leases.enter_context(store.reading(dataset, table, pin))
         for suffix, view in views(files, at).items():
             connection.execute(f"CREATE VIEW {quoted(dataset)}.{quoted(table + suffix)} AS {view}")
+
+
+def _tickers(
+    connection: duckdb.DuckDBPyConnection, store: Store, dataset: str, pin: Pin, at: np.datetime64
+) -> None:
+    """The table `symbols`: which permanent symbol had which ticker, and when."""
+    connection.register("given", symbols(store, dataset, at, pin).to_arrow())
+    connection.execute(f"CREATE TABLE {quoted(dataset)}.symbols AS SELECT * FROM given")
+    connection.unregister("given")
 
 
 def _refuse_all_but_select(connection: duckdb.DuckDBPyConnection, sql: str) -> None:

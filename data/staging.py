@@ -11,7 +11,7 @@ from typing import Any
 from backcast.data import query
 from backcast.data.errors import InputError
 from backcast.data.log import Log, Part
-from backcast.data.query import Files, connected, quoted
+from backcast.data.query import Files, connected, quoted, shared
 from backcast.data.schema import Table
 
 LATER = "A correction needs a later known_at."
@@ -35,7 +35,7 @@ def new_only(log: Log, name: str, staged: list[Part], held: Files) -> list[Part]
     if not held.tail:
         return staged
     same = query.matching("g", "h", held.table.versioned)
-    with connected() as connection:
+    with shared() as connection:
         if not refuse_contradictions(connection, name, held, query.scan([p.path for p in staged])):
             return staged
         new = []

@@ -11,7 +11,6 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,7 @@ import pyarrow as pa
 from backcast.data import query
 from backcast.data.catalog import Catalog, Pin, locked
 from backcast.data.log import Entry, Log, Part
-from backcast.data.query import Files, connected
+from backcast.data.query import Files, shared
 from backcast.data.readcopy import Copy
 from backcast.data.schema import FINDINGS, validate
 from backcast.data.staging import new_only, refuse_contradictions, staging
@@ -102,12 +101,12 @@ class Store(Catalog):
         version = self.version(dataset).get(table, 0)
         held = self.log_files(dataset, table, version) if version else None
         if held and held.tail and files:
-            with connected() as connection:
+            with shared() as connection:
                 refuse_contradictions(connection, table, held, query.scan(files))
 
     def read(self, dataset: str, table: str, pin: Pin, until: np.datetime64 | None = None) -> pa.Table:
         """Every row of a pinned version, with `until` only those known by then, in the order of key and known_at."""
-        with self.reading(dataset, table, pin) as files, connected() as connection:
+        with self.reading(dataset, table, pin) as files, shared() as connection:
             known = query.rows(files, until)
             found: pa.Table = connection.sql(
                 f"SELECT * FROM ({known}) ORDER BY {files.order}"
@@ -117,21 +116,21 @@ class Store(Catalog):
     def as_of(self, dataset: str, table: str, at: np.datetime64, pin: Pin | None = None) -> pa.Table:
         """Of each key the newest version known by an instant, in the order of keys."""
         pin = pin or self.version(dataset)
-        with self.reading(dataset, table, pin) as files, connected() as connection:
+        with self.reading(dataset, table, pin) as files, shared() as connection:
             known = f"SELECT * FROM ({query.as_of(files, at)}) ORDER BY {files.keys}"
             found: pa.Table = connection.sql(known).to_arrow_table()
         return found.cast(files.table.schema)
 
     def items(self, dataset: str, pin: Pin) -> tuple[str, ...]:
         """The items of a pinned version's facts, sorted: its columns, as it were, whatever was known when."""
-        with self.reading(dataset, "facts", pin) as files, connected() as connection:
+        with self.reading(dataset, "facts", pin) as files, shared() as connection:
             known = query.rows(files)
             found = connection.execute(f"SELECT DISTINCT item FROM ({known}) ORDER BY item").fetchall()
         return tuple(row[0] for row in found)
 
     def last_bar(self, dataset: str, pin: Pin) -> np.datetime64:
         """The last event_at of a pinned version's bars, whenever it was known; NaT without bars."""
-        with self.reading(dataset, "bars", pin) as files, connected() as connection:
+        with self.reading(dataset, "bars", pin) as files, shared() as connection:
             last = query.first(connection, f"SELECT max(event_at) FROM ({query.rows(files)})")[0]
         return np.datetime64(None if last is None else last.replace(tzinfo=None), "us")
 
@@ -140,7 +139,7 @@ class Store(Catalog):
         files = [part.path for part in self._parts(dataset, "findings", pin.get("findings", 0))]
         if not files:
             return FINDINGS.empty_table()
-        with connected() as connection:
+        with shared() as connection:
             found: pa.Table = connection.sql(f"FROM {query.scan(files)} ORDER BY ALL").to_arrow_table()
         return found
 
@@ -162,18 +161,23 @@ class Store(Catalog):
     def reading(self, dataset: str, table: str, pin: Pin) -> Iterator[Files]:
         """What to read a pinned version of a table from; none of it is removed until the reader is done."""
         version = pin.get(table, 0)
-        log = self.log_files(dataset, table, version)
         with self.copies(dataset, table).leased() as copy:
             if copy is None or copy.version > version:
-                yield log
+                yield self.log_files(dataset, table, version)
                 return
-            held = set(self.log_files(dataset, table, copy.version).tail)
-            yield replace(
-                log,
-                current=copy.file("current"),
-                superseded=copy.file("superseded"),
-                tail=tuple(path for path in log.tail if path not in held),
-                last_superseded_at=copy.last_superseded_at,
+            tail: tuple[Path, ...] = ()
+            if (
+                copy.version < version
+            ):  # else the log need not be opened, which costs more than many a question
+                held = set(self.log_files(dataset, table, copy.version).tail)
+                tail = tuple(p for p in self.log_files(dataset, table, version).tail if p not in held)
+            yield Files(
+                self.info(dataset).table(table),
+                copy.files("current"),
+                copy.files("superseded"),
+                tail,
+                copy.last_superseded_at,
+                self.complete(dataset),
             )
 
     def log_files(

@@ -39,6 +39,13 @@ class Clock:
     def __len__(self) -> int:
         return len(self.sessions)
 
+    def openings(self, closes: Instants) -> Instants:
+        """(N,) for closes of sessions the end of their session's first bar; any other instant stays as it is."""
+        at = np.searchsorted(self.closes_at, closes)
+        here = np.minimum(at, len(self) - 1)
+        first = np.searchsorted(self.sessions, self.sessions[here])
+        return np.where(self.closes_at[here] == closes, self.closes_at[first], closes)
+
     def until(self, instant: np.datetime64) -> Clock:
         """The bars whose decision falls at or before `instant`."""
         n = int(np.searchsorted(self.decides_at, instant, side="right"))

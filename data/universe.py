@@ -16,7 +16,7 @@ def state_as_known(
     Rows must be sorted by series, then decision (the first that may use the row), then known_at. A restatement of an old period
     never replaces a newer one; a restatement of the newest does. NaN before the first.
     """
-    out = np.full(shape, np.nan)
+    out = np.empty(shape)
     _merge(series, period, decision, value, out)
     return out
 
@@ -25,8 +25,7 @@ def state_as_known(
 def _merge(series: Ints, period: Ints, decision: Ints, value: Floats, out: Floats) -> None:
     rows, sessions = len(series), out.shape[1]
     row = 0
-    while row < rows:
-        current = series[row]
+    for current in range(len(out)):  # each cell is written once
         best, state, t = np.int64(-(2**62)), np.nan, 0
         while row < rows and series[row] == current:
             until = min(decision[row], sessions)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import polars as pl
 
 from backcast.data.adjust import PRICES
-from backcast.data.asof import as_known, load_panel, newest_factors
+from backcast.data.asof import as_known, dated_tickers, load_panel, newest_factors
+from backcast.data.calendar import DAILY
 from backcast.data.catalog import Pin
 from backcast.data.errors import InputError
 from backcast.data.store import Store
@@ -17,7 +20,8 @@ ADJUSTMENTS = ("forward", "back")
 def prices(
     store: Store, dataset: str, at: np.datetime64, adjust: str = "forward", pin: Pin | None = None
 ) -> pl.DataFrame:
-    """The newest version known at an instant of every bar: (session, symbol, the bar's fields).
+    """The newest version known at an instant of every bar: (session, symbol, the bar's fields), intraday with
+    its event_at.
 
     adjust: forward, in units of the symbol's first session, so that no later action changes them; back, in units of its
     newest, which is what a chart of that day showed. Splits and dividends are those known at the instant; prices that
@@ -33,7 +37,9 @@ def prices(
         for f, name in enumerate(panel.fields):
             values[f] = values[f] / price[:, None] if name in PRICES else values[f] * shares[:, None]
     s, t = np.nonzero(np.isfinite(values).any(axis=0))
-    axes = {"session": panel.clock.sessions[t], "symbol": [panel.symbols[k] for k in s]}
+    axes: dict[str, Any] = {"session": panel.clock.sessions[t], "symbol": [panel.symbols[k] for k in s]}
+    if info.frequency != DAILY:
+        axes = {"event_at": panel.clock.closes_at[t], **axes}
     return pl.DataFrame({**axes, **{name: values[f, s, t] for f, name in enumerate(panel.fields)}}).fill_nan(
         None
     )
@@ -52,3 +58,9 @@ def universe(store: Store, dataset: str, at: np.datetime64, pin: Pin | None = No
     return (
         turns.filter("member").select("symbol", "left", joined="event_at").select("symbol", "joined", "left")
     )
+
+
+def symbols(store: Store, dataset: str, at: np.datetime64, pin: Pin | None = None) -> pl.DataFrame:
+    """The permanent symbols and the tickers that they had, as known at an instant: (symbol, ticker, first_at, last_at, bars),
+    a row a ticker. A recycled ticker is there once for each company that had it; no bar is of two. Errors: StaleDataError."""
+    return pl.DataFrame(pl.from_arrow(dated_tickers(store, dataset, pin or store.version(dataset), at)))

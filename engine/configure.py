@@ -15,9 +15,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from backcast.data.catalog import home
 from backcast.data.errors import InputError
 from backcast.data.sources.base import Source
-from backcast.data.catalog import home
 from backcast.engine.costs.base import Cost
 from backcast.engine.execution import Execution
 from backcast.engine.portfolio import RankPortfolio

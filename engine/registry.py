@@ -16,9 +16,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from backcast.data.catalog import home
 from backcast.data.durable import sync, write_text
 from backcast.data.errors import InputError, LockedError
-from backcast.data.catalog import home
 from backcast.signals.models.base import FittedModel, ForecastModel
 
 
@@ -60,9 +60,13 @@ class Registry:
                 sync(models)
         return content
 
+    def model_folder(self, content: str) -> Path:
+        """Where a registered model lies."""
+        return self.folder / "models" / content
+
     def load(self, content: str, model: ForecastModel) -> FittedModel:
         """A registered model, of this recipe. Errors: InputError where the files do not match the hash."""
-        folder = self.folder / "models" / content
+        folder = self.model_folder(content)
         if not folder.is_dir() or _content_hash(folder) != content:
             raise InputError(
                 str(folder), "", "the files that were registered", "Restore them, or remove champion.json."

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from backcast.data import asof
+from backcast.data.coverage import coverage
 from backcast.data.errors import BackcastError
 from backcast.data.ingest import ingest
 from backcast.data.store import Store
@@ -61,6 +62,10 @@ class Pinned:
     pin: dict[str, int]
     threads: int
 
+    def hold(self, folder: Path) -> None:
+        """Notes in the store that a run or a model is made from this version."""
+        self.store.pin(self.made.source.name, folder, self.pin)
+
 
 def run(config: Config, folder: Path, progress: Progress | None = None) -> Run:
     """Runs a resolved configuration in a folder of its own.
@@ -73,6 +78,7 @@ def run(config: Config, folder: Path, progress: Progress | None = None) -> Run:
     with _failure_recorded(out), progress or Progress(quiet=True) as shown:
         out.write_yaml("config.yaml", redacted(config))
         pinned = pin(experiment(config), config)
+        pinned.hold(folder)
         _evaluate(pinned, config, out, shown, clock)
         report = write_report(folder)
         write_tearsheet(folder)
@@ -244,7 +250,7 @@ def _coverage(world: World, own: Outcome) -> dict[str, Any]:
         "incomplete_cells": int((silent & begun).sum()),
         "unlabelled_cells": sum(c["unlabelled"] for c in own.fitted.counts),
     }
-    return {**asof.coverage(panel), "known_by_rule": panel.known_by_rule, **left_out}
+    return {**coverage(panel), "known_by_rule": panel.known_by_rule, **left_out}
 
 
 def audit_again(folder: Path, instants: int, progress: Progress) -> dict[str, Any]:

@@ -108,6 +108,7 @@ def _contest(
         "train_rows": counts["rows"],
     }
     content = registry.register(candidate, card)
+    pinned.hold(registry.model_folder(content))
     rivals = _rivals(registry, made.model, train, made.seed)
     losses = {name: quantile_loss(rival, world, now_known, fold.test) for name, rival in rivals.items()}
     promoted = bool(np.isfinite(loss) and all(loss <= bar * (1 + gate.tolerance) for bar in losses.values()))

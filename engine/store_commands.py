@@ -40,6 +40,7 @@ def add_store(parser: argparse.ArgumentParser) -> None:
         ("check", check, "Verify hashes, commits, keys and read copies; exit 3 where something is damaged."),
         ("compact", compact, "Bring the read copies up to date where they lack much of the log."),
         ("rebuild", rebuild, "Make all read copies anew from the log."),
+        ("pins", pins, "Which snapshots, runs and models hold which version."),
     ):
         made = verbs.add_parser(name, help=text, description=text)
         made.add_argument("dataset", nargs="?", metavar="DATASET", help="default: all")
@@ -48,6 +49,13 @@ def add_store(parser: argparse.ArgumentParser) -> None:
     snapshot_.add_argument("dataset", metavar="DATASET")
     snapshot_.add_argument("name", metavar="NAME")
     snapshot_.set_defaults(function=snapshot, overrides_allowed=False)
+    drop_ = verbs.add_parser("drop", help="Set aside a data set that nothing holds, for `gc` to remove.")
+    drop_.add_argument("dataset", metavar="DATASET")
+    drop_.set_defaults(function=drop, overrides_allowed=False)
+    findings_ = verbs.add_parser("findings", help="What was noticed about its batches when they came.")
+    findings_.add_argument("dataset", metavar="DATASET")
+    findings_.add_argument("--output", metavar="FILE", type=Path)
+    findings_.set_defaults(function=findings, overrides_allowed=False)
     export_ = verbs.add_parser("export", help="Write every version of a table's rows to one Parquet file.")
     export_.add_argument("dataset", metavar="DATASET")
     export_.add_argument("table", metavar="TABLE")
@@ -68,7 +76,9 @@ def add_store(parser: argparse.ArgumentParser) -> None:
         "universe", help="Who is in the universe as known at an instant, and who left it."
     )
     universe_.set_defaults(function=universe, overrides_allowed=False)
-    for made in (prices_, universe_):
+    symbols_ = verbs.add_parser("symbols", help="Permanent symbols and the tickers that they had.")
+    symbols_.set_defaults(function=symbols, overrides_allowed=False)
+    for made in (prices_, universe_, symbols_):
         made.add_argument("dataset", metavar="DATASET")
         made.add_argument("--as-of", metavar="INSTANT", help="what was known then (UTC; default: now)")
         made.add_argument("--output", metavar="FILE", type=Path)
@@ -76,6 +86,9 @@ def add_store(parser: argparse.ArgumentParser) -> None:
     cell_.add_argument("dataset", metavar="DATASET")
     cell_.add_argument("table", metavar="TABLE")
     cell_.add_argument("symbol", metavar="SYMBOL")
+    cell_.add_argument(
+        "--as-of", metavar="INSTANT", help="which version is marked as the one known then (UTC; default: now)"
+    )
     cell_.add_argument("--day", metavar="DATE", help="rows about this day alone")
     cell_.add_argument("--output", metavar="FILE", type=Path)
     cell_.set_defaults(function=cell, overrides_allowed=False)
@@ -215,6 +228,51 @@ def universe(arguments: argparse.Namespace, _: list[str]) -> int:
     return 0
 
 
+def symbols(arguments: argparse.Namespace, _: list[str]) -> int:
+    from backcast.data.sources.instants import instant_of
+    from backcast.data.store import Store
+    from backcast.data.views import symbols as symbols_at
+
+    _give(symbols_at(Store(), arguments.dataset, instant_of(arguments.as_of)), arguments.output)
+    return 0
+
+
+def findings(arguments: argparse.Namespace, _: list[str]) -> int:
+    import polars as pl
+
+    from backcast.data.store import Store
+
+    store = Store()
+    found = store.findings(arguments.dataset, store.version(arguments.dataset))
+    _give(pl.DataFrame(pl.from_arrow(found)), arguments.output)
+    return 0
+
+
+def pins(arguments: argparse.Namespace, _: list[str]) -> int:
+    from backcast.data.store import Store
+
+    store = Store()
+    for dataset in _chosen(arguments):
+        held = [(f"snapshot {name}", store.version(dataset, name), True) for name in store.snapshots(dataset)]
+        held += [(holder.name, holder.version, holder.present) for _, holder in store.holders(dataset)]
+        for name, version, present in held:
+            at = " ".join(f"{table}={number}" for table, number in sorted(version.items()) if number)
+            print(f"{dataset}: {name} holds {at}{'' if present else ' (gone: the pin has expired)'}")
+        if not held:
+            print(f"{dataset}: nothing holds a version of it.")
+    return 0
+
+
+def drop(arguments: argparse.Namespace, _: list[str]) -> int:
+    from backcast.data.store import Store
+
+    target = Store().drop(arguments.dataset)
+    print(
+        f"{arguments.dataset} is dropped; `backcast gc --apply` removes it for ever. Until then it lies in {target}"
+    )
+    return 0
+
+
 def cell(arguments: argparse.Namespace, _: list[str]) -> int:
     import polars as pl
 
@@ -222,7 +280,8 @@ def cell(arguments: argparse.Namespace, _: list[str]) -> int:
     from backcast.data.sources.instants import instant_of
     from backcast.data.store import Store
 
-    found = versions_of(Store(), arguments.dataset, arguments.table, {"symbol": arguments.symbol})
+    at, key = instant_of(arguments.as_of), {"symbol": arguments.symbol}
+    found = versions_of(Store(), arguments.dataset, arguments.table, key, at)
     if arguments.day:
         day = instant_of(arguments.day).astype("datetime64[D]").item()
         found = found.filter(pl.col("event_at").dt.date() == day)
@@ -231,19 +290,22 @@ def cell(arguments: argparse.Namespace, _: list[str]) -> int:
 
 
 def gc(arguments: argparse.Namespace, _: list[str]) -> int:
-    from backcast.data.maintenance import collect_garbage, garbage
+    from backcast.data.maintenance import collect_dropped, collect_garbage, dropped, garbage
     from backcast.data.store import Store
 
     if not arguments.older_than >= 0:
         raise InputError("--older-than", arguments.older_than, "hours, at least 0")
-    store, total = Store(), 0
-    for dataset in _chosen(arguments):
-        act = collect_garbage if arguments.apply else garbage
-        for item in act(store, dataset, arguments.older_than * 3600):
-            print(f"{item.path}: {item.size:,} bytes, {item.reason}")
-            total += item.size
+    store, seconds = Store(), arguments.older_than * 3600
+    act, act_dropped = (collect_garbage, collect_dropped) if arguments.apply else (garbage, dropped)
+    found = [item for dataset in _chosen(arguments) for item in act(store, dataset, seconds)]
+    found += act_dropped(store, seconds) if arguments.dataset is None else []
+    for item in found:
+        print(f"{item.path}: {item.size:,} bytes, {item.reason}")
+    total = sum(item.size for item in found)
     done = "were removed" if arguments.apply else "may go; remove them with --apply"
-    print(f"{total:,} bytes {done}. Logs, snapshots and what any pin names always stay.")
+    print(
+        f"{total:,} bytes {done}. What a snapshot, a run or a model holds always stays; `backcast store pins` lists them."
+    )
     return 0
 
 

@@ -17,9 +17,9 @@ from typing import Any
 
 import numpy as np
 
+from backcast.data.catalog import home
 from backcast.data.durable import write_text
 from backcast.data.errors import InputError
-from backcast.data.catalog import home
 from backcast.data.types import Floats
 
 

@@ -23,6 +23,9 @@ _RULE = re.compile(r"(?:([a-z][a-z0-9_]*) ?: ?)?(event_at|declared_on)(?: ?\+ ?(
 FIRST, LAST = np.datetime64("1970-01-01"), np.datetime64("2100-01-01")
 """Calendars are known from the first to before the last."""
 
+RULED = ("bars", "actions", "membership")
+"""The tables that follow a rule for all."""
+
 LONGEST_BREAK = 31
 """Days without a session that the next one is looked for."""
 
@@ -72,7 +75,8 @@ def rules(text: str | None) -> dict[str, Rule]:
     """The rule of each table that a text states, under "" that of all others; none where there is no text.
 
     `event_at + 15min`, or one for each table: `bars: event_at + 15min; actions: declared_on + 1d`; min, h or d after a
-    number. Days of declaration are the exchange's; an action without one follows the rule of all others. Errors: InputError.
+    number. Days of declaration are the exchange's; an action without one follows the rule of all others. Declared tables
+    need a rule of their own: what a period's end says of one is not what a bar's end says. Errors: InputError.
     """
     found: dict[str, Rule] = {}
     for part in text.split(";") if isinstance(text, str) else [] if text is None else [None]:
@@ -141,7 +145,7 @@ def _placed(event_at: Instants, at: Ints, axis: Instants, given: Instants) -> Pl
     found = event_at[within] if len(axis) else np.full(len(given), np.datetime64("NaT", "us"))
     found = np.where(at < len(axis), found, np.datetime64("NaT", "us"))
     events = pl.Series("event_at", found).dt.replace_time_zone("UTC")
-    return Placed(events, pl.Series(inside), "" if inside.all() else str(given[row]), row)
+    return Placed(events, pl.Series(inside), "" if inside.all() else str(given[row])[:16], row)
 
 
 def _refuse_years(parameter: str, given: Instants) -> None:
@@ -213,7 +217,8 @@ def _completed(info: DatasetInfo, name: str, frame: pl.DataFrame) -> pl.DataFram
 def _by_rule(info: DatasetInfo, name: str, frame: pl.DataFrame) -> pl.Series:
     """known_at as the data set's rules have it. Errors: InputError where none applies to a row."""
     stated = rules(info.known_rule)
-    wanted = [stated[key] for key in (name, "") if key in stated]
+    common = ("",) if name in RULED else ()
+    wanted = [stated[key] for key in (name, *common) if key in stated]
     known = [pl.lit(None, dtype=pl.Datetime("us", "UTC"))]
     for rule in reversed(wanted):
         if rule.after == "event_at":
@@ -231,7 +236,7 @@ def _by_rule(info: DatasetInfo, name: str, frame: pl.DataFrame) -> pl.Series:
             "dataset.known_rule",
             info.known_rule,
             f"a rule for all rows of the {name}: {found.null_count()} have no known_at",
-            "State when a row could have been read, for example 'event_at + 15min'.",
+            f"State when a row could have been read, for example '{'' if name in RULED else name + ': '}event_at + 15min'.",
         )
     return found
 

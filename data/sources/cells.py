@@ -27,9 +27,9 @@ def numbers(parameter: str, column: pl.Series, decimal: str) -> pl.Series:
             column = column.str.replace_all(".", "", literal=True).str.replace(",", ".", literal=True)
     elif not column.dtype.is_numeric() and column.dtype != pl.Null:
         raise InputError(parameter, str(column.dtype), "numbers")
-    cast = column.cast(pl.Float64, strict=False).fill_nan(None)
-    named = column.cast(pl.String).str.to_lowercase().is_in(["nan", "-nan"])
-    refuse(parameter, column, cast.is_null() & column.is_not_null() & ~named, "a number")
+    cast = column.cast(pl.Float64, strict=False)
+    refuse(parameter, column, cast.is_null() & column.is_not_null(), "a number")
+    cast = cast.fill_nan(None)
     refuse(parameter, column, cast.is_infinite(), "a finite number")
     return cast
 

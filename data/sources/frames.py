@@ -40,7 +40,9 @@ class Frames(Tabular):
 
     def _long(self, frame: pl.DataFrame) -> pl.DataFrame:
         """A wide frame unpivoted; a long one as it is."""
-        date = self.columns.get("date") or next((c for c in frame.columns if c.lower() == "date"), None)
+        date = self._columns("bars").get("date") or next(
+            (c for c in frame.columns if c.lower() == "date"), None
+        )
         names = {c.lower() for c in frame.columns}
         if date is None or names & {"symbol", "close"} or set(self._columns("bars")) - {"date"}:
             return frame

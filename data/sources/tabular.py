@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import polars as pl
@@ -57,7 +57,7 @@ class Tabular(Source):
 
     name: str
     price_basis: str
-    columns: Mapping[str, Any] = field(default_factory=dict)
+    columns: Mapping[str, Any] | None = None
     calendar: str = "XNYS"
     frequency: str = DAILY
     bar_stamp: str = "end"
@@ -72,7 +72,7 @@ class Tabular(Source):
     volume_unit: float = 1
     survivorship: str | None = None
     description: str = ""
-    tables: Mapping[str, Any] = field(default_factory=dict)
+    tables: Mapping[str, Any] | None = None
 
     rows_key: ClassVar[str] = "path"
     """The key under which a declared table says where its rows are."""
@@ -99,7 +99,7 @@ class Tabular(Source):
         self._check_columns()
 
     def _check_columns(self) -> None:
-        if not isinstance(self.columns, Mapping):
+        if not isinstance(self.columns, Mapping | None):
             raise InputError("dataset.columns", self.columns, "a mapping from our names to the file's")
         known = self._kinds()
         for name in known:
@@ -114,9 +114,10 @@ class Tabular(Source):
 
     def _columns(self, table: str) -> Any:
         """Our columns of a table to theirs, as given."""
+        given = self.columns or {}
         if table == "bars":
-            return {k: v for k, v in self.columns.items() if k not in self._kinds()}
-        return self.columns.get(table, {})
+            return {k: v for k, v in given.items() if k not in self._kinds()}
+        return given.get(table, {})
 
     @abstractmethod
     def frames(self) -> Iterator[tuple[str, str, pl.DataFrame]]:
@@ -172,10 +173,10 @@ class Tabular(Source):
         )
 
     def _declared(self) -> tuple[Declared, ...]:
-        if not isinstance(self.tables, Mapping):
+        if not isinstance(self.tables, Mapping | None):
             raise InputError("dataset.tables", self.tables, "a mapping from names to tables")
         found = []
-        for name, given in self.tables.items():
+        for name, given in (self.tables or {}).items():
             where = f"dataset.tables.{name}"
             expected = ("columns", "key", self.rows_key)
             if (
@@ -194,7 +195,7 @@ class Tabular(Source):
 
     def _rows_of_tables(self) -> dict[str, Any]:
         """Where the rows of each declared table are."""
-        return {name: given[self.rows_key] for name, given in self.tables.items()}
+        return {name: given[self.rows_key] for name, given in (self.tables or {}).items()}
 
     def _kinds(self) -> dict[str, dict[str, str]]:
         """The columns of every table beside date and known_at, with their types."""
@@ -279,10 +280,8 @@ def _off_session(table: str, placed: Placed) -> Finding:
     """What became of rows that no session has; actions and memberships lie on the next session already."""
     outside = (~placed.inside).sum()
     done = "are left out" if table == "bars" else "count from the next session"
-    detail = (
-        f"{outside} rows of the {table} lie in no session and {done}; the first is of {placed.first_outside}"
-    )
-    return Finding("warning", "off session", "", placed.first_outside[:10], detail)
+    detail = f"rows of the {table} lie in no session and {done}; the first is of {placed.first_outside}"
+    return Finding("warning", "off session", "", placed.first_outside[:10], detail, int(outside))
 
 
 def _columns_of(table: str, kinds: Mapping[str, str]) -> tuple[str, ...]:
@@ -305,10 +304,9 @@ def _mapping(
             found[ours] = same[0]
         elif ours in given or ours in required or len(same) > 1:
             wanted = f"one column {given.get(ours, ours)!r}"
-            prefix = "" if table == "bars" else f"{table}."
-            raise InputError(
-                f"{where}: columns", present, wanted, f"Name it with dataset.columns.{prefix}{ours}."
-            )
+            named = f"{ours}: ..." if table == "bars" else f"{table}: {{{ours}: ...}}"
+            hint = f"Name it with 'dataset.columns={{{named}}}'."
+            raise InputError(f"{where}: columns", present, wanted, hint)
     return found
 
 

@@ -12,7 +12,9 @@ from backcast.data.asof import delistings, load_panel
 from backcast.data.calendar import clock
 from backcast.data.schema import DatasetInfo
 from backcast.data.sources.base import batch
+from backcast.data.sql import select
 from backcast.data.store import Store
+from backcast.data.views import symbols
 
 CLOCK = clock("XNYS", np.datetime64("2020-01-02"), np.datetime64("2020-02-28"), 30)
 N = len(CLOCK)
@@ -126,3 +128,31 @@ def test_a_rename_that_was_not_known_in_time_joins_nothing(tmp_path: Path) -> No
         [("rename", "OLD", 10, 12, None, "NEW")],
     )
     assert spells(store, pin) == {"NEW": (10, N - 1), "OLD": (0, 9)}
+
+
+def test_the_tickers_of_each_company(tmp_path: Path) -> None:
+    """UW is taken over and WMI takes another name: one ticker, two companies; as known before, each is what it was."""
+    store, _ = stored(
+        tmp_path,
+        {"WM": range(10), "WM ": range(12, 20), "UW": range(6), "WMI": range(6, 12)},
+        [
+            ("delisting", "WM", 9, 9, 1.0, None),
+            ("rename", "UW", 6, 5, None, "WMI"),
+            ("rename", "WMI", 12, 11, None, "WM"),
+        ],
+    )
+    found = symbols(store, "tickers", CLOCK.decides_at[-1])
+    at = [CLOCK.closes_at[t] for t in (0, 6, 12, 0)]
+    assert found.select("symbol", "ticker", "bars").rows() == [
+        ("UW", "UW", 6), ("UW", "WMI", 6), ("UW", "WM", 8), ("WM", "WM", 10)]  # fmt: skip
+    assert found["first_at"].dt.replace_time_zone(None).to_numpy().tolist() == [a.item() for a in at]
+    early = symbols(store, "tickers", CLOCK.decides_at[4])
+    assert early.select("symbol", "ticker").rows() == [("UW", "UW"), ("WM", "WM")]
+    sql = (
+        "SELECT s.symbol, count(*) n FROM bars b JOIN symbols s "
+        "ON b.symbol = s.ticker AND b.event_at BETWEEN first_at AND last_at GROUP BY 1 ORDER BY 1"
+    )
+    assert select(store, sql, CLOCK.decides_at[-1]).rows() == [
+        ("UW", 20),
+        ("WM", 10),
+    ]

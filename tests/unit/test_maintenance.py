@@ -53,8 +53,8 @@ def test_a_whole_store_is_whole(store: Store, capsys: pytest.CaptureFixture[str]
         "findings/part-*.parquet",
         "bars/_delta_log/*1.json",
         ".read/facts/copy.json",
-        ".read/facts/*/current.parquet",
-        ".read/facts/*/superseded.parquet",
+        ".read/facts/*/current-0000.parquet",
+        ".read/facts/*/superseded-0000.parquet",
         "snapshots/first.json",
     ],
 )
@@ -83,7 +83,7 @@ def test_a_flipped_bit_of_a_checkpoint_changes_no_answer_or_is_named(store: Stor
         assert store.read("synthetic", "facts", store.version("synthetic")).equals(before)
 
 
-@pytest.mark.parametrize("name", ["bars/part-*.parquet", ".read/facts/*/current.parquet"])
+@pytest.mark.parametrize("name", ["bars/part-*.parquet", ".read/facts/*/current-0000.parquet"])
 def test_a_truncated_and_a_missing_file_are_named(store: Store, name: str) -> None:
     [file] = (store.folder / "synthetic").glob(name)
     content = file.read_bytes()

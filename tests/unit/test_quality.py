@@ -13,6 +13,7 @@ import pytest
 
 from backcast.data.calendar import clock
 from backcast.data.quality import check, check_files
+from backcast.data.schema import Finding
 from backcast.data.sources.frames import Frames
 from backcast.data.synthetic import SyntheticSource
 
@@ -202,3 +203,69 @@ def test_members_without_bars() -> None:
     assert [f for f in found if f[0] == "member without bars"] == [
         ("member without bars", "B", "2024-07-01"), ("member without bars", "C", "2024-07-02")
     ]  # fmt: skip
+
+
+def of_facts(*rows: tuple[str, date, float, datetime]) -> list[Finding]:
+    """The findings about facts: item, period, value, known_at; all of A."""
+    frame = pl.DataFrame(rows, schema=["item", "date", "value", "known_at"], orient="row").with_columns(
+        symbol=pl.lit("A")
+    )
+    batch = Frames(None, name="q", price_basis="raw", time_zone="UTC", facts=frame).read()
+    return check(batch.info, batch.tables)
+
+
+MARCH, JUNE = date(2024, 3, 31), date(2024, 6, 30)
+
+
+def test_facts_in_order_have_no_findings() -> None:
+    assert of_facts(("eps", MARCH, 1.0, datetime(2024, 5, 1)), ("eps", JUNE, 2.0, datetime(2024, 8, 1)),
+                    ("eps", MARCH, 1.5, datetime(2024, 8, 1))) == []  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("rows", "severity", "name", "session"),
+    [
+        ([("eps", MARCH, 1.0, datetime(2024, 3, 1))], "warning", "early known_at", "2024-03-31"),
+        ([("eps", MARCH, 1.0, datetime(2099, 3, 1))], "error", "future known_at", "2024-03-31"),
+        (
+            [("eps", JUNE, 1.0, datetime(2024, 8, 1)), ("eps", MARCH, 1.0, datetime(2024, 9, 1))],
+            "warning", "late known_at", "2024-03-31",
+        ),
+        (
+            [("eps", MARCH, 384.0, datetime(2024, 5, 1)), ("eps", MARCH, 3.84e8, datetime(2024, 5, 8))],
+            "warning", "unit jump", "2024-03-31",
+        ),
+    ],
+)  # fmt: skip
+def test_odd_facts(
+    rows: list[tuple[str, date, float, datetime]], severity: str, name: str, session: str
+) -> None:
+    assert [(f.severity, f.check, f.session, f.count) for f in of_facts(*rows)] == [
+        (severity, name, session, 1)
+    ]
+
+
+def test_odd_dates_of_actions() -> None:
+    actions = pl.DataFrame({"date": [date(2024, 7, 2)] * 3, "symbol": ["A", "B", "C"], "kind": "dividend", "value": 1.0,
+                            "declared_on": [date(2024, 6, 3), date(2024, 7, 3), date(2024, 6, 3)],
+                            "pay_on": [date(2024, 7, 1), date(2024, 7, 9), None],
+                            "known_at": [datetime(2024, 6, 4), datetime(2024, 6, 4), datetime(2024, 7, 9)]})  # fmt: skip
+    batch = Frames(None, name="q", price_basis="raw", time_zone="UTC", actions=actions).read()
+    found = {(f.check, f.symbol) for f in check(batch.info, batch.tables)}
+    assert found == {("paid early", "A"), ("declared late", "B"), ("late action", "C")}
+
+
+def test_a_ticker_that_comes_again_after_long() -> None:
+    days = clock("XNYS", np.datetime64("2024-01-02"), np.datetime64("2024-07-12"), 0).sessions.tolist()
+    rows = [{"date": d, "symbol": s, "close": 10.0 + t % 7} for s in "ABC" for t, d in enumerate(days)
+            if s == "A" or not 20 <= t < (81 if s == "B" else 80)]  # fmt: skip
+    found = {f.symbol: f.check for f in findings(rows) if f.symbol}
+    assert found == {"B": "comes again", "C": "gap"}
+
+
+def test_many_findings_of_one_symbol_are_counted() -> None:
+    days = clock("XNYS", np.datetime64("2024-01-02"), np.datetime64("2024-07-12"), 0).sessions.tolist()
+    rows = [{"date": d, "symbol": "A", "open": 1.0, "high": 2.0, "low": 1.5, "close": 1.6} for d in days]
+    found = [f for f in findings(rows) if f.check == "ohlc order"]
+    assert sum(f.count for f in found) == len(days)
+    assert len(found) < len(days)

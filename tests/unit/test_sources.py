@@ -195,7 +195,7 @@ WRONG = {
     "a duplicate": (GOOD + "2024-07-02,BBB,20,21,19,20.5,300\n", "duplicate rows.*BBB"),
     "a control character": (GOOD.replace("BBB", "B\x1b[31m"), r"bars.symbol.*x1b\[31m"),
     "no symbol": (GOOD.replace("BBB", ""), "bars.symbol"),
-    "no column": (GOOD.replace("close", "last"), "close.*dataset.columns.close"),
+    "no column": (GOOD.replace("close", "last"), r"close.*dataset.columns=\{close"),
     "twice a column": (GOOD.replace("volume", "Close"), "one column 'close'"),
     "only a header": (GOOD.splitlines()[0] + "\n", "no rows"),
     "an empty file": ("", "readable csv file"),
@@ -225,6 +225,11 @@ WRONG_KEYS: dict[str, dict[str, Any]] = {
     "dataset.benchmark": {"benchmark": 5},
     "dataset.date_format": {"date_format": 5},
     "dataset.calendar": {"calendar": 5},
+    "dataset.frequency": {"frequency": "1h"},
+    "dataset.bar_stamp": {"bar_stamp": "middle"},
+    "dataset.off_session": {"off_session": "drop"},
+    "dataset.price_unit": {"price_unit": 0},
+    "dataset.tables": {"tables": ["short"]},
 }
 
 
@@ -347,3 +352,74 @@ def test_a_decimal_comma(tmp_path: Path, text: str, close: float | None) -> None
             source.read()
     else:
         assert source.read().tables["bars"]["close"].to_pylist() == [close]
+
+
+def dividends(**columns: Any) -> pl.DataFrame:
+    given = {
+        "date": [date(2024, 7, 3)] * 2,
+        "symbol": ["AAA", "BBB"],
+        "kind": ["dividend", "split"],
+        "value": [50.0, 2.0],
+    }
+    return pl.DataFrame(given | columns)
+
+
+def test_a_rule_of_its_own_for_actions() -> None:
+    """The day after the declaration begins at midnight in New York; a row without one follows the rule of all others."""
+    actions = dividends(declared_on=[date(2024, 6, 3), None])
+    rows = (
+        frames(frame(), actions=actions, known_rule=f"{RULE}; actions: declared_on + 1d")
+        .read()
+        .tables["actions"]
+    )
+    assert rows["known_at"].to_pylist() == [
+        datetime(2024, 6, 4, 4, tzinfo=UTC),
+        datetime(2024, 7, 3, 17, 15, tzinfo=UTC),
+    ]
+    assert set(rows["known_basis"].to_pylist()) == {"rule"}
+    with pytest.raises(InputError, match=r"actions: 1 have no known_at"):
+        frames(frame(), actions=actions, known_rule=f"bars: {RULE}; actions: declared_on + 1d").read()
+
+
+@pytest.mark.parametrize(
+    "text", ["declared_on + 1d", f"{RULE}; {RULE}", "bars: declared_on", "actions:", f"{RULE};"]
+)
+def test_wrong_rules_of_several_tables(text: str) -> None:
+    with pytest.raises(InputError, match="known_rule"):
+        rules(text)
+
+
+def test_dates_of_declaration_and_payment_stay_with_their_action() -> None:
+    actions = dividends(declared_on=["2024-06-03", ""], pay_on=[None, "2024-07-30"])
+    rows = frames(frame(), actions=actions).read().tables["actions"]
+    assert rows["declared_on"].to_pylist() == [date(2024, 6, 3), None]
+    assert rows["pay_on"].to_pylist() == [None, date(2024, 7, 30)]
+    with pytest.raises(InputError, match=r"pay_on in row 2 = 'soon'"):
+        frames(frame(), actions=dividends(pay_on=["", "soon"])).read()
+
+
+def test_pence_are_not_pounds() -> None:
+    tables = frames(frame(), actions=dividends(), price_unit=0.01).read().tables
+    assert tables["bars"]["close"].to_pylist() == pytest.approx([0.105, 0.1025, 0.205])
+    assert tables["actions"]["value"].to_pylist() == [0.5, 2.0]  # a ratio has no currency
+
+
+def test_columns_of_the_other_tables_have_their_own_names() -> None:
+    actions = dividends().rename({"date": "ExDate", "value": "Amount"})
+    with pytest.raises(InputError, match=r"dataset\.columns=\{actions: \{date"):
+        frames(frame(), actions=actions).read()
+    named = frames(
+        frame(), actions=actions, columns={"actions": {"date": "ExDate", "value": "Amount"}}
+    ).read()
+    assert named.tables["actions"]["value"].to_pylist() == [50.0, 2.0]
+    with pytest.raises(InputError, match=r"dataset\.columns\.actions\.price"):
+        frames(frame(), columns={"actions": {"price": "x"}})
+
+
+def test_a_holiday_is_refused_or_counts_from_the_next_session() -> None:
+    actions = dividends(date=[date(2024, 7, 4), date(2024, 7, 3)])
+    with pytest.raises(InputError, match=r"2024-07-04 in row 1.*off_session=adjust"):
+        frames(frame(), actions=actions).read()
+    batch = frames(frame(), actions=actions, off_session="adjust").read()
+    assert batch.tables["actions"]["event_at"].to_pylist()[0] == datetime(2024, 7, 5, 20, tzinfo=UTC)
+    assert [(f.check, f.session, f.count) for f in batch.findings] == [("off session", "2024-07-04", 1)]

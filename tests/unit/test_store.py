@@ -6,7 +6,9 @@ import json
 import shutil
 import subprocess
 import sys
+from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -14,13 +16,14 @@ import pyarrow as pa
 import pytest
 
 from backcast.data.calendar import clock
+from backcast.data.catalog import FORMAT, home
 from backcast.data.errors import InputError, StaleDataError
 from backcast.data.history import changes
+from backcast.data.log import Log
 from backcast.data.maintenance import damage
-from backcast.data.schema import DatasetInfo
+from backcast.data.schema import TABLES, DatasetInfo
 from backcast.data.sources.base import batch
 from backcast.data.sql import select
-from backcast.data.catalog import FORMAT, home
 from backcast.data.store import Store, StoreWarning
 
 CLOCK = clock("XNYS", np.datetime64("2020-01-02"), np.datetime64("2020-01-10"), 30)
@@ -164,22 +167,62 @@ def test_home_is_the_nearest(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
     assert home() == Path.home() / "elsewhere"
 
 
-def test_a_store_of_format_1_is_read_and_brought_forward_by_the_first_write(store: Store) -> None:
-    store.append("prices", "bars", bars([1.0]), "one")
+OLD_ACTIONS = pa.schema(
+    [field for field in TABLES["actions"].schema if field.name not in ("declared_on", "pay_on")]
+)
+
+
+def as_format_1(store: Store) -> dict[str, Any]:
+    """The data set `prices` as the first format had it: no head, no findings, no dates of payment; gives its facts."""
     folder = store.folder / "prices"
-    facts = json.loads((folder / "dataset.json").read_text())
+    shutil.rmtree(folder / "findings")
+    shutil.rmtree(folder / "actions")
+    log = Log(folder / "actions", OLD_ACTIONS)
+    log.create()
+    row = {"symbol": "A", "kind": "split", "value": 2.0, "text": None, "event_at": CLOCK.closes_at[1].item(),
+           "known_at": CLOCK.closes_at[0].item(), "known_basis": "vendor", "ingested_at": CLOCK.closes_at[1].item(),
+           "batch": "one"}  # fmt: skip
+    log.commit(log.stage([pa.Table.from_pylist([row], schema=OLD_ACTIONS)]), "one", {})
+    facts: dict[str, Any] = json.loads((folder / "dataset.json").read_text())
     del facts["seal"]
     (folder / "dataset.json").write_text(json.dumps({**facts, "format": 1}))
     (folder / "head.json").unlink()
-    shutil.rmtree(folder / "findings")
+    return facts
+
+
+def test_a_store_of_format_1_is_read_and_brought_forward_by_the_first_write(store: Store) -> None:
+    store.append("prices", "bars", bars([1.0]), "one")
+    facts, folder, at = as_format_1(store), store.folder / "prices", np.datetime64("2021-01-01", "us")
+    pin = store.version("prices")
+    before = store.as_of("prices", "actions", at).to_pylist()
+    assert [(row["value"], row["pay_on"]) for row in before] == [(2.0, None)]
     assert closes(store) == [1.0]
     store.append("prices", "bars", bars([1.0, 2.0]), "two")
     assert closes(store) == [1.0, 2.0]
     assert json.loads((folder / "dataset.json").read_text())["format"] == FORMAT
     assert damage(store, "prices") == []
+    paid = {**before[0], "event_at": CLOCK.closes_at[2].item(), "pay_on": date(2020, 2, 3)}
+    utc = {k: v.replace(tzinfo=UTC) for k, v in paid.items() if isinstance(v, datetime)}
+    new = pa.Table.from_pylist([paid | utc], schema=TABLES["actions"].schema)
+    store.append("prices", "actions", new, "three")
+    for _ in ("from the log", "from the read copy"):
+        rows = store.as_of("prices", "actions", at).to_pylist()
+        assert [row["pay_on"] for row in rows] == [None, date(2020, 2, 3)]
+        assert (
+            store.as_of("prices", "actions", at, pin).to_pylist() == before
+        )  # a pin of before still answers
+        store.refresh("prices", always=True)
+    assert damage(store, "prices") == []
     (folder / "dataset.json").write_text(json.dumps({**facts, "format": 99}))
     with pytest.raises(InputError):
         store.info("prices")
+
+
+def test_a_repeated_row_of_format_1_is_known(store: Store) -> None:
+    store.append("prices", "bars", bars([1.0]), "one")
+    as_format_1(store)
+    at = np.datetime64("2021-01-01", "us")
+    assert store.append("prices", "actions", store.as_of("prices", "actions", at), "again") == 0
 
 
 def test_questions_write_nothing(store: Store) -> None:

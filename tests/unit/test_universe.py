@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backcast.data.universe import members, state_as_known
@@ -13,6 +13,7 @@ ROWS = st.lists(
 )
 
 
+@settings(deadline=None)  # the first example compiles the kernel
 @given(ROWS)
 def test_the_newest_period_known_wins(rows: list[tuple[int, int, int, float]]) -> None:
     """Rows (series, period, first decision that knows it, value) in order of series and decision."""
