@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 
 from backcast.data import asof
+from backcast.data.calendar import DAILY
 from backcast.data.coverage import coverage
-from backcast.data.errors import BackcastError
+from backcast.data.errors import BackcastError, InputError
 from backcast.data.ingest import ingest
 from backcast.data.store import Store
 from backcast.data.types import Floats
@@ -94,6 +95,10 @@ def pin(made: Experiment, config: Config) -> Pinned:
     if made.source.name not in store.datasets():
         ingest(store, made.source)
     pinned = store.version(made.source.name, config.get("snapshot"))
+    frequency = store.info(made.source.name).frequency
+    if frequency != DAILY:
+        hint = "Its panels, features and SQL are there; a run trades once a session."
+        raise InputError("dataset.frequency", frequency, f"{DAILY} for a run", hint)
     return Pinned(made, store, pinned, thread_budget(config["threads"]))
 
 
