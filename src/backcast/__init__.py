@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "ingest", "run"]
+__all__ = ["__version__", "ingest", "run", "store"]
 
 # Imports happen on first use: importing backcast stays instant, and `--help` with it.
 
@@ -28,3 +28,10 @@ def ingest(frame: Any, name: str, price_basis: str, **facts: Any) -> Any:
     from backcast.data.store import Store
 
     return into_store(Store(), Frames(frame, name=name, price_basis=price_basis, **facts))
+
+
+def store(dataset: str, snapshot: str | None = None) -> Any:
+    """A data set of the store, for questions such as `backcast.store("us5").as_of("2012-08-10").table("bars")`."""
+    from backcast.data.reader import Reader
+
+    return Reader(dataset, snapshot)

@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+import backcast
 from backcast.data.calendar import clock
 from backcast.data.errors import InputError
 from backcast.data.ingest import ingest
@@ -102,3 +103,25 @@ def test_the_commands(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
     assert "3 rows." in capsys.readouterr().out
     assert main(["store", "universe", "mine", "--as-of", "2020-01-01"]) == 2
     assert date(2024, 7, 4) not in DAYS
+
+
+def test_the_same_from_python(store: Store) -> None:
+    mine, at = backcast.store("mine"), "2024-07-05T22:00"
+    assert mine.tables == ("bars", "actions", "membership", "facts")
+    then, instant = mine.as_of(at), np.datetime64(at, "us")
+    for name in mine.tables:
+        assert then.table(name).equals(pl.DataFrame(pl.from_arrow(store.as_of("mine", name, instant))))
+    assert then.prices("back").equals(prices(store, "mine", instant, "back"))
+    assert then.universe().equals(universe(store, "mine", instant))
+    assert then.sql("SELECT count(*) FROM bars").item() == then.table("bars").height
+    assert set(then.symbols()["symbol"]) == {"A", "B"}
+    assert len(mine.panel("close", until=at).clock) == len(set(then.table("bars")["event_at"]))
+    assert mine.changes("actions", "2024-07-05", "2024-07-10")["new"].to_list() == ["2.0"]
+    assert mine.cell("actions", at=at, symbol="A")["view"].to_list() == [
+        "first, as known, last",
+        "first, last",
+    ]
+    before = mine.as_of().table("bars")
+    ingest(store, Frames(pl.DataFrame({"date": [DAYS[0]], "symbol": "C", "close": 1.0, "volume": 1.0}), name="mine",
+                         price_basis="raw", known_rule="event_at + 15min"))  # fmt: skip
+    assert mine.as_of().table("bars").equals(before)  # it stays at its version
