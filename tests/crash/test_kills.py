@@ -60,7 +60,7 @@ def work(home: Path, acknowledged: Connection, seed: int) -> None:
         n += 1
         step = draw.random()
         if step < 0.2:
-            store.refresh("world", always=True)
+            store.refresh("world", always=step < 0.15)
         elif step < 0.3:
             store.snapshot("world", f"s{n}")
         elif step < 0.4:
