@@ -160,7 +160,7 @@ class Catalog:
 
     def snapshot(self, dataset: str, name: str) -> Pin:
         """Names the present version. Errors: InputError where another version has the name."""
-        path = self.folder / dataset / "snapshots" / f"{check_name(name)}.json"
+        path = self.folder / dataset / "snapshots" / f"{check_name(name, 'snapshot')}.json"
         self.facts(dataset)
         with locked(self.folder / dataset):
             pin = self.version(dataset)
@@ -174,7 +174,7 @@ class Catalog:
         return sorted(p.stem for p in (self.folder / dataset / "snapshots").glob("*.json"))
 
     def _snapshot(self, dataset: str, name: str) -> Pin:
-        path = self.folder / dataset / "snapshots" / f"{check_name(name)}.json"
+        path = self.folder / dataset / "snapshots" / f"{check_name(name, 'snapshot')}.json"
         if not path.exists():
             known = ", ".join(self.snapshots(dataset)) or "none yet"
             raise InputError("snapshot", name, f"a snapshot of {dataset} ({known})")

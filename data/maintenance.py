@@ -98,6 +98,8 @@ def export(store: Store, dataset: str, table: str, target: Path, pin: Pin) -> in
     """Writes every version of a table's rows to one Parquet file and gives their number."""
     if target.exists():
         raise InputError("FILE", str(target), "a name that is free")
+    if not target.parent.is_dir():
+        raise InputError("FILE", str(target), "a file in a folder that exists")
     partial = target.with_name(f".{target.name}.partial")
     with store.reading(dataset, table, pin) as files, connected("1GB") as connection:
         rows = query.versions(files)

@@ -222,10 +222,10 @@ def _contradiction(name: str, key: str, given: object, held: object) -> InputErr
     return InputError(f"dataset.{key}", given, repr(held), hint)
 
 
-def check_name(name: object) -> str:
-    """A data set's name, which is a folder's name too."""
+def check_name(name: object, parameter: str = "dataset.name") -> str:
+    """A name that is a folder's or a file's name too."""
     if not isinstance(name, str) or not _NAME.fullmatch(name):
-        raise InputError("dataset.name", name, "a lower-case letter, then letters, digits and _ (at most 64)")
+        raise InputError(parameter, name, "a lower-case letter, then letters, digits and _ (at most 64)")
     return name
 
 

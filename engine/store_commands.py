@@ -361,6 +361,8 @@ def _shown(value: object) -> str:
 
 
 def write(frame: pl.DataFrame, output: Path) -> None:
+    if not output.parent.is_dir():
+        raise InputError("FILE", str(output), "a file in a folder that exists")
     partial = output.with_name(f".{output.name}.partial")
     if output.suffix == ".parquet":
         frame.write_parquet(partial)
