@@ -96,8 +96,8 @@ def ewm_std_head(x: Floats, t: int, decay: float, head: Floats) -> None:
 @compiled
 def ewm_std(x: Floats, slot: int, w: int, decay: float, least: float, state: Floats, out: Floats) -> None:
     """Weighted updates (West 1979), merged: nothing is centred by subtraction. Unbiased for independent rows: times
-    W*W / (W*W - sum of squared weights). state: ring (w), the five tails (w+1 each), their c; the head (6); a row that is NaN before
-    the first."""
+    W*W / (W*W - sum of squared weights). state: ring (w), the five tails (w+1 each), their c; the head (6); a row that is
+    NaN before the first."""
     k, ring, lanes = w + 1, state[:w], x.shape[1]
     suffix, c, head = state[w : w + 5 * k].reshape(5, k, lanes), state[w + 5 * k], state[w + 5 * k + 1 :]
     for t in range(x.shape[0]):

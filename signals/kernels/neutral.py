@@ -6,6 +6,7 @@ A member takes part if its value and its group, or all its exposures, are known.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -47,7 +48,7 @@ def _mean_of(values: Floats, chosen: Ints) -> float:
     return mean + rest / len(chosen)
 
 
-def cs_residual(*arrays: Floats) -> None:
+def cs_residual(*arrays: Any) -> None:
     """(x, exposure, ..., member, out): what is left of x after least squares on 1 and the exposures.
 
     NaN where fewer members are known than there are coefficients plus one.
