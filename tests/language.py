@@ -113,3 +113,18 @@ def panel(
 
 def compiled(*texts: str, fields: tuple[str, ...] = FIELDS) -> Graph:
     return FeatureSet({f"f{i}": text for i, text in enumerate(texts)}).compile(fields, "raw")
+
+
+def kernel_literals(operator: str, window: int) -> tuple[float, ...]:
+    """The window of a rolling kernel and what else it takes."""
+    if operator == "ts_quantile":
+        return (window, 0.35)
+    if operator.startswith("ewm"):
+        return (window, 0.8, max(1, window // 2))
+    return (
+        (window, max(1, window // 2)) if operator.endswith("_known") and operator != "ts_known" else (window,)
+    )
+
+
+def kernel_inputs(operator: str, x: Floats, y: Floats) -> tuple[Floats, ...]:
+    return (x, y) if operator in ("ts_corr", "ts_cov") else (x,)
