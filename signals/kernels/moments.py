@@ -109,7 +109,7 @@ def ts_zscore(x: Floats, slot: int, w: int, state: Floats, out: Floats) -> None:
         moments_step(x, t, (slot + t) % w, w, state)
         for b in range(x.shape[1]):
             std = math.sqrt(m2[b] * part)
-            out[t, b] = dev[b] / std if std > 0.0 else math.nan
+            out[t, b] = dev[b] / std + (std - std) if std > 0.0 else math.nan
 
 
 @compiled
@@ -147,13 +147,15 @@ def slope_step(x: Floats, t: int, p: int, w: int, state: Floats, out: Floats) ->
         pk[b] += p * d
         total, squares = p1[b] + s1[p + 1, b], p2[b] + s2[p + 1, b]
         product = pk[b] + (w - 1 - p) * p1[b] + sk[p + 1, b] - (p + 1) * s1[p + 1, b] - half * total
-        out[t, b] = product * per_row
+        slope = product * per_row
+        out[t, b] = slope + (slope - slope)
         lost += squares - total * total * part < KEPT * squares
     if lost > 0:
         for b in range(lanes):
             total, squares = p1[b] + s1[p + 1, b], p2[b] + s2[p + 1, b]
             if squares - total * total * part < KEPT * squares:
-                out[t, b] = slope_two_pass(ring, w, p, b) * per_row
+                slope = slope_two_pass(ring, w, p, b) * per_row
+                out[t, b] = slope + (slope - slope)
 
 
 @compiled

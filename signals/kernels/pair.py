@@ -81,7 +81,8 @@ def ts_corr(x: Floats, y: Floats, slot: int, w: int, state: Floats, out: Floats)
     for t in range(x.shape[0]):
         pair_step(x, y, t, (slot + t) % w, w, state)
         for b in range(x.shape[1]):
-            r = cxy[b] / (math.sqrt(cxx[b]) * math.sqrt(cyy[b]))
+            size = math.sqrt(cxx[b]) * math.sqrt(cyy[b])
+            r = cxy[b] / size + (size - size)
             r = 1.0 if r > 1.0 else r
             r = -1.0 if r < -1.0 else r
             out[t, b] = r if (cxx[b] > 0.0) & (cyy[b] > 0.0) else math.nan

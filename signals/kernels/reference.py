@@ -264,11 +264,14 @@ ACROSS: dict[str, Callable[..., Floats]] = {
 }
 """(*values, member, *literals), (S,) each."""
 
-_TRUTHS = {"<": np.less, "<=": np.less_equal, ">": np.greater, ">=": np.greater_equal, "==": np.equal, "!=": np.not_equal,
-           "and": np.logical_and, "or": np.logical_or}  # fmt: skip
-_ARITHMETIC = {"+": np.add, "-": np.subtract, "*": np.multiply, "/": np.divide, "neg": np.negative, "abs": np.abs,
-               "sign": np.sign, "min": np.minimum, "max": np.maximum, "log": np.log, "exp": np.exp, "sqrt": np.sqrt,
-               "clip": np.clip}  # fmt: skip
+_TRUTHS: dict[str, Callable[..., Any]] = {
+    "<": np.less, "<=": np.less_equal, ">": np.greater, ">=": np.greater_equal, "==": np.equal, "!=": np.not_equal,
+    "and": np.logical_and, "or": np.logical_or,
+}  # fmt: skip
+_ARITHMETIC: dict[str, Callable[..., Any]] = {
+    "+": np.add, "-": np.subtract, "*": np.multiply, "/": np.divide, "neg": np.negative, "abs": np.abs, "sign": np.sign,
+    "min": np.minimum, "max": np.maximum, "log": np.log, "exp": np.exp, "sqrt": np.sqrt, "clip": np.clip,
+}  # fmt: skip
 
 
 def at_once(operator: str, *x: Any) -> Floats:
