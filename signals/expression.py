@@ -1,6 +1,6 @@
 """The language of features: text to a tree. Parsed by hand, never evaluated; an error points at its character.
 
-    expression := comparison of sums of products of signed atoms
+    expression := `or` of `and` of `not` of comparison of sums of products of signed atoms
     atom       := number | field | function(expression, ...) | (expression)
 
 Windows, lags and levels are literals, so that what an expression may read is known from its text alone: a lag is a
@@ -13,8 +13,11 @@ import re
 from dataclasses import dataclass
 
 from backcast.data.errors import InputError
+from backcast.signals.functions import FUNCTIONS, MAX_WINDOW, WORDS, Signature, usage
 
-MAX_LENGTH, MAX_DEPTH, MAX_WINDOW = 1000, 50, 10_000
+__all__ = ["FUNCTIONS", "Call", "Field", "Node", "Number", "error_at", "parse", "usage"]
+
+MAX_LENGTH, MAX_DEPTH = 1000, 50
 
 
 @dataclass(frozen=True)
@@ -42,53 +45,24 @@ class Call:
 Node = Number | Field | Call
 
 
-@dataclass(frozen=True)
-class Signature:
-    """How a function is written: how many expressions, then which literals; `shortest` window; a one-line meaning."""
-
-    inputs: int
-    literals: tuple[str, ...]
-    shortest: int
-    meaning: str
-
-
-FUNCTIONS = {
-    "ref": Signature(1, ("lag",), 1, "the value of `lag` rows ago"),
-    "delta": Signature(1, ("lag",), 1, "x - ref(x, lag)"),
-    "returns": Signature(1, ("lag",), 1, "x / ref(x, lag) - 1"),
-    "log": Signature(1, (), 0, "natural logarithm; NaN unless x > 0"),
-    "abs": Signature(1, (), 0, "absolute value"),
-    "sign": Signature(1, (), 0, "-1, 0 or 1"),
-    "min": Signature(2, (), 0, "the smaller of two; NaN if either is"),
-    "max": Signature(2, (), 0, "the larger of two; NaN if either is"),
-    "where": Signature(
-        3, (), 0, "where(condition, a, b): a where the condition is not 0, else b; NaN if it is NaN"
-    ),
-    "ts_sum": Signature(1, ("window",), 1, "sum"),
-    "ts_mean": Signature(1, ("window",), 1, "mean"),
-    "ts_std": Signature(1, ("window",), 2, "standard deviation, ddof=1; exactly 0 for equal values"),
-    "ts_zscore": Signature(1, ("window",), 2, "(x - mean) / std, ddof=1; NaN for equal values"),
-    "ts_min": Signature(1, ("window",), 1, "smallest value"),
-    "ts_max": Signature(1, ("window",), 1, "largest value"),
-    "ts_argmax": Signature(1, ("window",), 1, "rows since the largest value, 0 = now; the latest of equals"),
-    "ts_rank": Signature(
-        1, ("window",), 1, "place of the latest value / window, ties at their mean place: (0, 1]"
-    ),
-    "ts_quantile": Signature(1, ("window", "level"), 1, "quantile, linear between places (type 7)"),
-    "ts_median": Signature(1, ("window",), 1, "quantile at 0.5"),
-    "ts_slope": Signature(1, ("window",), 2, "least-squares slope per row"),
-    "ts_corr": Signature(2, ("window",), 2, "Pearson correlation; NaN where either side is constant"),
-    "cs_rank": Signature(1, (), 0, "place among members / their number, ties at their mean place: (0, 1]"),
-    "cs_zscore": Signature(1, (), 0, "(x - members' mean) / members' std, ddof=1"),
-    "cs_demean": Signature(1, (), 0, "x - members' mean"),
-}
-
 _TOKEN = re.compile(
     r"\s*(?:(\d+\.?\d*(?:[eE][+-]?\d+)?|\.\d+(?:[eE][+-]?\d+)?)|([A-Za-z_]\w*)|(<=|>=|==|!=|[-+*/(),<>])|(\S))",
     re.ASCII,
 )
-_BINDS = {"<": 1, "<=": 1, ">": 1, ">=": 1, "==": 1, "!=": 1, "+": 2, "-": 2, "*": 3, "/": 3}
-_UNARY = 4
+_COMPARES = 4
+_BINDS = {
+    "or": 1,
+    "and": 2,
+    **dict.fromkeys(("<", "<=", ">", ">=", "==", "!="), _COMPARES),
+    "+": 5,
+    "-": 5,
+    "*": 6,
+    "/": 6,
+}
+_NOT, _UNARY = 3, 7
+_LEVELS = {"level": 1.0, "tail": 0.5}  # from 0 to this
+_NUMBERS = ("low", "high", "exponent", "width")
+_MOST_BUCKETS = 1000
 
 
 def parse(text: str, parameter: str = "expression") -> Node:
@@ -145,7 +119,7 @@ class _Parser:
             mark = self.take()
             bind = _BINDS[mark.text]
             right = self.expression(bind)
-            if bind == 1 and self.peek.kind == "mark" and _BINDS.get(self.peek.text) == 1:
+            if bind == _COMPARES and self.peek.kind == "mark" and _BINDS.get(self.peek.text) == _COMPARES:
                 raise self.error("one comparison; use parentheses to compare its result", self.peek.at)
             left = Call(mark.text, (left, right), (), mark.at)
         self.depth -= 1
@@ -158,6 +132,8 @@ class _Parser:
         if token.kind == "name":
             named = self.peek.kind == "mark" and self.peek.text == "("
             return self.call(token) if named else Field(token.text, token.at)
+        if token.text == "not":
+            return Call("not", (self.expression(_NOT),), (), token.at)
         if token.text == "-":
             inner = self.expression(_UNARY)
             return (
@@ -176,36 +152,70 @@ class _Parser:
         if signature is None:
             raise self.error("a known function", name.at, f"Known: {', '.join(sorted(FUNCTIONS))}.")
         self.take()
-        inputs, literals = [], []
-        for number in range(signature.inputs + len(signature.literals)):
-            if number:
-                self.expect(",", f"and another argument of {usage(name.text)}")
-            if number < signature.inputs:
-                inputs.append(self.expression(0))
-            else:
-                literals.append(
-                    self.literal(name.text, signature, signature.literals[number - signature.inputs])
-                )
+        inputs, literals = self.arguments(name.text, signature)
         self.expect(")", f"to end {usage(name.text)}")
+        if name.text == "clip" and literals[0] > literals[1]:
+            raise self.error("a low of at most high", name.at)
         return Call(name.text, tuple(inputs), tuple(literals), name.at)
 
-    def literal(self, function: str, signature: Signature, kind: str) -> float:
-        """A window, lag or level: a plain number in its range."""
-        token, shortest = self.take(), max(signature.shortest, 1)
-        if kind == "level":
-            expected = f"a level between 0 and 1 in {usage(function)}"
-            if token.kind != "number" or not 0 <= self.number(token) <= 1:
-                raise self.error(expected, token.at)
-            return self.number(token)
-        expected = f"a {kind} of {shortest} to {MAX_WINDOW} rows, a whole number, in {usage(function)}"
-        if (
-            token.kind != "number"
-            or not token.text.isdigit()
-            or not shortest <= int(token.text) <= MAX_WINDOW
-        ):
+    def arguments(self, function: str, signature: Signature) -> tuple[list[Node], list[float]]:
+        """First the expressions, then the literals; those that may be left out last."""
+        inputs: list[Node] = []
+        literals: list[float] = []
+        needed = signature.inputs + len(signature.literals)
+        kinds = signature.literals + signature.optional
+        most = max(needed + len(signature.optional), signature.most)
+        for number in range(most):
+            if number >= needed and not self.at_mark(","):
+                break
+            if number:
+                self.expect(",", f"and another argument of {usage(function)}")
+            if number < max(signature.inputs, signature.most):
+                inputs.append(self.expression(0))
+            else:
+                literals.append(self.literal(function, signature, kinds[number - signature.inputs], literals))
+        return inputs, literals
+
+    def at_mark(self, mark: str) -> bool:
+        return self.peek.kind == "mark" and self.peek.text == mark
+
+    def literal(self, function: str, signature: Signature, kind: str, before: list[float]) -> float:
+        """A window, lag, level or other plain number, in its range."""
+        if kind in _LEVELS:
+            return self.level(function, kind)
+        if kind in _NUMBERS:
+            return self.plain(function, kind)
+        least, most, what = max(signature.shortest, 1), signature.longest, "rows, "
+        if kind == "min_periods":
+            most = int(before[0])
+        elif kind == "lag":
+            least, most = 1, MAX_WINDOW
+        elif kind == "buckets":
+            least, most, what = 2, _MOST_BUCKETS, ""
+        token, shown = self.take(), "" if what else ","
+        expected = f"a {kind} of {least} to {most}{shown} {what}a whole number, in {usage(function)}"
+        if token.kind != "number" or not token.text.isdigit() or not least <= int(token.text) <= most:
             hint = "Rows count backwards: a feature cannot read the future." if token.text == "-" else ""
             raise self.error(expected, token.at, hint)
         return float(int(token.text))
+
+    def level(self, function: str, kind: str) -> float:
+        token, top = self.take(), _LEVELS[kind]
+        if token.kind != "number" or not 0 <= self.number(token) <= top:
+            raise self.error(f"a {kind} between 0 and {top:g} in {usage(function)}", token.at)
+        return self.number(token)
+
+    def plain(self, function: str, kind: str) -> float:
+        """A number with or without a sign; a width is above 0."""
+        at, sign = self.peek.at, 1.0
+        if self.at_mark("-") and kind != "width":
+            self.take()
+            sign = -1.0
+        token = self.take()
+        if token.kind != "number" or (kind == "width" and self.number(token) == 0):
+            what = "a width above 0" if kind == "width" else f"a number as {kind}"
+            raise self.error(f"{what} in {usage(function)}", at)
+        return sign * self.number(token)
 
     def number(self, token: _Token) -> float:
         value = float(token.text)
@@ -220,7 +230,7 @@ class _Parser:
             at = found.start(found.lastindex or 0)
             if other is not None:
                 raise self.error("letters, digits and + - * / < > = ( ) ,", at)
-            kind = "number" if number else "name" if name else "mark"
+            kind = "number" if number else "name" if name and name not in WORDS else "mark"
             tokens.append(_Token(kind, number or name or mark, at))
         return [*tokens, _Token("end", "", len(self.text))]
 
@@ -235,9 +245,3 @@ def error_at(parameter: str, text: str, at: int, expected: str, hint: str = "") 
     shown = flat[start : start + 120]
     pointer = f"\n  {shown}\n  {' ' * (at - start)}^"
     return InputError(parameter, text, f"{expected} at character {at + 1}", (hint + pointer).lstrip(" "))
-
-
-def usage(function: str) -> str:
-    """How a function is written, for example ts_corr(x, y, window)."""
-    signature = FUNCTIONS[function]
-    return f"{function}({', '.join(('x', 'y', 'z')[: signature.inputs] + signature.literals)})"

@@ -19,6 +19,7 @@ from functools import partial
 import numpy as np
 
 from backcast.data.types import Floats, Ints, Panel
+from backcast.signals.calendar_features import CALENDAR
 from backcast.signals.kernels.operators import ROLLING, across, load, mapped, rolled, store
 from backcast.signals.nodes import Node
 from backcast.signals.restate import Change, changes
@@ -73,7 +74,7 @@ def stages_of(graph: Graph) -> list[Stage]:
     """The stages of a graph, in order."""
     nodes = graph.nodes
     crossings = [i for i, node in enumerate(nodes) if node.crosses]
-    goals = sorted({*graph.outputs, *(nodes[i].inputs[0] for i in crossings)} - set(crossings))
+    goals = sorted({*graph.outputs, *(j for i in crossings for j in nodes[i].inputs)} - set(crossings))
     made = []
     for k in range(1 + max(node.stage for node in nodes)):
         mine = tuple(i for i in goals if nodes[i].stage == k)
@@ -91,11 +92,13 @@ class Run:
         self.nodes, self.panel, self.stages = graph.nodes, panel, stages_of(graph)
         self.slot = first_slot(panel)
         self.fields = {name: panel.fields.index(name) for name in graph.fields}
+        clocks = {node.name for node in graph.nodes if node.operator == "clock"}
+        self.hours = {name: CALENDAR[name](panel.clock) for name in clocks}
         self.member = np.ascontiguousarray(panel.member.T)
         symbols, rows = panel.member.shape
         self.values = np.empty((len(graph.outputs), symbols, rows))
         self.places = {i: [k for k, j in enumerate(graph.outputs) if i == j] for i in graph.outputs}
-        read = [self.nodes[i].inputs[0] for stage in self.stages for i in stage.crossings]
+        read = [j for stage in self.stages for i in stage.crossings for j in self.nodes[i].inputs]
         self.kept = {i: np.empty((rows, symbols)) for i in read}
 
     def put(self, i: int, first: int, start: int, block: Floats) -> None:
@@ -149,6 +152,8 @@ class Run:
                     out[:] = node.literals[0]
                 elif node.operator == "field":
                     load(cells, self.fields[node.name], 0, row, out)
+                elif node.operator == "clock":
+                    out[:] = self.hours[node.name][begin + row : begin + row + len(out), None]
                 elif node.crosses:
                     out[:] = self.kept[i][begin + row : begin + row + len(out)].take(symbols, axis=1)
                 elif node.operator in ROLLING:
@@ -160,7 +165,8 @@ class Run:
 
     def cross(self, i: int) -> None:
         """One operator across symbols, at every decision."""
-        answer = across(self.nodes[i].operator, self.kept[self.nodes[i].inputs[0]], self.member)
+        node = self.nodes[i]
+        answer = across(node.operator, [self.kept[j] for j in node.inputs], self.member, node.literals)
         self.kept[i] = answer
         for place in self.places.get(i, ()):
             self.values[place] = answer.T

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from backcast.signals.expression import Call, Field, Number
+from backcast.signals.calendar_features import CALENDAR
+from backcast.signals.expression import Call, Field, Number, parse
 from backcast.signals.expression import Node as Tree
+from backcast.signals.functions import FUNCTIONS, HORIZON, INPUTS, definition
 from backcast.signals.kernels.operators import CROSS_SECTION, ROLLING
 from backcast.signals.scale import Scale, field_scale, scale_of
 
@@ -37,26 +39,36 @@ class Builder:
     nodes: list[Node] = field(default_factory=list)
     places: dict[tuple[str, tuple[int, ...], tuple[float, ...], str], int] = field(default_factory=dict)
 
-    def add(self, tree: Tree) -> int:
-        """The node of an expression; a field that the panel does not have raises KeyError(the Field)."""
+    def add(self, tree: Tree, bound: tuple[int, ...] = ()) -> int:
+        """The node of an expression; a field that the panel does not have raises KeyError(the Field).
+
+        bound: in a definition, the nodes that x, y and z stand for.
+        """
         if isinstance(tree, Number):
             return self.node("number", (), (tree.value,))
         if isinstance(tree, Field):
+            if bound:
+                return bound[INPUTS.index(tree.name)]
             if tree.name not in self.fields:
                 raise KeyError(tree)
             return self.node("field", (), (), tree.name)
-        return self.lower(tree, tuple(map(self.add, tree.inputs)))
+        return self.lower(tree, tuple(self.add(part, bound) for part in tree.inputs))
 
     def lower(self, call: Call, x: tuple[int, ...]) -> int:
         """Functions that are short for others, and the operators themselves."""
-        if call.operator == "delta":
-            return self.node("-", (x[0], self.node("ref", x, call.literals)))
-        if call.operator == "returns":
-            ratio = self.node("/", (x[0], self.node("ref", x, call.literals)))
-            return self.node("-", (ratio, self.node("number", (), (1.0,))))
-        if call.operator == "ts_median":
-            return self.node("ts_quantile", x, (*call.literals, 0.5))
-        return self.node(call.operator, x, call.literals)
+        operator, literals = call.operator, call.literals
+        text = definition(operator, literals)
+        if text is not None:
+            return self.add(parse(text, operator), x)
+        if operator in CALENDAR:
+            return self.node("clock", (), (), operator)
+        if operator == "power":
+            return self.node("power", (*x, self.node("number", (), literals)))
+        if operator in ("ewm_mean", "ewm_std"):
+            return self.node(operator, x, _exponential(*literals))
+        if operator in FUNCTIONS and len(literals) > len(FUNCTIONS[operator].literals):
+            return self.node(operator + "_known", x, literals)
+        return self.node(operator, x, literals)
 
     def node(
         self, operator: str, inputs: tuple[int, ...], literals: tuple[float, ...] = (), name: str = ""
@@ -77,9 +89,16 @@ class Builder:
             scale: Scale | None = Scale(number=literals[0])
         elif operator == "field":
             scale = field_scale(name)
+        elif operator == "clock":
+            scale = Scale()
         else:
             scale = scale_of(operator, tuple(node.scale for node in below), literals)
         return Node(operator, inputs, literals, name, stage, reach, lookback, scale)
+
+
+def _exponential(span: float, known: float | None = None) -> tuple[float, float, float]:
+    """Rows of the horizon, the weight of a row by that of the next, and the known rows that an answer needs."""
+    return HORIZON * span, 1.0 - 2.0 / (span + 1.0), span if known is None else known
 
 
 def rows_back(operator: str, literals: tuple[float, ...]) -> int:

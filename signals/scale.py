@@ -10,9 +10,17 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 PRICES = ("open", "high", "low", "close", "vwap")
-_COMPARISONS = ("<", "<=", ">", ">=", "==", "!=")
-_KEEP = ("ref", "ts_mean", "ts_min", "ts_max", "ts_quantile")
-_FREE = ("ts_zscore", "ts_rank", "ts_argmax")
+_TRUTHS = ("<", "<=", ">", ">=", "==", "!=")
+_KEEP = ("ref", "ts_mean", "ts_min", "ts_max", "ts_quantile", "ewm_mean", "ts_max_known")
+_FREE = ("ts_zscore", "ts_rank", "ts_argmax", "ts_skew", "ts_kurt", "ts_known")
+_SPREAD = {
+    "ts_std": 1,
+    "ts_slope": 1,
+    "ts_demean": 1,
+    "ewm_std": 1,
+    "ts_var": 2,
+    "ts_var_known": 2,
+}  # by which power
 
 
 @dataclass(frozen=True)
@@ -54,14 +62,22 @@ def scale_of(operator: str, inputs: tuple[Scale | None, ...], literals: tuple[fl
         return None
     if operator in ("+", "-", "*", "/"):
         return _arithmetic(operator, known[0], known[1])
-    if operator in _COMPARISONS:
+    if operator in _TRUTHS:
         return Scale() if _common(known[0], known[1]) is not None else None
+    if operator in ("and", "or", "not"):
+        return None if any(scale.shifts for scale in known) else Scale()
+    if operator.startswith("cs_"):
+        return Scale() if all(scale.invariant for scale in known) else None
     if operator in ("min", "max"):
         return _common(known[0], known[1])
     if operator == "where":
         return _common(known[1], known[2]) if known[0].invariant else None
     if operator == "ts_corr":
         return Scale()
+    if operator == "ts_cov":
+        return Scale(known[0].price + known[1].price, known[0].volume + known[1].volume)
+    if operator == "power":
+        return _raised(known[0], known[1].number)
     return _single(operator, known[0], literals)
 
 
@@ -70,17 +86,28 @@ def _single(operator: str, x: Scale, literals: tuple[float, ...]) -> Scale | Non
         return Scale()
     if operator in _KEEP:
         return replace(x, number=None)
-    if operator in ("ts_std", "ts_slope"):
-        return Scale(x.price, x.volume)
+    if operator in _SPREAD:
+        return Scale(x.price * _SPREAD[operator], x.volume * _SPREAD[operator])
     if operator in ("neg", "ts_sum"):
         return x.times(-1.0 if operator == "neg" else literals[0])
-    if operator.startswith("cs_"):
-        return Scale() if x.invariant else None
+    if operator == "exp":
+        return Scale(x.price_log, x.volume_log) if x.powers == (0.0, 0.0) else None
     if x.shifts:
         return None
     if operator == "log":
         return Scale(price_log=x.price, volume_log=x.volume)
-    return Scale() if operator == "sign" else replace(x, number=None)
+    if operator in ("sqrt", "ts_product"):
+        return _raised(x, 0.5 if operator == "sqrt" else literals[0])
+    if operator in ("abs", "ts_sum_known"):
+        return replace(x, number=None)
+    return {"sign": Scale()}[operator]  # an operator that nobody thought of is a bug, not an invariant
+
+
+def _raised(x: Scale, exponent: float | None) -> Scale | None:
+    """x to a fixed power."""
+    if exponent is None or x.shifts:
+        return None
+    return Scale(x.price * exponent, x.volume * exponent)
 
 
 def _arithmetic(operator: str, x: Scale, y: Scale) -> Scale | None:

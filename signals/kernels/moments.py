@@ -1,9 +1,10 @@
-"""Second moments over the last `window` rows: std, zscore, slope, correlation. Layout and anchors as in `rolling`.
+"""Second moments over the last `window` rows: variance, std, zscore, slope. Layout and anchors as in `rolling`.
 
 Sums are taken of x - c, where c is the first value of the current block: a value inside every window that the block
 ends, near the window's own level, so the squares cancel little. Where they do (a spike at c) the window is done again
 in two passes. Errors stay near 1e-15 of the standard deviation even at a level of 1e7 times it. A window of equal
-values has a std of exactly 0, and a zscore and a correlation of NaN.
+values has a std of exactly 0 and a zscore of NaN; one whose values differ by less than 1e-154 counts as such, since
+their squares are 0.
 """
 
 from __future__ import annotations
@@ -75,12 +76,30 @@ def moments_step(x: Floats, t: int, p: int, w: int, state: Floats) -> None:
 
 
 @compiled
+def ts_var(x: Floats, slot: int, w: int, state: Floats, out: Floats) -> None:
+    m2, part = state[3 * w + 5], 1.0 / (w - 1)
+    for t in range(x.shape[0]):
+        moments_step(x, t, (slot + t) % w, w, state)
+        for b in range(x.shape[1]):
+            out[t, b] = m2[b] * part + (m2[b] - m2[b])
+
+
+@compiled
+def ts_demean(x: Floats, slot: int, w: int, state: Floats, out: Floats) -> None:
+    dev = state[3 * w + 6]
+    for t in range(x.shape[0]):
+        moments_step(x, t, (slot + t) % w, w, state)
+        for b in range(x.shape[1]):
+            out[t, b] = dev[b] + (dev[b] - dev[b])
+
+
+@compiled
 def ts_std(x: Floats, slot: int, w: int, state: Floats, out: Floats) -> None:
     m2, part = state[3 * w + 5], 1.0 / (w - 1)
     for t in range(x.shape[0]):
         moments_step(x, t, (slot + t) % w, w, state)
         for b in range(x.shape[1]):
-            out[t, b] = math.sqrt(m2[b] * part)
+            out[t, b] = math.sqrt(m2[b] * part) + (m2[b] - m2[b])
 
 
 @compiled
@@ -90,7 +109,7 @@ def ts_zscore(x: Floats, slot: int, w: int, state: Floats, out: Floats) -> None:
         moments_step(x, t, (slot + t) % w, w, state)
         for b in range(x.shape[1]):
             std = math.sqrt(m2[b] * part)
-            out[t, b] = dev[b] / std if std > 0.0 else math.nan
+            out[t, b] = dev[b] / std + (std - std) if std > 0.0 else math.nan
 
 
 @compiled
@@ -128,97 +147,18 @@ def slope_step(x: Floats, t: int, p: int, w: int, state: Floats, out: Floats) ->
         pk[b] += p * d
         total, squares = p1[b] + s1[p + 1, b], p2[b] + s2[p + 1, b]
         product = pk[b] + (w - 1 - p) * p1[b] + sk[p + 1, b] - (p + 1) * s1[p + 1, b] - half * total
-        out[t, b] = product * per_row
+        slope = product * per_row
+        out[t, b] = slope + (slope - slope)
         lost += squares - total * total * part < KEPT * squares
     if lost > 0:
         for b in range(lanes):
             total, squares = p1[b] + s1[p + 1, b], p2[b] + s2[p + 1, b]
             if squares - total * total * part < KEPT * squares:
-                out[t, b] = slope_two_pass(ring, w, p, b) * per_row
+                slope = slope_two_pass(ring, w, p, b) * per_row
+                out[t, b] = slope + (slope - slope)
 
 
 @compiled
 def ts_slope(x: Floats, slot: int, w: int, state: Floats, out: Floats) -> None:
     for t in range(x.shape[0]):
         slope_step(x, t, (slot + t) % w, w, state, out)
-
-
-@compiled
-def corr_two_pass(u: Floats, v: Floats, w: int, b: int) -> float:
-    """Of lane b: the correlation from sums about the means; NaN where a side is constant."""
-    u0, v0, su, sv = u[0, b], v[0, b], 0.0, 0.0
-    for q in range(w):
-        su += u[q, b] - u0
-        sv += v[q, b] - v0
-    uu, vv, uv, ru, rv = 0.0, 0.0, 0.0, 0.0, 0.0
-    for q in range(w):
-        du, dv = u[q, b] - u0 - su / w, v[q, b] - v0 - sv / w
-        ru += du
-        rv += dv
-        uu += du * du
-        vv += dv * dv
-        uv += du * dv
-    uu, vv, uv = uu - ru * ru / w, vv - rv * rv / w, uv - ru * rv / w
-    return uv / (math.sqrt(uu) * math.sqrt(vv)) if uu > 0.0 and vv > 0.0 else math.nan
-
-
-@compiled
-def corr_restart(x: Floats, y: Floats, t: int, w: int, state: Floats) -> None:
-    """At a block's first row: new shifts, prefixes of 0, and the suffix sums over the block before."""
-    k, u, v, rest = w + 1, state[:w], state[w : 2 * w], state[2 * w :]
-    cx, cy, mixed, lanes = rest[5 * k + 5], rest[5 * k + 6], rest[4 * k : 5 * k], x.shape[1]
-    rest[5 * k : 5 * k + 5] = 0.0
-    cx[:] = x[t]
-    cy[:] = y[t]
-    shift_rows(u, w, cx, rest[:k], rest[k : 2 * k])
-    shift_rows(v, w, cy, rest[2 * k : 3 * k], rest[3 * k : 4 * k])
-    mixed[w] = 0.0
-    for q in range(w - 1, 0, -1):
-        for b in range(lanes):
-            mixed[q, b] = mixed[q + 1, b] + (u[q, b] - cx[b]) * (v[q, b] - cy[b])
-
-
-@compiled
-def corr_step(x: Floats, y: Floats, t: int, p: int, w: int, state: Floats, out: Floats) -> None:
-    """state: rings of x and y (w each); suffix sums of dx, dx*dx, dy, dy*dy, dx*dy (w+1 each), their prefixes (5) and
-    the two shifts; a row that marks the lanes to be done again."""
-    if p == 0:
-        corr_restart(x, y, t, w, state)
-    k, u, v, rest = w + 1, state[:w], state[w : 2 * w], state[2 * w :]
-    px, pxx, py, pyy, pxy = rest[5 * k], rest[5 * k + 1], rest[5 * k + 2], rest[5 * k + 3], rest[5 * k + 4]
-    cx, cy, again = rest[5 * k + 5], rest[5 * k + 6], rest[5 * k + 7]
-    sx, sxx, sy, syy, sxy = (
-        rest[p + 1],
-        rest[k + p + 1],
-        rest[2 * k + p + 1],
-        rest[3 * k + p + 1],
-        rest[4 * k + p + 1],
-    )
-    part, lost, lanes = 1.0 / w, 0, x.shape[1]
-    for b in range(lanes):
-        u[p, b], v[p, b] = x[t, b], y[t, b]
-        dx, dy = x[t, b] - cx[b], y[t, b] - cy[b]
-        px[b] += dx
-        pxx[b] += dx * dx
-        py[b] += dy
-        pyy[b] += dy * dy
-        pxy[b] += dx * dy
-        tx, ty, xx, yy = px[b] + sx[b], py[b] + sy[b], pxx[b] + sxx[b], pyy[b] + syy[b]
-        cxx, cyy, cxy = xx - tx * tx * part, yy - ty * ty * part, pxy[b] + sxy[b] - tx * ty * part
-        r = cxy / (math.sqrt(cxx) * math.sqrt(cyy))
-        r = 1.0 if r > 1.0 else r
-        out[t, b] = -1.0 if r < -1.0 else r
-        bad = (cxx < KEPT * xx) | (cyy < KEPT * yy)
-        again[b] = 1.0 if bad else 0.0
-        lost += bad
-    if lost > 0:
-        for b in range(lanes):
-            if again[b] > 0.0:
-                r = corr_two_pass(u, v, w, b)
-                out[t, b] = 1.0 if r > 1.0 else -1.0 if r < -1.0 else r
-
-
-@compiled
-def ts_corr(x: Floats, y: Floats, slot: int, w: int, state: Floats, out: Floats) -> None:
-    for t in range(x.shape[0]):
-        corr_step(x, y, t, (slot + t) % w, w, state, out)

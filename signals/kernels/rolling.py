@@ -7,7 +7,8 @@ compiler turns into vector instructions. Each operator is a `step` on a `state` 
 The sums: time is cut into blocks of `window` rows where slot % window == 0. A window is the tail of one block and the
 head of the next, so its sum is a suffix sum plus a prefix sum (van Herk 1992): constant time, no subtraction, and
 nothing outside the window touches it. A result is a function of the window's rows and of the slot's phase alone,
-hence the same from whichever row the computation started. A NaN in the window, or a window that is not full, gives NaN.
+hence the same from whichever row the computation started. A NaN in the window, or a window that is not full, gives NaN;
+so does a result beyond float64: v + (v - v) is v where v is finite, NaN where it is not.
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ def sum_step(x: Floats, t: int, p: int, w: int, state: Floats, out: Floats) -> N
     for b in range(lanes):
         ring[p, b] = x[t, b]
         prefix[b] += x[t, b]
-        out[t, b] = prefix[b] + suffix[p + 1, b]
+        total = prefix[b] + suffix[p + 1, b]
+        out[t, b] = total + (total - total)
 
 
 @compiled
@@ -47,6 +49,51 @@ def ts_mean(x: Floats, slot: int, w: int, state: Floats, out: Floats) -> None:
         sum_step(x, t, (slot + t) % w, w, state, out)
         for b in range(x.shape[1]):
             out[t, b] /= w
+
+
+@compiled
+def product_two_part(ring: Floats, w: int, b: int) -> float:
+    """Of lane b: the product, its exponent apart, so that nothing overflows or vanishes on the way."""
+    part, power = 1.0, 0
+    for q in range(w):
+        part, moved = math.frexp(part * ring[q, b])
+        power += moved
+    return math.ldexp(part, min(max(power, -5000), 5000))
+
+
+@compiled
+def product_step(x: Floats, t: int, p: int, w: int, state: Floats, out: Floats) -> None:
+    """state: ring (w), suffix products of the block before (w+1, the last 1), prefix product (1)."""
+    ring, suffix, prefix, lanes, lost = state[:w], state[w : 2 * w + 1], state[2 * w + 1], x.shape[1], 0
+    if p == 0:
+        for b in range(lanes):
+            suffix[w, b] = 1.0
+            prefix[b] = 1.0
+        for q in range(w - 1, 0, -1):
+            for b in range(lanes):
+                suffix[q, b] = suffix[q + 1, b] * ring[q, b]
+    for b in range(lanes):
+        ring[p, b] = x[t, b]
+        prefix[b] *= x[t, b]
+        out[t, b] = prefix[b] * suffix[p + 1, b]
+        lost += unsafe(prefix[b]) | unsafe(suffix[p + 1, b]) | unsafe(out[t, b])
+    if lost > 0:
+        for b in range(lanes):
+            if unsafe(prefix[b]) or unsafe(suffix[p + 1, b]) or unsafe(out[t, b]):
+                product = product_two_part(ring, w, b)
+                out[t, b] = product + (product - product)
+
+
+@compiled
+def unsafe(v: float) -> bool:
+    """Outside the range in which a product keeps all its digits."""
+    return (abs(v) < 1e-290) | (abs(v) > 1e290)
+
+
+@compiled
+def ts_product(x: Floats, slot: int, w: int, state: Floats, out: Floats) -> None:
+    for t in range(x.shape[0]):
+        product_step(x, t, (slot + t) % w, w, state, out)
 
 
 @compiled

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from language import arity, literals, written
 
 from backcast.data.errors import InputError
 from backcast.signals.expression import FUNCTIONS, MAX_LENGTH, Call, Field, Node, Number, parse, usage
@@ -34,6 +35,16 @@ def _shown(node: Node) -> str:
         ("where(a>0,min(a,b),max(a,b))", "(where (> a 0) (min a b) (max a b))"),
         ("cs_rank(\n  ts_corr(close, volume, 10))", "(cs_rank (ts_corr close volume 10))"),
         ("ts_quantile(x, 20, 0.25)", "(ts_quantile x 20 0.25)"),
+        ("a or b and not c > d", "(or a (and b (not (> c d))))"),
+        ("not a and b", "(and (not a) b)"),
+        ("a and b == c", "(and a (== b c))"),
+        ("not not a", "(not (not a))"),
+        ("android + order", "(+ android order)"),
+        ("clip(x, -1, 1.5)", "(clip x -1 1.5)"),
+        ("power(x, -.5)", "(power x -0.5)"),
+        ("ts_mean(x, 20, 5)", "(ts_mean x 20 5)"),
+        ("cs_residual(x, a, b + c)", "(cs_residual x a (+ b c))"),
+        ("month() == 1", "(== (month ) 1)"),
     ],
 )
 def test_read(text: str, tree: str) -> None:
@@ -53,7 +64,23 @@ def test_read(text: str, tree: str) -> None:
         ("ts_std(close, 1)", "a window of 2 to 10000 rows", 15),
         ("ts_quantile(close, 5, 1.5)", "a level between 0 and 1", 23),
         ("ref(close)", "',' and another argument of ref(x, lag)", 10),
-        ("ts_mean(close, 5, 6)", "')' to end ts_mean(x, window)", 17),
+        ("ts_mean(close, 5, 6)", "a min_periods of 1 to 5 rows", 19),
+        ("ts_mean(close, 5, 4, 3)", "')' to end ts_mean(x, window, [min_periods])", 20),
+        ("ts_median(close, 5, 6)", "')' to end ts_median(x, window)", 19),
+        ("ewm_mean(close, 1001)", "a span of 1 to 1000 rows", 17),
+        ("rsi(close, 501)", "a window of 2 to 500 rows", 12),
+        ("ts_autocorr(close, 5, 0)", "a lag of 1 to 10000 rows", 23),
+        ("cs_bucket(close, 1)", "a buckets of 2 to 1000, a whole number", 18),
+        ("cs_winsorise(close, 0.6)", "a tail between 0 and 0.5", 21),
+        ("clip(close, 2, 1)", "a low of at most high", 1),
+        ("power(close, n)", "a number as exponent", 14),
+        ("bollinger_upper(close, 20, -2)", "a width above 0", 28),
+        ("cs_residual(a, b, c, d, e, f)", "')' to end cs_residual(x, y, [z], [u], [v])", 26),
+        ("cs_residual(a)", "',' and another argument", 14),
+        ("month(close)", "')' to end month()", 7),
+        ("a and", "a number, a field", 6),
+        ("not", "a number, a field", 4),
+        ("and(a, b)", "a number, a field", 1),
         ("lead(close, 1)", "a known function", 1),
         ("close.shift(1)", "letters, digits", 6),
         ("__import__('os')", "letters, digits", 12),
@@ -92,15 +119,14 @@ def test_any_text_is_read_or_refused(text: str) -> None:
         return
 
 
-def test_every_function_reads_its_own_usage() -> None:
-    for name, signature in FUNCTIONS.items():
-        arguments = ["x"] * signature.inputs + [
-            {"level": "0.5"}.get(kind, "7") for kind in signature.literals
-        ]
-        tree = parse(f"{name}({', '.join(arguments)})")
+@pytest.mark.parametrize("name", sorted(FUNCTIONS))
+def test_every_function_reads_its_own_usage(name: str) -> None:
+    for values in literals(name, 7) or literals(name, 0):
+        tree = parse(written(name, ("a", "b", "c")[: arity(name)], values))
         assert isinstance(tree, Call)
-        assert tree.operator == name
-        assert usage(name).startswith(name)
+        assert (tree.operator, tree.literals) == (name, values)
+    assert usage(name).startswith(f"{name}(")
+    assert FUNCTIONS[name].meaning
 
 
 def test_the_longest_chain_stays_readable() -> None:

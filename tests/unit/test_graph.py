@@ -23,6 +23,8 @@ EXPRESSIONS = {
     "above": "ts_mean(cs_zscore(close), 4) + ts_corr(cs_demean(volume), close, 6)",
     "deep": "cs_rank(ts_mean(cs_zscore(returns(close, 2)), 3))",
     "if": "where(close > ts_median(close, 9), ts_argmax(volume, 8), -1)",
+    "neutral": "ts_sum(cs_residual(cs_rank(close), returns(volume, 3), cs_demean(close)), 4)",
+    "groups": "cs_neutralise(ewm_mean(close, 2), ts_count_up(volume, 3))",
     "slope": "ts_slope(log(close), 11) * ts_quantile(volume, 6, 0.8)",
 }
 
@@ -94,12 +96,6 @@ class Oracle:
             return np.array([self.fact(tree, t)[symbol] for t in range(decision + 1)])
         x = [self.at(part, decision, symbol) for part in tree.inputs]
         lag = [int(v) if v >= 1 else v for v in tree.literals]
-        if tree.operator == "delta":
-            return x[0] - reference.OVER_TIME["ref"](x[0], *lag)
-        if tree.operator == "returns":
-            return x[0] / reference.OVER_TIME["ref"](x[0], *lag) - 1
-        if tree.operator == "ts_median":
-            return reference.OVER_TIME["ts_quantile"](x[0], *lag, 0.5)
         if tree.operator in reference.OVER_TIME:
             return reference.OVER_TIME[tree.operator](*x, *lag)
         return reference.at_once(tree.operator, *x)
@@ -108,8 +104,9 @@ class Oracle:
         """A row across symbols, made once, at its own decision."""
         if (tree, decision) not in self.facts:
             kept, self.known = getattr(self, "known", None), _as_known(self.panel, decision)
-            row = np.array([self.at(tree.inputs[0], decision, s)[-1] for s in range(SYMBOLS)])
-            self.facts[tree, decision] = reference.ACROSS[tree.operator](row, self.panel.member[:, decision])
+            rows = [np.array([self.at(x, decision, s)[-1] for s in range(SYMBOLS)]) for x in tree.inputs]
+            member = self.panel.member[:, decision]
+            self.facts[tree, decision] = reference.ACROSS[tree.operator](*rows, member, *tree.literals)
             self.known = kept
         return self.facts[tree, decision]
 
