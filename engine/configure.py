@@ -90,7 +90,7 @@ def build(node: Config, parameter: str, kind: type | None = None) -> Any:
     cls = _import_class(node["_target_"], f"{parameter}._target_")
     if kind is not None and not issubclass(cls, kind):
         raise InputError(f"{parameter}._target_", node["_target_"], f"a {kind.__name__}")
-    values = {k: v for k, v in node.items() if k != "_target_"}
+    values = {k: _inner(v, f"{parameter}.{k}") for k, v in node.items() if k != "_target_"}
     known = list(inspect.signature(cls).parameters)
     for key in values:
         if key not in known:
@@ -101,6 +101,15 @@ def build(node: Config, parameter: str, kind: type | None = None) -> Any:
         return cls(**values)
     except TypeError as error:  # a value that is missing or of a type that the constructor cannot use
         raise InputError(parameter, values, f"values that {cls.__name__} takes ({error})") from error
+
+
+def _inner(value: Any, parameter: str) -> Any:
+    """A value of a node, in which mappings with a `_target_` are built too, by the same allow-list."""
+    if not isinstance(value, Mapping):
+        return value
+    if "_target_" in value:
+        return build(value, parameter)
+    return {k: _inner(v, f"{parameter}.{k}") for k, v in value.items()}
 
 
 def _import_class(target: str, parameter: str) -> type:
