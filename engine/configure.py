@@ -29,7 +29,7 @@ from backcast.signals.models.base import ForecastModel
 
 Config = Mapping[str, Any]
 
-NO_EFFECT = ("snapshot", "study", "job", "threads", "retrain", "audit")
+NO_EFFECT = ("snapshot", "study", "job", "threads", "retrain", "audit", "cache")
 """Keys that cannot change a result, so that they are no part of a trial's identity."""
 
 SECRET = re.compile(r"(password|passwd|secret|token|api_?key|credential)", re.IGNORECASE)
@@ -161,6 +161,17 @@ def _integer(config: Config, key: str, low: int, high: int) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
         raise InputError(key, value, f"an integer from {low} to {high}")
     return value
+
+
+def cache_gib(config: Config) -> float:
+    """How large the cache of features may be; a configuration from before there was one has none."""
+    settings = config.get("cache") or {"max_gib": 0}
+    if not isinstance(settings, Mapping) or set(settings) != {"max_gib"}:
+        raise InputError("cache", settings, "max_gib, a size in GiB")
+    value = settings["max_gib"]
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1e6:
+        raise InputError("cache.max_gib", value, "a size in GiB, 0 for no cache")
+    return float(value)
 
 
 def _capital(value: Any) -> float:

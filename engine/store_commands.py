@@ -234,6 +234,7 @@ def cell(arguments: argparse.Namespace, _: list[str]) -> int:
 def gc(arguments: argparse.Namespace, _: list[str]) -> int:
     from backcast.data.maintenance import collect_garbage, garbage
     from backcast.data.store import Store
+    from backcast.engine.feature_cache import FeatureCache
 
     if not arguments.older_than >= 0:
         raise InputError("--older-than", arguments.older_than, "hours, at least 0")
@@ -243,6 +244,10 @@ def gc(arguments: argparse.Namespace, _: list[str]) -> int:
         for item in act(store, dataset, arguments.older_than * 3600):
             print(f"{item.path}: {item.size:,} bytes, {item.reason}")
             total += item.size
+    if not arguments.dataset:
+        for path, size in FeatureCache.at_home(0.0).clear(arguments.older_than * 3600, arguments.apply):
+            print(f"{path}: {size:,} bytes, computed features; a run makes them again")
+            total += size
     done = "were removed" if arguments.apply else "may go; remove them with --apply"
     print(f"{total:,} bytes {done}. Logs, snapshots and what any pin names always stay.")
     return 0

@@ -89,7 +89,8 @@ class Run:
         self.fields = {name: panel.fields.index(name) for name in graph.fields}
         self.member: Bools = np.ascontiguousarray(panel.member.T)
         symbols, rows = panel.member.shape
-        self.values = np.empty((len(graph.outputs), symbols, rows)) if out is None else out
+        given = np.empty((len(graph.outputs), symbols, rows)) if out is None else out
+        self.values, self.mapped = np.asarray(given), _mapped(given)
         if self.values.shape != (len(graph.outputs), symbols, rows) or self.values.dtype.kind != "f":
             raise ValueError("out must be (features, symbols, rows) of float64 or float32")
         self.places = {i: [k for k, j in enumerate(graph.outputs) if i == j] for i in graph.outputs}
@@ -113,8 +114,8 @@ class Run:
                     self.put(i, first, start, done[i])
             for change in changes(self.panel, first, last):
                 self.restate(stage, first, change)
-        if isinstance(self.values.base, mmap.mmap):
-            self.values.base.madvise(mmap.MADV_DONTNEED)  # the file keeps what was written
+        if self.mapped is not None:
+            self.mapped.madvise(mmap.MADV_DONTNEED)  # the file keeps what was written
 
     def restate(self, stage: Stage, first: int, change: Change) -> None:
         """The decisions that one set of new versions changes: from the first that knows it, while windows cover it."""
@@ -160,6 +161,14 @@ class Run:
                 j in self.nodes[i].inputs for s in self.stages if s.number > stage.number for i in s.crossings
             ):
                 self.kept.pop(j, None)
+
+
+def _mapped(array: npt.NDArray[Any]) -> mmap.mmap | None:
+    """The file's map under an array, if there is one."""
+    base: Any = array
+    while isinstance(base, np.ndarray):
+        base = base.base
+    return base if isinstance(base, mmap.mmap) else None
 
 
 def first_slot(panel: Panel) -> int:
