@@ -121,17 +121,17 @@ def plot(arguments: argparse.Namespace, _: list[str]) -> int:
     if chosen is None:
         chosen = FeatureSet({"feature": arguments.what})
     graph = sheet.compiled(chosen)
+    output = arguments.output or Path(f"{name}.svg")
+    if output.suffix != ".svg":
+        raise InputError("--output", str(output), "a name that ends in .svg")
+    if not output.parent.is_dir():
+        raise InputError("--output", str(output), "a file in a folder that exists")
     for feature in graph.names[:TREES]:
         if len(graph.names) > 1:
             print(f"{feature}:")
         print("\n".join(tree_lines(graph, feature)))
     if len(graph.names) > TREES:
         print(f"... and {len(graph.names) - TREES} more, in the drawing.")
-    output = arguments.output or Path(f"{name}.svg")
-    if output.suffix != ".svg":
-        raise InputError("--output", str(output), "a name that ends in .svg")
-    if not output.parent.is_dir():
-        raise InputError("--output", str(output), "a file in a folder that exists")
     partial = output.with_name(f".{output.name}.partial")
     partial.write_text(Drawing(graph).svg(title), encoding="utf-8")
     partial.replace(output)

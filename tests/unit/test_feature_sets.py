@@ -42,14 +42,14 @@ def _over(x: Floats, n: int, t: int) -> Floats:
 @pytest.mark.parametrize("t", [40, 173, 299])
 def test_range_estimators_by_their_definitions(t: int) -> None:
     bars, ours = _values("volatility")
-    o, h, l, c = (np.log(bars[name]) for name in ("open", "high", "low", "close"))  # noqa: E741 - o, h, l, c
+    o, h, low, c = (np.log(bars[name]) for name in ("open", "high", "low", "close"))
     n = 20
     overnight = o - np.concatenate([[np.nan], c[:-1]])
-    satchell = (h - c) * (h - o) + (l - c) * (l - o)
+    satchell = (h - c) * (h - o) + (low - c) * (low - o)
     k = 0.34 / (1.34 + (n + 1) / (n - 1))
     mean = {
-        "parkinson_20": (h - l) ** 2 / (4 * math.log(2)),
-        "garman_klass_20": 0.5 * (h - l) ** 2 - (2 * math.log(2) - 1) * (c - o) ** 2,
+        "parkinson_20": (h - low) ** 2 / (4 * math.log(2)),
+        "garman_klass_20": 0.5 * (h - low) ** 2 - (2 * math.log(2) - 1) * (c - o) ** 2,
         "rogers_satchell_20": satchell,
     }
     truth = {name: _over(x, n, t).mean() for name, x in mean.items()}
@@ -124,7 +124,10 @@ def test_sets_for_back_adjusted_prices(name: str) -> None:
 
 
 def test_fundamentals_are_what_was_known_then() -> None:
-    store, source = Store(), SyntheticSource(symbols=6, sessions=420, rates={"restatements": 4.0})
+    store, source = (
+        Store(),
+        SyntheticSource(symbols=6, sessions=420, rates={"restatements": 4.0, "renames": 0.0}),
+    )
     ingest(store, source)
     panel = load_panel(store, "synthetic", store.version("synthetic"))
     features = _set("fundamental").compile(panel.fields, panel.price_basis).evaluate(panel)
