@@ -155,7 +155,7 @@ def made_panel(fields: tuple[str, ...], symbols: int, rows: int, values: Floats 
     clock = Clock("made", at.astype("datetime64[D]"), at, at, at, np.arange(rows) + 1000, 252.0)
     none = np.zeros(0, dtype=np.int64)
     revisions = Revisions(none, none, none, at[:0], none, np.zeros(0))
-    names = tuple(f"S{s + 1:02d}" for s in range(symbols))
+    names = tuple(f"S{s + 1:0{max(2, len(str(symbols)))}d}" for s in range(symbols))
     return Panel(fields, names, clock, values, np.ones((symbols, rows), dtype=bool), revisions, "raw", 0.0)
 
 
