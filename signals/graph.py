@@ -30,7 +30,7 @@ from backcast.signals.custom import OwnFeature
 from backcast.signals.kernels.operators import store
 from backcast.signals.nodes import Node
 from backcast.signals.restate import Change, changes
-from backcast.signals.stages import BLOCK, CHUNK, Lanes, Stage, crossed, stages_of
+from backcast.signals.stages import CHUNK, Lanes, Stage, block_size, crossed, stages_of
 from backcast.signals.types import Features
 
 
@@ -70,10 +70,11 @@ class Graph:
         large for it. If it is memory-mapped, its pages are let go of block by block, so that it needs no memory.
         """
         run = Run(self, panel, out)
+        size = block_size(len(panel.symbols), threads)
         with ThreadPoolExecutor(max(1, threads)) as pool:
             for stage in run.stages:
-                list(pool.map(partial(run.block, stage), range(0, len(panel.symbols), BLOCK)))
-                list(pool.map(run.cross, stage.crossings))
+                list(pool.map(partial(run.block, stage, size), range(0, len(panel.symbols), size)))
+                list(pool.map(run.cross, run.crossings(stage)))
                 run.forget(stage)
         return Features(self.names, panel.symbols, run.values)
 
@@ -104,9 +105,9 @@ class Run:
         for place in self.places.get(i, ()):
             store(block, self.values, place, first, start)
 
-    def block(self, stage: Stage, first: int) -> None:
+    def block(self, stage: Stage, size: int, first: int) -> None:
         """All goals of a stage for one block of symbols, then again where their cells were revised."""
-        last = min(first + BLOCK, len(self.panel.symbols))
+        last = min(first + size, len(self.panel.symbols))
         if stage.goals:
             rows = self.cells.shape[2]
             for start, done in self.steps(stage, self.cells, first, 0, rows, np.arange(first, last)):
@@ -148,11 +149,20 @@ class Run:
             }
             yield start, lanes.advance(cells, lane, row, count, self.slot + start, facts)
 
-    def cross(self, i: int) -> None:
-        """One operator across symbols, at every decision."""
-        self.kept[i] = answer = crossed(self.nodes[i], self.kept, self.member)
+    def crossings(self, stage: Stage) -> list[tuple[int, int]]:
+        """The operators across symbols that end a stage, by chunks of rows: each operator and a chunk's first row."""
+        for i in stage.crossings:
+            self.kept[i] = np.empty(self.member.shape)
+        return [(i, row) for i in stage.crossings for row in range(0, len(self.member), CHUNK)]
+
+    def cross(self, chunk: tuple[int, int]) -> None:
+        """One operator across symbols, at the decisions of a chunk."""
+        i, row = chunk
+        rows = slice(row, row + CHUNK)
+        read = {j: self.kept[j][rows] for j in self.nodes[i].inputs}
+        self.kept[i][rows] = answer = crossed(self.nodes[i], read, self.member[rows])
         for place in self.places.get(i, ()):
-            store(answer, self.values, place, 0, 0)
+            store(answer, self.values, place, 0, row)
 
     def forget(self, stage: Stage) -> None:
         """Lets go of what the operators across symbols that end a stage have read."""

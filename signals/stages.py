@@ -16,7 +16,7 @@ from backcast.signals.kernels.operators import ROLLING, across, load, mapped, ro
 from backcast.signals.nodes import OWN, Node
 
 CHUNK = 256  # rows evaluated before the next operator's turn: its scratch stays in cache
-BLOCK = 64  # symbols evaluated side by side: whole vectors of lanes, and little overhead a row
+BLOCK = 128  # symbols evaluated side by side, at most: long enough calls that threads seldom wait for the interpreter
 
 
 @dataclass(frozen=True)
@@ -61,6 +61,25 @@ def crossed(node: Node, kept: Mapping[int, Floats], member: Bools) -> Floats:
     return across(node.operator, kept[node.inputs[0]], member)
 
 
+def block_size(symbols: int, threads: int) -> int:
+    """Symbols a block, so that every thread gets as many blocks as every other."""
+    threads = max(1, threads)
+    blocks = -(-symbols // (BLOCK * threads)) * threads
+    return max(8, -(-symbols // max(blocks, 1)))
+
+
+def buffers(nodes: tuple[Node, ...], stage: Stage) -> dict[int, int]:
+    """Which scratch buffer each node of a program writes: one that nobody reads any more, as long as there is one."""
+    last = {j: i for i in stage.program for j in (() if nodes[i].crosses else nodes[i].inputs)}
+    free: list[int] = []
+    chosen: dict[int, int] = {}
+    for i in stage.program:
+        chosen[i] = free.pop() if free else len(set(chosen.values()))
+        inputs = () if nodes[i].crosses else nodes[i].inputs
+        free += [chosen[j] for j in sorted(set(inputs)) if last[j] == i and j not in stage.goals]
+    return chosen
+
+
 class Lanes:
     """A stage's program for B symbols: the state of each operator over time, and scratch for up to `rows` rows."""
 
@@ -75,7 +94,9 @@ class Lanes:
     ) -> None:
         self.nodes, self.stage, self.fields, self.own = nodes, stage, fields, own
         self.states = {i: self.fresh(nodes[i], lanes) for i in stage.program if nodes[i].remembers}
-        self.scratch = {i: np.empty((rows, lanes)) for i in stage.program}
+        chosen = buffers(nodes, stage)
+        scratch = [np.empty((rows, lanes)) for _ in set(chosen.values())]
+        self.scratch = {i: scratch[k] for i, k in chosen.items()}
 
     def fresh(self, node: Node, lanes: int) -> Floats:
         """The state that knows nothing yet."""
@@ -87,7 +108,8 @@ class Lanes:
         self, cells: Floats, lane: int, row: int, count: int, slot: int, facts: Mapping[int, Floats]
     ) -> dict[int, Floats]:
         """`count` rows of cells (F, S, T) from `row` and `lane` on, the first with this slot; `facts` (count, B) are what
-        operators across symbols gave there. The nodes' values (count, B), which the next call overwrites."""
+        operators across symbols gave there. The values of its goals (count, B), which the next call
+        overwrites."""
         done = {i: x[:count] for i, x in self.scratch.items()}
         for i in self.stage.program:
             node, out = self.nodes[i], done[i]
