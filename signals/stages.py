@@ -117,7 +117,7 @@ class Lanes:
                 out[:] = node.literals[0]
             elif node.operator == "field":
                 load(cells, self.fields[node.name], lane, row, out)
-            elif node.crosses:
+            elif i in facts:
                 out[:] = facts[i]
             elif node.operator == OWN:
                 self.own[node.name].advance([done[j] for j in node.inputs], slot, self.states[i], out)
