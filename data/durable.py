@@ -23,9 +23,14 @@ def sync(path: Path) -> None:
 
 def write_text(path: Path, text: str) -> None:
     """Replaces or makes a file; a reader sees the old content or the new, and a kill leaves one of the two."""
+    write_bytes(path, text.encode())
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """The same for bytes."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    partial.write_text(text, encoding="utf-8")
+    partial.write_bytes(content)
     sync(partial)
     partial.replace(path)
     sync(path.parent)

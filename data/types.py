@@ -6,7 +6,7 @@ Grammar of shapes: F fields, S symbols, T bar ends of one clock. Instants are `d
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -124,3 +124,16 @@ class Panel:
     def field(self, name: str) -> Floats:
         """(S, T) values of one field as each decision first knew them."""
         return self.values[self.fields.index(name)]
+
+    def since(self, begin: int) -> Panel:
+        """The rows from `begin` on, and the revisions of their cells."""
+        kept = self.revisions.where(self.revisions.time >= begin)
+        moved = replace(kept, time=kept.time - begin, decision=kept.decision - begin)
+        clock = self.clock.slice(begin, len(self.clock))
+        return replace(
+            self,
+            clock=clock,
+            values=np.ascontiguousarray(self.values[:, :, begin:]),
+            member=np.ascontiguousarray(self.member[:, begin:]),
+            revisions=moved,
+        )

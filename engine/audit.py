@@ -2,7 +2,8 @@
 
 1. Sample decision instants: the first, the last, the first of each fold, and random ones up to the level's number.
 2. For each, read the world again from a store that ends there, compute features, forecast with the saved model, set
-   targets. Law 5 makes the two paths comparable: they must be equal to the last bit.
+   targets. Law 5 makes the two paths comparable: they must be equal to the last bit. So must features that are
+   computed from their look-back alone: a state that remembers more, or something else, is found.
 3. Check that no training label was known after its fit, and that no fill precedes its decision.
 """
 
@@ -82,6 +83,9 @@ def replay(
         )
         for layer in ("features", "forecasts", "targets")
     }
+    checks["restart"] = Check(
+        "restart replay: features", "features", "recomputed from the rows of their look-back alone"
+    )
     instants = sample(evidence.forecast, made.audit.instants, made.seed)
     for done, row in enumerate(instants):
         _replay_one(made, store, pin, world, evidence, int(row), threads, checks)
@@ -131,6 +135,8 @@ def _replay_one(
     checks["features"].compare(
         world.features.values[:, :, t].T, widened(past.features.values[:, :, last].T), where, recorded.symbols
     )
+    again = restarted(made, past, last)
+    checks["restart"].compare(past.features.values[:, :, last].T, again.T, where, past.panel.symbols)
     fitted = made.model.load(evidence.models / f"{fold:03d}")
     mean, quantiles = forecast_instant(fitted, past.features, past.panel.member, last)
     now = np.column_stack([recorded.mean[row], recorded.quantiles[row]])
@@ -141,6 +147,13 @@ def _replay_one(
     wide = widened(weights)
     wide[~np.isin(np.arange(len(wide)), place)] = 0.0  # a symbol that nobody has seen is not held
     checks["targets"].compare(targets.weights[setting], wide, where, recorded.symbols)
+
+
+def restarted(made: Experiment, past: World, t: int) -> Floats:
+    """(F, S) the features of a world's decision t, from the rows that they say they look back on."""
+    panel = past.panel
+    graph = made.features.compile(panel.fields, panel.price_basis)
+    return np.asarray(graph.evaluate(panel.since(max(0, t - graph.lookback))).values[:, :, -1])
 
 
 def training_check(made: Experiment, world: World) -> Check:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO, cast
 
 from backcast.data.errors import BackcastError, InputError
-from backcast.engine import store_commands
+from backcast.engine import feature_commands, store_commands
 
 if TYPE_CHECKING:
     from backcast.engine.research import Run
@@ -130,6 +130,11 @@ def _parser() -> argparse.ArgumentParser:
         "run", metavar="RUN", help="a run folder (runs/STUDY/JOB)"
     )
     for name, add, text in (
+        (
+            "features",
+            feature_commands.add_features,
+            "List, explain, draw and check the language of features.",
+        ),
         ("sql", store_commands.add_sql, "One SELECT over the store as it was known at an instant."),
         (
             "store",

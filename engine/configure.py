@@ -29,7 +29,7 @@ from backcast.signals.models.base import ForecastModel
 
 Config = Mapping[str, Any]
 
-NO_EFFECT = ("snapshot", "study", "job", "threads", "retrain", "audit")
+NO_EFFECT = ("snapshot", "study", "job", "threads", "retrain", "audit", "cache")
 """Keys that cannot change a result, so that they are no part of a trial's identity."""
 
 SECRET = re.compile(r"(password|passwd|secret|token|api_?key|credential)", re.IGNORECASE)
@@ -90,7 +90,7 @@ def build(node: Config, parameter: str, kind: type | None = None) -> Any:
     cls = _import_class(node["_target_"], f"{parameter}._target_")
     if kind is not None and not issubclass(cls, kind):
         raise InputError(f"{parameter}._target_", node["_target_"], f"a {kind.__name__}")
-    values = {k: v for k, v in node.items() if k != "_target_"}
+    values = {k: _inner(v, f"{parameter}.{k}") for k, v in node.items() if k != "_target_"}
     known = list(inspect.signature(cls).parameters)
     for key in values:
         if key not in known:
@@ -101,6 +101,15 @@ def build(node: Config, parameter: str, kind: type | None = None) -> Any:
         return cls(**values)
     except TypeError as error:  # a value that is missing or of a type that the constructor cannot use
         raise InputError(parameter, values, f"values that {cls.__name__} takes ({error})") from error
+
+
+def _inner(value: Any, parameter: str) -> Any:
+    """A value of a node, in which mappings with a `_target_` are built too, by the same allow-list."""
+    if not isinstance(value, Mapping):
+        return value
+    if "_target_" in value:
+        return build(value, parameter)
+    return {k: _inner(v, f"{parameter}.{k}") for k, v in value.items()}
 
 
 def _import_class(target: str, parameter: str) -> type:
@@ -152,6 +161,17 @@ def _integer(config: Config, key: str, low: int, high: int) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
         raise InputError(key, value, f"an integer from {low} to {high}")
     return value
+
+
+def cache_gib(config: Config) -> float:
+    """How large the cache of features may be; a configuration from before there was one has none."""
+    settings = config.get("cache") or {"max_gib": 0}
+    if not isinstance(settings, Mapping) or set(settings) != {"max_gib"}:
+        raise InputError("cache", settings, "max_gib, a size in GiB")
+    value = settings["max_gib"]
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1e6:
+        raise InputError("cache.max_gib", value, "a size in GiB, 0 for no cache")
+    return float(value)
 
 
 def _capital(value: Any) -> float:

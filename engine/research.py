@@ -27,11 +27,13 @@ from backcast.engine.configure import (
     AuditLevel,
     Config,
     Experiment,
+    cache_gib,
     digest,
     experiment,
     redacted,
     trial_config,
 )
+from backcast.engine.feature_cache import FeatureCache
 from backcast.engine.progress import Progress
 from backcast.engine.reports.model import Report, write_report
 from backcast.engine.reports.page import write_tearsheet
@@ -139,7 +141,8 @@ def _evaluate(
 ) -> None:
     """Every model's walk through the folds; the first is the run's own, the rest go under `challengers/`."""
     done = progress.stage("prices and features")
-    world = walkforward.observe(pinned.made, pinned.store, pinned.pin, pinned.threads)
+    cache = FeatureCache.at_home(cache_gib(config))
+    world = walkforward.observe(pinned.made, pinned.store, pinned.pin, pinned.threads, cache=cache)
     done(1.0)
     clock.lap("prices and features")
     log = TrialLog(pinned.store.lineage(pinned.made.source.name))

@@ -290,8 +290,9 @@ def cell(arguments: argparse.Namespace, _: list[str]) -> int:
 
 
 def gc(arguments: argparse.Namespace, _: list[str]) -> int:
-    from backcast.data.maintenance import collect_dropped, collect_garbage, dropped, garbage
+    from backcast.data.maintenance import Garbage, collect_dropped, collect_garbage, dropped, garbage
     from backcast.data.store import Store
+    from backcast.engine.feature_cache import FeatureCache
 
     if not arguments.older_than >= 0:
         raise InputError("--older-than", arguments.older_than, "hours, at least 0")
@@ -299,6 +300,9 @@ def gc(arguments: argparse.Namespace, _: list[str]) -> int:
     act, act_dropped = (collect_garbage, collect_dropped) if arguments.apply else (garbage, dropped)
     found = [item for dataset in _chosen(arguments) for item in act(store, dataset, seconds)]
     found += act_dropped(store, seconds) if arguments.dataset is None else []
+    if arguments.dataset is None:
+        cleared = FeatureCache.at_home(0.0).clear(seconds, arguments.apply)
+        found += [Garbage(path, size, "computed features; a run makes them again") for path, size in cleared]
     for item in found:
         print(f"{item.path}: {item.size:,} bytes, {item.reason}")
     total = sum(item.size for item in found)

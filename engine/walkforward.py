@@ -24,6 +24,7 @@ from backcast.data.store import Store
 from backcast.data.types import Bools, Floats, Panel
 from backcast.engine import execution
 from backcast.engine.configure import Experiment
+from backcast.engine.feature_cache import FeatureCache
 from backcast.engine.progress import Update
 from backcast.engine.types import Account, Targets
 from backcast.signals.dataset import training_set
@@ -49,13 +50,22 @@ class Fitted:
 
 
 def observe(
-    made: Experiment, store: Store, pin: dict[str, int], threads: int, until: np.datetime64 | None = None
+    made: Experiment,
+    store: Store,
+    pin: dict[str, int],
+    threads: int,
+    until: np.datetime64 | None = None,
+    cache: FeatureCache | None = None,
 ) -> World:
-    """The world at a pinned store version; with `until`, from a store that ends at that instant."""
+    """The world at a pinned store version; with `until`, from a store that ends at that instant. With a cache the features
+    may come from there: never in an audit, which is to compute them itself."""
     panel = asof.load_panel(store, made.source.name, pin, until=until)
     graph = made.features.compile(panel.fields, panel.price_basis)
     delistings = asof.delistings(store, made.source.name, pin, until)
-    return World(panel, graph.evaluate(panel, threads=threads), delistings)
+    if cache is None:
+        return World(panel, graph.evaluate(panel, threads=threads), delistings)
+    features = cache.features(store, made.source.name, pin, until, graph, panel, threads)
+    return World(panel, features, delistings)
 
 
 def labels_as_known(made: Experiment, world: World, decision: int) -> Labels:

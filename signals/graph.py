@@ -2,104 +2,104 @@
 
 1. Compiling: every distinct sub-expression becomes one node, in an order where inputs come first (`nodes`).
 2. Look-back: how many earlier rows a node's value may depend on, added up along the graph.
-3. Stages: an operator across symbols must wait for all symbols, so nodes are cut into stages at such barriers.
+3. Stages: an operator across symbols must wait for all symbols, so nodes are cut into stages at such barriers (`stages`).
 4. Within a stage, blocks of symbols are evaluated independently, on a pool of threads; the answer of a symbol does not
    depend on its block, nor on where the rows start, so no number of threads and no cut of the data changes a bit.
 5. Revisions: where a symbol's earlier cells were revised, the decisions that know the new versions, and whose windows
    cover them, are evaluated again on the cells as known at that decision (`signals/restate.py`).
+
+Beside the panel and the answer, memory holds a block's scratch a thread, and (T, S) for each operator across symbols.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import hashlib
+import json
+import mmap
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from backcast.data.types import Floats, Ints, Panel
+from backcast.data.types import Bools, Floats, Ints, Panel
 from backcast.signals.calendar_features import CALENDAR
-from backcast.signals.kernels.operators import ROLLING, across, load, mapped, rolled, store
-from backcast.signals.nodes import Node
+from backcast.signals.custom import OwnFeature
+from backcast.signals.kernels.operators import store
+from backcast.signals.nodes import CLOCK, Node
 from backcast.signals.restate import Change, changes
+from backcast.signals.stages import CHUNK, Lanes, Stage, block_size, crossed, stages_of
 from backcast.signals.types import Features
-
-CHUNK = 256  # rows evaluated before the next operator's turn: its scratch stays in cache
-BLOCK = 64  # symbols evaluated side by side: whole vectors of lanes, and little overhead a row
 
 
 @dataclass(frozen=True)
 class Graph:
-    """Compiled features. `outputs` holds the node of each name; `fields` the panel fields they were compiled for."""
+    """Compiled features. `outputs` holds the node of each name; `fields` the panel fields they were compiled for; `own` the
+    features written in Python, by name."""
 
     names: tuple[str, ...]
     outputs: tuple[int, ...]
     nodes: tuple[Node, ...]
     fields: tuple[str, ...]
+    own: Mapping[str, OwnFeature] = field(default_factory=dict)
 
     @property
     def lookback(self) -> int:
         """Rows before a decision that its features may depend on: lookback + 1 rows give one full answer."""
         return max((self.nodes[i].lookback for i in self.outputs), default=0)
 
-    def evaluate(self, panel: Panel, threads: int = 1) -> Features:
+    @property
+    def digest(self) -> str:
+        """SHA-256 of what is computed: names, outputs and operators, whatever the expressions were spelt like."""
+        nodes = [
+            (n.operator, n.inputs, [v.hex() for v in map(float, n.literals)], n.name) for n in self.nodes
+        ]
+        return hashlib.sha256(json.dumps([self.names, self.outputs, nodes]).encode()).hexdigest()
+
+    def evaluate(self, panel: Panel, threads: int = 1, out: npt.NDArray[Any] | None = None) -> Features:
         """Every feature (F, S, T) at every decision, from what was known at that decision.
 
         Within a window, a cell is the newest version known at the window's decision. A value across symbols is a
         dated fact of its own decision: it is made of what was known then, and an operator over time above it sees
         those facts, never restated ones. Members alone take part across symbols; others get NaN there. The same
         bits for any number of threads and any cut of the panel at a decision.
+
+        out: where the answer goes, (F, S, T) of float64, or of float32: rounded once, at the end, and NaN where it is too
+        large for it. If it is memory-mapped, its pages are let go of block by block, so that it needs no memory.
         """
-        run = Run(self, panel)
+        run = Run(self, panel, out)
+        size = block_size(len(panel.symbols), threads)
         with ThreadPoolExecutor(max(1, threads)) as pool:
             for stage in run.stages:
-                list(pool.map(partial(run.block, stage), range(0, len(panel.symbols), BLOCK)))
-                list(pool.map(run.cross, stage.crossings))
+                list(pool.map(partial(run.block, stage, size), range(0, len(panel.symbols), size)))
+                list(pool.map(run.cross, run.crossings(stage)))
+                run.forget(stage)
         return Features(self.names, panel.symbols, run.values)
-
-
-@dataclass(frozen=True)
-class Stage:
-    """Nodes between two barriers. `goals` leave the stage, `program` is what they need, inputs first; `crossings` are
-    the operators across symbols that end it."""
-
-    goals: tuple[int, ...]
-    program: tuple[int, ...]
-    crossings: tuple[int, ...]
-    reach: int
-
-
-def stages_of(graph: Graph) -> list[Stage]:
-    """The stages of a graph, in order."""
-    nodes = graph.nodes
-    crossings = [i for i, node in enumerate(nodes) if node.crosses]
-    goals = sorted({*graph.outputs, *(j for i in crossings for j in nodes[i].inputs)} - set(crossings))
-    made = []
-    for k in range(1 + max(node.stage for node in nodes)):
-        mine = tuple(i for i in goals if nodes[i].stage == k)
-        reach = max((nodes[i].reach for i in mine), default=0)
-        ends = tuple(i for i in crossings if nodes[i].stage == k)
-        made.append(Stage(mine, program(nodes, mine), ends, reach))
-    return made
 
 
 class Run:
     """One evaluation. `values` (F, S, T) is the answer; `kept` holds (T, S) of what operators across symbols read and
     give."""
 
-    def __init__(self, graph: Graph, panel: Panel) -> None:
-        self.nodes, self.panel, self.stages = graph.nodes, panel, stages_of(graph)
-        self.slot = first_slot(panel)
+    def __init__(self, graph: Graph, panel: Panel, out: npt.NDArray[Any] | None = None) -> None:
+        self.graph, self.nodes, self.panel = graph, graph.nodes, panel
+        self.stages, self.slot = stages_of(graph.nodes, graph.outputs), first_slot(panel)
+        self.cells = np.ascontiguousarray(panel.values)
         self.fields = {name: panel.fields.index(name) for name in graph.fields}
-        clocks = {node.name for node in graph.nodes if node.operator == "clock"}
-        self.hours = {name: CALENDAR[name](panel.clock) for name in clocks}
-        self.member = np.ascontiguousarray(panel.member.T)
+        clocks = [(i, node.name) for i, node in enumerate(graph.nodes) if node.operator == CLOCK]
+        self.hours = {i: CALENDAR[name](panel.clock)[:, None] for i, name in clocks}
+        self.member: Bools = np.ascontiguousarray(panel.member.T)
         symbols, rows = panel.member.shape
-        self.values = np.empty((len(graph.outputs), symbols, rows))
+        given = np.empty((len(graph.outputs), symbols, rows)) if out is None else out
+        self.values, self.mapped = np.asarray(given), _mapped(given)
+        if self.values.shape != (len(graph.outputs), symbols, rows) or self.values.dtype.kind != "f":
+            raise ValueError("out must be (features, symbols, rows) of float64 or float32")
         self.places = {i: [k for k, j in enumerate(graph.outputs) if i == j] for i in graph.outputs}
         read = [j for stage in self.stages for i in stage.crossings for j in self.nodes[i].inputs]
-        self.kept = {i: np.empty((rows, symbols)) for i in read}
+        self.kept = {i: np.empty((rows, symbols)) for i in read if not self.nodes[i].crosses}
 
     def put(self, i: int, first: int, start: int, block: Floats) -> None:
         """Keep (T', B) values of node i: the rows from `start` on of the symbols from `first` on."""
@@ -108,15 +108,18 @@ class Run:
         for place in self.places.get(i, ()):
             store(block, self.values, place, first, start)
 
-    def block(self, stage: Stage, first: int) -> None:
+    def block(self, stage: Stage, size: int, first: int) -> None:
         """All goals of a stage for one block of symbols, then again where their cells were revised."""
-        last = min(first + BLOCK, len(self.panel.symbols))
+        last = min(first + size, len(self.panel.symbols))
         if stage.goals:
-            for start, done in self.steps(stage, self.panel.values[:, first:last], 0, np.arange(first, last)):
+            rows = self.cells.shape[2]
+            for start, done in self.steps(stage, self.cells, first, 0, rows, np.arange(first, last)):
                 for i in stage.goals:
                     self.put(i, first, start, done[i])
             for change in changes(self.panel, first, last):
                 self.restate(stage, first, change)
+        if self.mapped is not None:
+            self.mapped.madvise(mmap.MADV_DONTNEED)  # the file keeps what was written
 
     def restate(self, stage: Stage, first: int, change: Change) -> None:
         """The decisions that one set of new versions changes: from the first that knows it, while windows cover it."""
@@ -124,8 +127,8 @@ class Run:
         begin, top = max(0, change.decision - stage.reach), int(stops.max())
         if top <= change.decision:
             return
-        cells = change.values[:, change.lanes, begin:top]
-        for start, done in self.steps(stage, cells, begin, first + change.lanes):
+        cells = np.ascontiguousarray(change.values[:, change.lanes, begin:top])
+        for start, done in self.steps(stage, cells, 0, begin, top - begin, first + change.lanes):
             skip = max(change.decision - start, 0)
             for k, stop in enumerate(stops):
                 for i in stage.goals:
@@ -133,55 +136,53 @@ class Run:
                     self.put(i, first + int(change.lanes[k]), start + skip, np.ascontiguousarray(again))
 
     def steps(
-        self, stage: Stage, cells: Floats, begin: int, symbols: Ints
+        self, stage: Stage, cells: Floats, lane: int, begin: int, rows: int, symbols: Ints
     ) -> Iterator[tuple[int, dict[int, Floats]]]:
-        """Run a stage's program on cells (F, B, T'), rows from `begin` on, in chunks whose scratch stays in cache.
-
-        Yields a chunk's first row and the nodes' values (T'', B), which the next chunk overwrites.
+        """Run a stage's program for some symbols, whose cells (F, B, T') start at `lane`, from row `begin` of the panel on, in
+        chunks whose scratch stays in cache. Yields a chunk's first row and the nodes' values (T'', B), which the next
+        chunk overwrites.
         """
-        cells, nodes = np.ascontiguousarray(cells), self.nodes
-        lanes, rows = cells.shape[1:]
-        states = {i: ROLLING[nodes[i].operator].state(int(nodes[i].literals[0]), lanes)
-                  for i in stage.program if nodes[i].operator in ROLLING}  # fmt: skip
-        scratch = {i: np.empty((min(CHUNK, rows), lanes)) for i in stage.program}
+        lanes = Lanes(self.nodes, stage, self.fields, self.graph.own, len(symbols), min(CHUNK, rows))
         for row in range(0, rows, CHUNK):
-            done = {i: x[: rows - row] for i, x in scratch.items()}
-            for i in stage.program:
-                node, out = nodes[i], done[i]
-                if node.operator == "number":
-                    out[:] = node.literals[0]
-                elif node.operator == "field":
-                    load(cells, self.fields[node.name], 0, row, out)
-                elif node.operator == "clock":
-                    out[:] = self.hours[node.name][begin + row : begin + row + len(out), None]
-                elif node.crosses:
-                    out[:] = self.kept[i][begin + row : begin + row + len(out)].take(symbols, axis=1)
-                elif node.operator in ROLLING:
-                    inputs = [done[j] for j in node.inputs]
-                    rolled(node.operator, inputs, node.literals, self.slot + begin + row, states[i], out)
-                else:
-                    mapped(node.operator, [done[j] for j in node.inputs], out)
-            yield begin + row, done
+            count, start = min(CHUNK, rows - row), begin + row
+            facts = {
+                i: self.kept[i][start : start + count].take(symbols, axis=1)
+                for i in stage.program
+                if self.nodes[i].crosses
+            }
+            facts |= {i: hours[start : start + count] for i, hours in self.hours.items()}
+            yield start, lanes.advance(cells, lane, row, count, self.slot + start, facts)
 
-    def cross(self, i: int) -> None:
-        """One operator across symbols, at every decision."""
-        node = self.nodes[i]
-        answer = across(node.operator, [self.kept[j] for j in node.inputs], self.member, node.literals)
-        self.kept[i] = answer
+    def crossings(self, stage: Stage) -> list[tuple[int, int]]:
+        """The operators across symbols that end a stage, by chunks of rows: each operator and a chunk's first row."""
+        for i in stage.crossings:
+            self.kept[i] = np.empty(self.member.shape)
+        return [(i, row) for i in stage.crossings for row in range(0, len(self.member), CHUNK)]
+
+    def cross(self, chunk: tuple[int, int]) -> None:
+        """One operator across symbols, at the decisions of a chunk."""
+        i, row = chunk
+        rows = slice(row, row + CHUNK)
+        read = {j: self.kept[j][rows] for j in self.nodes[i].inputs}
+        self.kept[i][rows] = answer = crossed(self.nodes[i], read, self.member[rows])
         for place in self.places.get(i, ()):
-            self.values[place] = answer.T
+            store(answer, self.values, place, 0, row)
+
+    def forget(self, stage: Stage) -> None:
+        """Lets go of what the operators across symbols that end a stage have read."""
+        for j in {j for i in stage.crossings for j in self.nodes[i].inputs if not self.nodes[j].crosses}:
+            if not any(
+                j in self.nodes[i].inputs for s in self.stages if s.number > stage.number for i in s.crossings
+            ):
+                self.kept.pop(j, None)
 
 
-def program(nodes: tuple[Node, ...], goals: tuple[int, ...]) -> tuple[int, ...]:
-    """The nodes that goals need, inputs first, stopping at operators across symbols."""
-    needed, open_ = set(goals), list(goals)
-    while open_:
-        node = nodes[open_.pop()]
-        if not node.crosses:
-            fresh = [j for j in node.inputs if j not in needed]
-            needed.update(fresh)
-            open_.extend(fresh)
-    return tuple(sorted(needed))
+def _mapped(array: npt.NDArray[Any]) -> mmap.mmap | None:
+    """The file's map under an array, if there is one."""
+    base: Any = array
+    while isinstance(base, np.ndarray):
+        base = base.base
+    return base if isinstance(base, mmap.mmap) else None
 
 
 def first_slot(panel: Panel) -> int:

@@ -5,11 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from backcast.signals.calendar_features import CALENDAR
+from backcast.signals.custom import OwnFeature
 from backcast.signals.expression import Call, Field, Number, parse
 from backcast.signals.expression import Node as Tree
 from backcast.signals.functions import FUNCTIONS, HORIZON, INPUTS, definition
 from backcast.signals.kernels.operators import CROSS_SECTION, ROLLING
 from backcast.signals.scale import Scale, field_scale, scale_of
+
+OWN = "own"
+CLOCK = "clock"
+"""The operator of features written in Python; the node's name says which."""
 
 
 @dataclass(frozen=True)
@@ -27,8 +32,18 @@ class Node:
     scale: Scale | None
 
     @property
+    def given(self) -> bool:
+        """Whether its values are facts of a decision: what an operator across symbols gave, or the clock."""
+        return self.crosses or self.operator == CLOCK
+
+    @property
     def crosses(self) -> bool:
         return self.operator in CROSS_SECTION
+
+    @property
+    def remembers(self) -> bool:
+        """Whether it carries a state from row to row."""
+        return self.operator in ROLLING or self.operator == OWN
 
 
 @dataclass
@@ -54,6 +69,10 @@ class Builder:
             return self.node("field", (), (), tree.name)
         return self.lower(tree, tuple(self.add(part, bound) for part in tree.inputs))
 
+    def own(self, name: str, feature: OwnFeature, x: tuple[int, ...]) -> int:
+        """The node of a feature written in Python, on the nodes of its inputs."""
+        return self.node(OWN, x, (float(feature.lookback),), name, Scale() if feature.scale_free else None)
+
     def lower(self, call: Call, x: tuple[int, ...]) -> int:
         """Functions that are short for others, and the operators themselves."""
         operator, literals = call.operator, call.literals
@@ -61,7 +80,7 @@ class Builder:
         if text is not None:
             return self.add(parse(text, operator), x)
         if operator in CALENDAR:
-            return self.node("clock", (), (), operator)
+            return self.node(CLOCK, (), (), operator)
         if operator == "power":
             return self.node("power", (*x, self.node("number", (), literals)))
         if operator in ("ewm_mean", "ewm_std"):
@@ -71,27 +90,39 @@ class Builder:
         return self.node(operator, x, literals)
 
     def node(
-        self, operator: str, inputs: tuple[int, ...], literals: tuple[float, ...] = (), name: str = ""
+        self,
+        operator: str,
+        inputs: tuple[int, ...],
+        literals: tuple[float, ...] = (),
+        name: str = "",
+        scale: Scale | None = None,
     ) -> int:
         key = operator, inputs, literals, name
         if key not in self.places:
             self.places[key] = len(self.nodes)
-            self.nodes.append(self.made(operator, inputs, literals, name))
+            self.nodes.append(self.made(operator, inputs, literals, name, scale))
         return self.places[key]
 
-    def made(self, operator: str, inputs: tuple[int, ...], literals: tuple[float, ...], name: str) -> Node:
+    def made(
+        self,
+        operator: str,
+        inputs: tuple[int, ...],
+        literals: tuple[float, ...],
+        name: str,
+        scale: Scale | None,
+    ) -> Node:
         below = [self.nodes[i] for i in inputs]
         own = rows_back(operator, literals)
         reach = own + max((0 if node.crosses else node.reach for node in below), default=0)
         lookback = own + max((node.lookback for node in below), default=0)
         stage = max((node.stage + node.crosses for node in below), default=0)
         if operator == "number":
-            scale: Scale | None = Scale(number=literals[0])
+            scale = Scale(number=literals[0])
         elif operator == "field":
             scale = field_scale(name)
-        elif operator == "clock":
+        elif operator == CLOCK:
             scale = Scale()
-        else:
+        elif operator != OWN:
             scale = scale_of(operator, tuple(node.scale for node in below), literals)
         return Node(operator, inputs, literals, name, stage, reach, lookback, scale)
 
@@ -102,7 +133,10 @@ def _exponential(span: float, known: float | None = None) -> tuple[float, float,
 
 
 def rows_back(operator: str, literals: tuple[float, ...]) -> int:
-    """How many rows before its own an operator reads: a lag reads `lag`, a window `window - 1`."""
+    """How many rows before its own an operator reads: a lag reads `lag`, a window `window - 1`, a feature in
+    Python what it says."""
+    if operator == OWN:
+        return int(literals[0])
     if operator not in ROLLING:
         return 0
     return int(literals[0]) - (operator != "ref")

@@ -25,7 +25,7 @@ def use_kernel_cache() -> Path | None:
     A `NUMBA_CACHE_DIR` that the user set takes the place of `<home>/cache/numba`. Where that cannot be written, a
     temporary folder of this user is used; where that cannot be either, Numba's default stays and None is returned.
     """
-    key, chosen = _sources_hash(), vars(config)["CACHE_DIR"]
+    key, chosen = sources_hash(), vars(config)["CACHE_DIR"]
     if chosen and Path(chosen).name == key:
         return Path(chosen)
     temporary = Path(tempfile.gettempdir()) / f"backcast-numba-{_user()}"
@@ -45,7 +45,7 @@ def _user() -> int:
     return os.getuid() if hasattr(os, "getuid") else 0
 
 
-def _sources_hash() -> str:
+def sources_hash() -> str:
     """The hash of everything that a compiled kernel may depend on."""
     digest = hashlib.sha256(f"{numba.__version__} {sys.version}".encode())
     for folder in _KERNELS:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from backcast.data.types import Bools, Floats
 from backcast.signals.kernels import (
@@ -191,11 +192,18 @@ def load(cells: Floats, field: int, first: int, start: int, out: Floats) -> None
                 out[t, b] = v if v - v == 0.0 else math.nan
 
 
+def store(block: Floats, values: npt.NDArray[Any], place: int, first: int, start: int) -> None:
+    """From a block (T', B) to values (F, S, T), float64 or float32; NaN in place of what is too large for them."""
+    _store(block, values, place, first, start, float(np.finfo(values.dtype).max))
+
+
 @compiled
-def store(block: Floats, values: Floats, place: int, first: int, start: int) -> None:
-    """From a block (T', B) to values (F, S, T)."""
+def _store(
+    block: Floats, values: npt.NDArray[Any], place: int, first: int, start: int, largest: float
+) -> None:
     rows, lanes = block.shape
     for tile in range(0, rows, 32):
         for b in range(lanes):
             for t in range(tile, min(tile + 32, rows)):
-                values[place, first + b, start + t] = block[t, b]
+                v = block[t, b]
+                values[place, first + b, start + t] = v if abs(v) <= largest else math.nan
