@@ -99,7 +99,9 @@ def place(values: Floats, places: Ints, spare: Floats, f: int, s: int, t: int, l
 
 
 @compiled
-def bars(rows: Floats, at: int, back: int, sums: Floats, values: Floats, places: Ints, s: int, t: int, n: int) -> None:
+def bars(
+    rows: Floats, at: int, back: int, sums: Floats, values: Floats, places: Ints, s: int, t: int, n: int
+) -> None:
     """Shapes of the bar, prices and past closes over the close: float32 at every step."""
     spare = sums[SUMS]
     for f in range(13):
@@ -135,7 +137,9 @@ def bar_feature(f: int, o: float, h: float, low: float, c: float, vwap: float) -
 
 
 @compiled
-def trend(rows: Floats, at: int, back: int, sums: Floats, values: Floats, places: Ints, s: int, t: int, n: int) -> None:
+def trend(
+    rows: Floats, at: int, back: int, sums: Floats, values: Floats, places: Ints, s: int, t: int, n: int
+) -> None:
     """MA, STD, BETA, RSQR, RESI and RANK of the close. The place of today's row is 0, that of the row before -1."""
     m, p1, p2, d1, d2, pd = sums[0, :n], sums[1, :n], sums[2, :n], sums[3, :n], sums[4, :n], sums[5, :n]
     less, same, today, c = sums[6, :n], sums[7, :n], rows[CLOSE, at : at + n], rows[NEW_CLOSE, at : at + n]
@@ -158,10 +162,21 @@ def trend(rows: Floats, at: int, back: int, sums: Floats, values: Floats, places
 
 
 @compiled
-def trend_of(j: int, today: Floats, c: Floats, sums: Floats, values: Floats, places: Ints, s: int, t: int, n: int) -> None:
-    ma, std = place(values, places, sums[SUMS], MA + j, s, t, n), place(values, places, sums[SUMS], MA + 5 + j, s, t, n)
-    beta, fit = place(values, places, sums[SUMS], MA + 10 + j, s, t, n), place(values, places, sums[SUMS], MA + 15 + j, s, t, n)
-    rest, rank = place(values, places, sums[SUMS], MA + 20 + j, s, t, n), place(values, places, sums[SUMS], RANK + j, s, t, n)
+def trend_of(
+    j: int, today: Floats, c: Floats, sums: Floats, values: Floats, places: Ints, s: int, t: int, n: int
+) -> None:
+    ma, std = (
+        place(values, places, sums[SUMS], MA + j, s, t, n),
+        place(values, places, sums[SUMS], MA + 5 + j, s, t, n),
+    )
+    beta, fit = (
+        place(values, places, sums[SUMS], MA + 10 + j, s, t, n),
+        place(values, places, sums[SUMS], MA + 15 + j, s, t, n),
+    )
+    rest, rank = (
+        place(values, places, sums[SUMS], MA + 20 + j, s, t, n),
+        place(values, places, sums[SUMS], RANK + j, s, t, n),
+    )
     for i in range(n):
         m, x = sums[0, i], today[i]
         mean, middle = sums[3, i] / m, sums[1, i] / m
@@ -184,7 +199,9 @@ def squares(m: float, d1: float, d2: float) -> float:
 
 
 @compiled
-def extremes(rows: Floats, at: int, back: int, sums: Floats, values: Floats, places: Ints, s: int, t: int, n: int) -> None:
+def extremes(
+    rows: Floats, at: int, back: int, sums: Floats, values: Floats, places: Ints, s: int, t: int, n: int
+) -> None:
     """MAX, MIN, RSV, IMAX, IMIN, IMXD. A NaN is no maximum, yet takes the place of one, the oldest first."""
     top, high, since = sums[0, :n], sums[1, :n], sums[2, :n]
     bottom, low, after = sums[3, :n], sums[4, :n], sums[5, :n]
@@ -213,11 +230,22 @@ def extremes(rows: Floats, at: int, back: int, sums: Floats, values: Floats, pla
 
 
 @compiled
-def extremes_of(j: int, x: Floats, age: Floats, sums: Floats, values: Floats, places: Ints, s: int, t: int, n: int) -> None:
+def extremes_of(
+    j: int, x: Floats, age: Floats, sums: Floats, values: Floats, places: Ints, s: int, t: int, n: int
+) -> None:
     spare, w = sums[SUMS], 1.0 * WINDOWS[j]
-    top, bottom = place(values, places, spare, EXTREMES + j, s, t, n), place(values, places, spare, EXTREMES + 5 + j, s, t, n)
-    rsv, high = place(values, places, spare, PLACES + j, s, t, n), place(values, places, spare, PLACES + 5 + j, s, t, n)
-    low, apart = place(values, places, spare, PLACES + 10 + j, s, t, n), place(values, places, spare, PLACES + 15 + j, s, t, n)
+    top, bottom = (
+        place(values, places, spare, EXTREMES + j, s, t, n),
+        place(values, places, spare, EXTREMES + 5 + j, s, t, n),
+    )
+    rsv, high = (
+        place(values, places, spare, PLACES + j, s, t, n),
+        place(values, places, spare, PLACES + 5 + j, s, t, n),
+    )
+    low, apart = (
+        place(values, places, spare, PLACES + 10 + j, s, t, n),
+        place(values, places, spare, PLACES + 15 + j, s, t, n),
+    )
     for i in range(n):
         most = sums[0, i] if sums[0, i] > -math.inf else math.nan
         least = sums[3, i] if sums[3, i] < math.inf else math.nan
@@ -232,7 +260,9 @@ def extremes_of(j: int, x: Floats, age: Floats, sums: Floats, values: Floats, pl
 
 
 @compiled
-def quantiles(rows: Floats, at: int, back: int, work: Floats, values: Floats, places: Ints, s: int, t: int, n: int) -> None:
+def quantiles(
+    rows: Floats, at: int, back: int, work: Floats, values: Floats, places: Ints, s: int, t: int, n: int
+) -> None:
     """QTLU and QTLD: quantiles at 0.8 and 0.2 of the known closes, linear between places, from a sorting network."""
     m = work[LONGEST, :n]
     m[:] = 0.0
@@ -343,7 +373,10 @@ def moves(
                 ups[i] += 1.0 if v > 0.0 else 0.0
                 downs[i] += 1.0 if v < 0.0 else 0.0
         spare = sums[SUMS]
-        plus, minus = place(values, places, spare, first + j, s, t, n), place(values, places, spare, first + 5 + j, s, t, n)
+        plus, minus = (
+            place(values, places, spare, first + j, s, t, n),
+            place(values, places, spare, first + 5 + j, s, t, n),
+        )
         apart = place(values, places, spare, first + 10 + j, s, t, n)
         for i in range(n):
             some = 1.0 if m[i] > 0.0 else math.nan
@@ -356,10 +389,15 @@ def moves(
 
 
 @compiled
-def shares_of(j: int, f: int, age: Floats, sums: Floats, values: Floats, places: Ints, s: int, t: int, n: int) -> None:
+def shares_of(
+    j: int, f: int, age: Floats, sums: Floats, values: Floats, places: Ints, s: int, t: int, n: int
+) -> None:
     """Ups and downs over the rows of the window, a row without a change among them."""
     spare, w = sums[SUMS], 1.0 * WINDOWS[j]
-    plus, minus = place(values, places, spare, f + j, s, t, n), place(values, places, spare, f + 5 + j, s, t, n)
+    plus, minus = (
+        place(values, places, spare, f + j, s, t, n),
+        place(values, places, spare, f + 5 + j, s, t, n),
+    )
     apart = place(values, places, spare, f + 10 + j, s, t, n)
     for i in range(n):
         rows = age[i] if age[i] < w else w
@@ -380,7 +418,10 @@ def spread(
         for q in range(_EDGES[j], _EDGES[j + 1]):
             own_sums(rows[x, at - q * back : at - q * back + n], c, sums[0, :n], sums[1, :n], sums[2, :n])
         f = VMA + j if x == VOLUME else WVMA + j
-        mean, std = place(values, places, sums[SUMS], f, s, t, n), place(values, places, sums[SUMS], VMA + 5 + j, s, t, n)
+        mean, std = (
+            place(values, places, sums[SUMS], f, s, t, n),
+            place(values, places, sums[SUMS], VMA + 5 + j, s, t, n),
+        )
         for i in range(n):
             m = sums[0, i]
             middle = c[i] + sums[1, i] / m
@@ -398,7 +439,7 @@ def features(
     rows: Floats, at: int, back: int, sums: Floats, work: Floats, groups: Ints, values: Floats, places: Ints,
     s: int, t: int, n: int,
 ) -> None:  # fmt: skip
-    """The features of n items, into values (F, S, T) from row t of symbol s on. groups: which of the nine are wanted.
+    """The features of n items, into values (F, S, T) from row t of symbol s on; NaN in place of infinities. groups: which of the nine are wanted.
 
     sums (SUMS + 1, n), work (LONGEST + 2, n): scratch.
     """
@@ -421,3 +462,47 @@ def features(
         spread(rows, WEIGHT, NEW_WEIGHT, at, back, sums, values, places, s, t, n)
     if groups[8]:
         moves(rows, VOLUME_MOVE, VSUMP, -1, at, back, sums, values, places, s, t, n)
+    for f in range(values.shape[0]):
+        out = values[f, s, t : t + n]
+        for i in range(n):
+            out[i] = out[i] if out[i] - out[i] == 0.0 else math.nan
+
+
+@compiled
+def take(cells: Floats, where: Ints, typical: bool, t: int, rows: Floats, k: int) -> None:
+    """The fields of one symbol's row t, cells (F, T), into column k of the series."""
+    for f in range(7):
+        rows[f, k] = cells[where[f], t] if where[f] >= 0 else math.nan
+    if typical:
+        rows[VWAP, k] = (rows[HIGH, k] + rows[LOW, k] + rows[CLOSE, k]) / 3.0
+
+
+@compiled
+def symbol(
+    cells: Floats, where: Ints, typical: bool, rows: Floats, sums: Floats, work: Floats, groups: Ints,
+    values: Floats, places: Ints, s: int, begin: int, skip: int,
+) -> None:  # fmt: skip
+    """All features of one symbol's cells (F, T'), whose first row is row `begin` of values; those before `skip` stay."""
+    length, chunk = cells.shape[1], sums.shape[1]
+    start(rows)
+    for t in range(0, length, chunk):
+        n = min(chunk, length - t)
+        for i in range(n):
+            take(cells, where, typical, t + i, rows, LONGEST + i)
+            derive(rows, LONGEST + i, 1)
+        first = max(skip - begin - t, 0)
+        if first < n:
+            features(
+                rows, LONGEST + first, 1, sums, work, groups, values, places, s, begin + t + first, n - first
+            )
+        for f in range(SERIES):
+            for q in range(LONGEST):
+                rows[f, q] = rows[f, q + n]
+
+
+@compiled
+def advance(cells: Floats, where: Ints, typical: bool, rows: Floats, at: int) -> None:
+    """The next row of many symbols, cells (F, S), into the columns from `at` on."""
+    for i in range(cells.shape[1]):
+        take(cells, where, typical, i, rows, at + i)
+        derive(rows, at + i, cells.shape[1])

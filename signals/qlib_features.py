@@ -1,0 +1,170 @@
+"""Alpha158 by qlib's conventions on a panel, and as a live state: one row at a time, the same bits."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from backcast.data.errors import InputError
+from backcast.data.types import Floats, Ints, Panel
+from backcast.signals.kernels import qlib
+from backcast.signals.restate import Change, changes
+from backcast.signals.types import Features
+
+FIELDS = ("open", "high", "low", "close", "vwap", "volume")
+LOOKBACK = qlib.LONGEST + qlib.GAP - 1
+"""Rows before a decision that decide what it sees: 60 of its windows, and 60 that say whether the symbol was listed."""
+CHUNK = 128  # rows side by side: their scratch stays in cache
+BLOCK = 16  # symbols per task of a thread
+ROOM = 64  # rows that a live state takes in before it lets go of old ones
+_GROUPS = ("bars", "trend", "extremes", "quantiles", "levels", "changes", "moves", "spread", "traded")
+
+
+@dataclass(frozen=True)
+class QlibFeatures:
+    """Compiled features. names (F,) of the features `chosen` (F,) out of the 158, in qlib's order; fields of the panel; typical:
+    (high + low + close) / 3 stands for the average price. Beside the six prices and volumes the field `factor`, where
+    there is one, says that a symbol has a row."""
+
+    names: tuple[str, ...]
+    chosen: tuple[int, ...]
+    fields: tuple[str, ...]
+    typical: bool
+
+    @property
+    def lookback(self) -> int:
+        """Rows before a decision that its features may depend on: lookback + 1 rows give one full answer."""
+        return LOOKBACK
+
+    def evaluate(self, panel: Panel, threads: int = 1) -> Features:
+        """Every feature (F, S, T) at every decision, from what was known at that decision; NaN in place of infinities.
+
+        A symbol's rows begin with the first that has a field known, and again after 61 without any; before, all is
+        NaN. Within a window, a cell is the newest version known at the window's decision. The same bits for any
+        number of threads and any cut of the panel at a decision.
+        """
+        values = np.empty((len(self.names), *panel.member.shape))
+        with ThreadPoolExecutor(max(1, threads)) as pool:
+            list(pool.map(partial(self._block, panel, values), range(0, len(panel.symbols), BLOCK)))
+        return Features(self.names, panel.symbols, values)
+
+    def live(self, symbols: int) -> Live:
+        """A state that has seen no row yet."""
+        return Live(self, symbols)
+
+    def _block(self, panel: Panel, values: Floats, first: int) -> None:
+        last, run = min(first + BLOCK, len(panel.symbols)), _Run(self)
+        for symbol in range(first, last):
+            run.over(panel.values[:, symbol], values, symbol, 0, 0)
+        for change in changes(panel, first, last):
+            self._restate(run, values, first, change)
+
+    def _restate(self, run: _Run, values: Floats, first: int, change: Change) -> None:
+        """The decisions that one set of new versions changes: from the first that knows it, while windows cover it."""
+        begin = max(0, change.decision - LOOKBACK)
+        for lane, until, cell in zip(change.lanes, change.until, change.last_cell, strict=True):
+            stop = min(int(until), int(cell) + LOOKBACK + 1)
+            if stop > change.decision:
+                cells = change.values[:, lane, begin:stop]
+                run.over(cells, values, first + int(lane), begin, change.decision)
+
+    def columns(self) -> tuple[Ints, Ints, Ints]:
+        """Where each of the 158 goes (-1: nowhere), which groups are needed, and where the fields lie (-1: nowhere)."""
+        places = np.full(qlib.FEATURES, -1)
+        places[list(self.chosen)] = np.arange(len(self.chosen))
+        groups = np.unique([_group(f) for f in self.chosen])
+        where = [self.fields.index(n) if n in self.fields else -1 for n in (*FIELDS, "factor")]
+        return places, np.isin(np.arange(len(_GROUPS)), groups).astype(np.int64), np.array(where)
+
+
+def _group(f: int) -> int:
+    """The group of kernels that gives feature f."""
+    if qlib.QUANTILES <= f < qlib.RANK:
+        return _GROUPS.index("quantiles")
+    if qlib.RANK <= f < qlib.PLACES:
+        return _GROUPS.index("trend")
+    begins = (qlib.BARS, qlib.MA, qlib.EXTREMES, qlib.CORR, qlib.CORD, qlib.COUNTS, qlib.VMA, qlib.VSUMP)
+    names = ("bars", "trend", "extremes", "levels", "changes", "moves", "spread", "traded")
+    return _GROUPS.index(names[int(np.searchsorted(begins, f, side="right")) - 1])
+
+
+class _Run:
+    """Scratch for one symbol at a time: LONGEST rows of history and CHUNK new ones, of every series."""
+
+    def __init__(self, made: QlibFeatures) -> None:
+        self.typical, (self.places, self.groups, self.where) = made.typical, made.columns()
+        self.rows = np.empty((qlib.SERIES, qlib.LONGEST + CHUNK))
+        self.sums, self.work = np.empty((qlib.SUMS + 1, CHUNK)), np.empty((qlib.LONGEST + 2, CHUNK))
+
+    def over(self, cells: Floats, values: Floats, symbol: int, begin: int, skip: int) -> None:
+        """cells (F, T'): a symbol's rows from `begin` on, from nothing known; answers from row `skip` on."""
+        qlib.symbol(
+            cells, self.where, self.typical, self.rows, self.sums, self.work, self.groups, values, self.places,
+            symbol, begin, skip,
+        )  # fmt: skip
+
+
+class Live:
+    """The state of one row of decisions after another: what the last 60 rows of every symbol were made into.
+
+    A step gives the bits of the batch. After a restatement the state is wrong for the symbols that it concerns: `replay` the
+    rows as known now, at least `lookback` + 1 of them, and the next steps are those of the batch again.
+    """
+
+    def __init__(self, made: QlibFeatures, symbols: int) -> None:
+        if symbols < 1:
+            raise InputError("symbols", symbols, "at least one symbol")
+        self.made, self.symbols, self.row = made, symbols, qlib.LONGEST
+        self.places, self.groups, self.where = made.columns()
+        self.rows = np.empty((qlib.SERIES, (qlib.LONGEST + ROOM) * symbols))
+        self.sums, self.work = np.empty((qlib.SUMS + 1, symbols)), np.empty((qlib.LONGEST + 2, symbols))
+        qlib.start(self.rows)
+
+    def step(self, cells: Floats) -> Floats:
+        """The features (F, S) of the next row, from its fields (fields of the panel, S) as known at its decision."""
+        if cells.shape != (len(self.made.fields), self.symbols):
+            raise InputError(
+                "cells", cells.shape, f"({len(self.made.fields)}, {self.symbols}): fields x symbols"
+            )
+        out = np.empty((len(self.made.names), 1, self.symbols))
+        self._take(cells)
+        qlib.features(
+            self.rows, (self.row - 1) * self.symbols, self.symbols, self.sums, self.work, self.groups, out, self.places,
+            0, 0, self.symbols,
+        )  # fmt: skip
+        return out[:, 0]
+
+    def replay(self, cells: Floats) -> None:
+        """Forget everything, then see the rows of cells (F, S, T) in turn."""
+        qlib.start(self.rows)
+        self.row = qlib.LONGEST
+        for t in range(cells.shape[2]):
+            self._take(cells[:, :, t])
+
+    def save(self, path: Path) -> None:
+        """One .npz file: names, number of symbols and the last 60 rows."""
+        first = self.row - qlib.LONGEST
+        rows = self.rows[:, first * self.symbols : self.row * self.symbols]
+        with path.open("wb") as file:
+            np.savez(file, rows=rows, names=np.array(self.made.names), symbols=self.symbols)
+
+    def load(self, path: Path) -> None:
+        """The state that `save` wrote; InputError where it was of other features or another number of symbols."""
+        with np.load(path, allow_pickle=False) as kept:
+            same = tuple(kept["names"]) == self.made.names and int(kept["symbols"]) == self.symbols
+            if not same:
+                raise InputError("state", str(path), f"the state of these features of {self.symbols} symbols")
+            self.rows[:, : qlib.LONGEST * self.symbols] = kept["rows"]
+        self.row = qlib.LONGEST
+
+    def _take(self, cells: Floats) -> None:
+        """The next row of every series."""
+        if self.row == qlib.LONGEST + ROOM:
+            self.rows[:, : qlib.LONGEST * self.symbols] = self.rows[:, ROOM * self.symbols :]
+            self.row = qlib.LONGEST
+        qlib.advance(cells, self.where, self.made.typical, self.rows, self.row * self.symbols)
+        self.row += 1
