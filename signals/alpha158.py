@@ -16,10 +16,10 @@ from collections.abc import Iterable
 
 from backcast.data.errors import InputError
 from backcast.signals.feature import FeatureSet
-from backcast.signals.graph import Graph
+from backcast.signals.kernels.qlib_series import WINDOWS
 from backcast.signals.qlib_features import FIELDS, QlibFeatures
+from backcast.signals.types import Compiled, FeatureSource
 
-WINDOWS = (5, 10, 20, 30, 60)
 _CHANGE = "close - ref(close, 1)"
 _TRADED = "volume - ref(volume, 1)"
 _WEIGHT = "abs(close / ref(close, 1) - 1) * volume"
@@ -80,7 +80,7 @@ def definitions(vwap: str = "vwap") -> dict[str, str]:
     return plain | {f"{name}{w}": text.format(w=w) for name, text in _WINDOWED.items() for w in WINDOWS}
 
 
-class Alpha158(FeatureSet):
+class Alpha158(FeatureSource):
     """qlib's Alpha158, whole or in part, as a feature set.
 
     conventions: qlib or ours (see above) · vwap: `field` reads the field vwap, as qlib does; `typical` takes (high + low +
@@ -104,18 +104,17 @@ class Alpha158(FeatureSet):
         self.conventions, self.vwap = conventions, vwap
         texts = definitions("vwap" if vwap == "field" else TYPICAL)
         self.expressions = {name: texts[name] for name in NAMES if name in wanted}
-        if conventions == "ours":
-            super().__init__(self.expressions)
+        self._ours = FeatureSet(self.expressions) if conventions == "ours" else None
 
-    def compile(self, fields: tuple[str, ...], price_basis: str) -> Graph | QlibFeatures:
+    def compile(self, fields: tuple[str, ...], price_basis: str) -> Compiled:
         """The features on a panel with these fields.
 
         Raises InputError for a field that the panel does not have. By qlib's conventions also on back-adjusted prices:
         float32, the 2e-5 under which a window is constant and the 1e-12 of its denominators are in units of the
         price, so that values depend on its level, which carries later splits and dividends.
         """
-        if self.conventions == "ours":
-            return super().compile(fields, price_basis)
+        if self._ours:
+            return self._ours.compile(fields, price_basis)
         if price_basis != "raw":
             raise InputError(
                 "features.conventions",

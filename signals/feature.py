@@ -9,12 +9,13 @@ from backcast.data.errors import InputError
 from backcast.signals.expression import Field, error_at, parse
 from backcast.signals.graph import Graph
 from backcast.signals.nodes import Builder
+from backcast.signals.types import FeatureSource
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 _BASES = ("raw", "split_adjusted", "total_return")
 
 
-class FeatureSet:
+class FeatureSet(FeatureSource):
     """Features by name, each an expression in the language of `signals/expression.py`.
 
     expressions: name -> text; names are identifiers of at most 64 characters and become the columns of a model's

@@ -12,23 +12,27 @@ import numpy as np
 from backcast.data.errors import InputError
 from backcast.data.types import Floats, Ints, Panel
 from backcast.signals.kernels import qlib
+from backcast.signals.kernels import qlib_series as of
+from backcast.signals.kernels.qlib_series import GAP, LONGEST, SERIES, start
 from backcast.signals.restate import Change, changes
 from backcast.signals.types import Features
 
 FIELDS = ("open", "high", "low", "close", "vwap", "volume")
-LOOKBACK = qlib.LONGEST + qlib.GAP - 1
+LOOKBACK = LONGEST + GAP - 1
 """Rows before a decision that decide what it sees: 60 of its windows, and 60 that say whether the symbol was listed."""
 CHUNK = 128  # rows side by side: their scratch stays in cache
 BLOCK = 16  # symbols per task of a thread
 ROOM = 64  # rows that a live state takes in before it lets go of old ones
-_GROUPS = ("bars", "trend", "extremes", "quantiles", "levels", "changes", "moves", "spread", "traded")
+_GROUPS = ("bars", "trend", "extremes", "quantiles", "levels", "changes", "moves", "traded", "spread")
 
 
 @dataclass(frozen=True)
 class QlibFeatures:
-    """Compiled features. names (F,) of the features `chosen` (F,) out of the 158, in qlib's order; fields of the panel; typical:
-    (high + low + close) / 3 stands for the average price. Beside the six prices and volumes the field `factor`, where
-    there is one, says that a symbol has a row."""
+    """Compiled features. names (F,) of the features `chosen` (F,) out of the 158, in qlib's order; fields of the panel.
+
+    typical: (high + low + close) / 3 stands for the average price. Beside the six prices and volumes the field
+    `factor`, where there is one, says that a symbol has a row.
+    """
 
     names: tuple[str, ...]
     chosen: tuple[int, ...]
@@ -74,7 +78,7 @@ class QlibFeatures:
 
     def columns(self) -> tuple[Ints, Ints, Ints]:
         """Where each of the 158 goes (-1: nowhere), which groups are needed, and where the fields lie (-1: nowhere)."""
-        places = np.full(qlib.FEATURES, -1)
+        places = np.full(158, -1)
         places[list(self.chosen)] = np.arange(len(self.chosen))
         groups = np.unique([_group(f) for f in self.chosen])
         where = [self.fields.index(n) if n in self.fields else -1 for n in (*FIELDS, "factor")]
@@ -83,11 +87,11 @@ class QlibFeatures:
 
 def _group(f: int) -> int:
     """The group of kernels that gives feature f."""
-    if qlib.QUANTILES <= f < qlib.RANK:
+    if of.QUANTILES <= f < of.RANK:
         return _GROUPS.index("quantiles")
-    if qlib.RANK <= f < qlib.PLACES:
+    if of.RANK <= f < of.PLACES:
         return _GROUPS.index("trend")
-    begins = (qlib.BARS, qlib.MA, qlib.EXTREMES, qlib.CORR, qlib.CORD, qlib.COUNTS, qlib.VMA, qlib.VSUMP)
+    begins = (of.BARS, of.MA, of.EXTREMES, of.CORR, of.CORD, of.COUNTS, of.VMA, of.VSUMP)
     names = ("bars", "trend", "extremes", "levels", "changes", "moves", "spread", "traded")
     return _GROUPS.index(names[int(np.searchsorted(begins, f, side="right")) - 1])
 
@@ -97,8 +101,8 @@ class _Run:
 
     def __init__(self, made: QlibFeatures) -> None:
         self.typical, (self.places, self.groups, self.where) = made.typical, made.columns()
-        self.rows = np.empty((qlib.SERIES, qlib.LONGEST + CHUNK))
-        self.sums, self.work = np.empty((qlib.SUMS + 1, CHUNK)), np.empty((qlib.LONGEST + 2, CHUNK))
+        self.rows = np.empty((SERIES, LONGEST + CHUNK))
+        self.sums, self.work = np.empty((of.SUMS, CHUNK)), np.empty((LONGEST + 1, CHUNK))
 
     def over(self, cells: Floats, values: Floats, symbol: int, begin: int, skip: int) -> None:
         """cells (F, T'): a symbol's rows from `begin` on, from nothing known; answers from row `skip` on."""
@@ -118,11 +122,11 @@ class Live:
     def __init__(self, made: QlibFeatures, symbols: int) -> None:
         if symbols < 1:
             raise InputError("symbols", symbols, "at least one symbol")
-        self.made, self.symbols, self.row = made, symbols, qlib.LONGEST
+        self.made, self.symbols, self.row = made, symbols, LONGEST
         self.places, self.groups, self.where = made.columns()
-        self.rows = np.empty((qlib.SERIES, (qlib.LONGEST + ROOM) * symbols))
-        self.sums, self.work = np.empty((qlib.SUMS + 1, symbols)), np.empty((qlib.LONGEST + 2, symbols))
-        qlib.start(self.rows)
+        self.rows = np.empty((SERIES, (LONGEST + ROOM) * symbols))
+        self.sums, self.work = np.empty((of.SUMS, symbols)), np.empty((LONGEST + 1, symbols))
+        start(self.rows)
 
     def step(self, cells: Floats) -> Floats:
         """The features (F, S) of the next row, from its fields (fields of the panel, S) as known at its decision."""
@@ -130,24 +134,24 @@ class Live:
             raise InputError(
                 "cells", cells.shape, f"({len(self.made.fields)}, {self.symbols}): fields x symbols"
             )
-        out = np.empty((len(self.made.names), 1, self.symbols))
-        self._take(cells)
-        qlib.features(
-            self.rows, (self.row - 1) * self.symbols, self.symbols, self.sums, self.work, self.groups, out, self.places,
-            0, 0, self.symbols,
+        out, row = np.empty((len(self.made.names), 1, self.symbols)), np.ascontiguousarray(cells)
+        qlib.step(
+            row, self.where, self.made.typical, self.rows, self._next(), self.sums, self.work, self.groups, out,
+            self.places,
         )  # fmt: skip
         return out[:, 0]
 
     def replay(self, cells: Floats) -> None:
         """Forget everything, then see the rows of cells (F, S, T) in turn."""
-        qlib.start(self.rows)
-        self.row = qlib.LONGEST
+        start(self.rows)
+        self.row = LONGEST
         for t in range(cells.shape[2]):
-            self._take(cells[:, :, t])
+            row = np.ascontiguousarray(cells[:, :, t])
+            qlib.advance(row, self.where, self.made.typical, self.rows, self._next())
 
     def save(self, path: Path) -> None:
         """One .npz file: names, number of symbols and the last 60 rows."""
-        first = self.row - qlib.LONGEST
+        first = self.row - LONGEST
         rows = self.rows[:, first * self.symbols : self.row * self.symbols]
         with path.open("wb") as file:
             np.savez(file, rows=rows, names=np.array(self.made.names), symbols=self.symbols)
@@ -158,13 +162,13 @@ class Live:
             same = tuple(kept["names"]) == self.made.names and int(kept["symbols"]) == self.symbols
             if not same:
                 raise InputError("state", str(path), f"the state of these features of {self.symbols} symbols")
-            self.rows[:, : qlib.LONGEST * self.symbols] = kept["rows"]
-        self.row = qlib.LONGEST
+            self.rows[:, : LONGEST * self.symbols] = kept["rows"]
+        self.row = LONGEST
 
-    def _take(self, cells: Floats) -> None:
-        """The next row of every series."""
-        if self.row == qlib.LONGEST + ROOM:
-            self.rows[:, : qlib.LONGEST * self.symbols] = self.rows[:, ROOM * self.symbols :]
-            self.row = qlib.LONGEST
-        qlib.advance(cells, self.where, self.made.typical, self.rows, self.row * self.symbols)
+    def _next(self) -> int:
+        """The first column of the next row; makes room for it."""
+        if self.row == LONGEST + ROOM:
+            self.rows[:, : LONGEST * self.symbols] = self.rows[:, ROOM * self.symbols :]
+            self.row = LONGEST
         self.row += 1
+        return (self.row - 1) * self.symbols

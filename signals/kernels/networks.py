@@ -22,7 +22,8 @@ class Network:
 
     def __init__(self, windows: tuple[int, ...]) -> None:
         self._pairs: list[tuple[int, int]] = []
-        ends, orders, done = [], np.zeros((len(windows), windows[-1]), dtype=np.int64), []
+        ends, orders = [], np.zeros((len(windows), windows[-1]), dtype=np.int64)
+        done: Wires = []
         for k, (begin, end) in enumerate(zip((0, *windows), windows, strict=False)):
             done = self._merge(done, self._sort(list(range(begin, end))))
             ends.append(len(self._pairs))
