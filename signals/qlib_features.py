@@ -11,19 +11,30 @@ import numpy as np
 
 from backcast.data.errors import InputError
 from backcast.data.types import Floats, Ints, Panel
-from backcast.signals.kernels import qlib
 from backcast.signals.kernels import qlib_series as of
-from backcast.signals.kernels.qlib_series import GAP, LONGEST, SERIES, start
+from backcast.signals.kernels.qlib import features
+from backcast.signals.kernels.qlib_series import GAP, LONGEST, SERIES, advance, start
 from backcast.signals.restate import Change, changes
 from backcast.signals.types import Features
 
 FIELDS = ("open", "high", "low", "close", "vwap", "volume")
 LOOKBACK = LONGEST + GAP - 1
 """Rows before a decision that decide what it sees: 60 of its windows, and 60 that say whether the symbol was listed."""
-CHUNK = 128  # rows side by side: their scratch stays in cache
+CHUNK = 256  # rows side by side: their scratch stays in cache
 BLOCK = 16  # symbols per task of a thread
 ROOM = 64  # rows that a live state takes in before it lets go of old ones
-_GROUPS = ("bars", "trend", "extremes", "quantiles", "levels", "changes", "moves", "traded", "spread")
+_GROUPS = (
+    "bars",
+    "trend",
+    "extremes",
+    "quantiles",
+    "levels",
+    "changes",
+    "moves",
+    "traded",
+    "volume",
+    "weight",
+)
 
 
 @dataclass(frozen=True)
@@ -77,12 +88,15 @@ class QlibFeatures:
                 run.over(cells, values, first + int(lane), begin, change.decision)
 
     def columns(self) -> tuple[Ints, Ints, Ints]:
-        """Where each of the 158 goes (-1: nowhere), which groups are needed, and where the fields lie (-1: nowhere)."""
+        """Where each of the 158 goes, how many windows each group needs, and where the fields lie; -1: nowhere."""
         places = np.full(158, -1)
         places[list(self.chosen)] = np.arange(len(self.chosen))
-        groups = np.unique([_group(f) for f in self.chosen])
+        groups = np.zeros(len(_GROUPS), dtype=np.int64)
+        for f in self.chosen:
+            group = _group(f)
+            groups[group] = max(groups[group], _window(f))
         where = [self.fields.index(n) if n in self.fields else -1 for n in (*FIELDS, "factor")]
-        return places, np.isin(np.arange(len(_GROUPS)), groups).astype(np.int64), np.array(where)
+        return places, groups, np.array(where)
 
 
 def _group(f: int) -> int:
@@ -91,9 +105,14 @@ def _group(f: int) -> int:
         return _GROUPS.index("quantiles")
     if of.RANK <= f < of.PLACES:
         return _GROUPS.index("trend")
-    begins = (of.BARS, of.MA, of.EXTREMES, of.CORR, of.CORD, of.COUNTS, of.VMA, of.VSUMP)
-    names = ("bars", "trend", "extremes", "levels", "changes", "moves", "spread", "traded")
+    begins = (of.BARS, of.MA, of.EXTREMES, of.CORR, of.CORD, of.COUNTS, of.VMA, of.WVMA, of.VSUMP)
+    names = ("bars", "trend", "extremes", "levels", "changes", "moves", "volume", "weight", "traded")
     return _GROUPS.index(names[int(np.searchsorted(begins, f, side="right")) - 1])
+
+
+def _window(f: int) -> int:
+    """How many windows, the shortest first, give feature f."""
+    return 1 + (f - of.ROC) % len(of.WINDOWS) if f >= of.ROC else 1
 
 
 class _Run:
@@ -106,10 +125,16 @@ class _Run:
 
     def over(self, cells: Floats, values: Floats, symbol: int, begin: int, skip: int) -> None:
         """cells (F, T'): a symbol's rows from `begin` on, from nothing known; answers from row `skip` on."""
-        qlib.symbol(
-            cells, self.where, self.typical, self.rows, self.sums, self.work, self.groups, values, self.places,
-            symbol, begin, skip,
-        )  # fmt: skip
+        cells, rows = np.ascontiguousarray(cells), self.rows
+        start(rows)
+        for t in range(0, cells.shape[1], CHUNK):
+            n = min(CHUNK, cells.shape[1] - t)
+            advance(cells, self.where, self.typical, t, n, rows, LONGEST, 1)
+            first = max(skip - begin - t, 0)
+            if first < n:
+                target = (values, self.places, self.sums[-1], symbol, begin + t + first, n - first)
+                features((rows, LONGEST + first, 1), self.sums, self.work, self.groups, target)
+            rows[:, :LONGEST] = rows[:, n : n + LONGEST]
 
 
 class Live:
@@ -134,11 +159,9 @@ class Live:
             raise InputError(
                 "cells", cells.shape, f"({len(self.made.fields)}, {self.symbols}): fields x symbols"
             )
-        out, row = np.empty((len(self.made.names), 1, self.symbols)), np.ascontiguousarray(cells)
-        qlib.step(
-            row, self.where, self.made.typical, self.rows, self._next(), self.sums, self.work, self.groups, out,
-            self.places,
-        )  # fmt: skip
+        out = np.empty((len(self.made.names), 1, self.symbols))
+        target = (out, self.places, self.sums[-1], 0, 0, self.symbols)
+        features((self.rows, self._take(cells), self.symbols), self.sums, self.work, self.groups, target)
         return out[:, 0]
 
     def replay(self, cells: Floats) -> None:
@@ -146,8 +169,7 @@ class Live:
         start(self.rows)
         self.row = LONGEST
         for t in range(cells.shape[2]):
-            row = np.ascontiguousarray(cells[:, :, t])
-            qlib.advance(row, self.where, self.made.typical, self.rows, self._next())
+            self._take(cells[:, :, t])
 
     def save(self, path: Path) -> None:
         """One .npz file: names, number of symbols and the last 60 rows."""
@@ -165,10 +187,12 @@ class Live:
             self.rows[:, : LONGEST * self.symbols] = kept["rows"]
         self.row = LONGEST
 
-    def _next(self) -> int:
-        """The first column of the next row; makes room for it."""
+    def _take(self, cells: Floats) -> int:
+        """The next row of every series, and its first column."""
         if self.row == LONGEST + ROOM:
             self.rows[:, : LONGEST * self.symbols] = self.rows[:, ROOM * self.symbols :]
             self.row = LONGEST
+        at, n = self.row * self.symbols, self.symbols
+        advance(np.ascontiguousarray(cells), self.where, self.made.typical, 0, n, self.rows, at, n)
         self.row += 1
-        return (self.row - 1) * self.symbols
+        return at

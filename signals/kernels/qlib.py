@@ -17,17 +17,11 @@ from backcast.signals.kernels.cache import compiled
 from backcast.signals.kernels.qlib_moments import correlation, moves, spread, trend
 from backcast.signals.kernels.qlib_order import extremes, quantiles
 from backcast.signals.kernels.qlib_series import (
-    LONGEST,
-    SERIES,
-    SUMS,
     TINY,
     Real,
     Source,
     Target,
-    derive,
     place,
-    start,
-    take,
 )
 
 _TWO = np.float32(2.0)
@@ -74,73 +68,32 @@ def bar(f: int, o: Real, h: Real, low: Real, c: Real, vwap: Real) -> Real:
 
 @compiled
 def features(source: Source, sums: Floats, work: Floats, groups: Ints, target: Target) -> None:
-    """The features of n items, NaN in place of infinities. groups (9,): which are wanted, in the order below.
+    """The features of n items, NaN in place of infinities. groups (10,): how many windows of each are wanted.
 
-    sums (SUMS, n), work (LONGEST + 1, n): scratch.
+    sums (n), work (LONGEST + 1, n): scratch.
     """
     if groups[0]:
         bars(source, target)
     if groups[1]:
-        trend(source, sums, target)
+        trend(source, groups[1], sums, target)
     if groups[2]:
-        extremes(source, sums, target)
+        extremes(source, groups[2], sums, target)
     if groups[3]:
-        quantiles(source, work, target)
-    for k, x, y, newest, first in (
-        (4, of.CLOSE, of.LOG_VOLUME, of.LEVEL, of.CORR),
-        (5, of.RATIO, of.LOG_RATIO, of.CHANGE, of.CORD),
-    ):
-        if groups[k]:
-            correlation(source, x, y, newest, first, sums, target)
-    for k, d, first, counts in ((6, of.MOVE, of.SUMP, of.COUNTS), (7, of.VOLUME_MOVE, of.VSUMP, -1)):
-        if groups[k]:
-            moves(source, d, first, counts, sums, target)
+        quantiles(source, groups[3], work, target)
+    if groups[4]:
+        correlation(source, groups[4], of.CLOSE, of.LOG_VOLUME, of.LEVEL, of.CORR, sums, target)
+    if groups[5]:
+        correlation(source, groups[5], of.RATIO, of.LOG_RATIO, of.CHANGE, of.CORD, sums, target)
+    if groups[6]:
+        moves(source, groups[6], of.MOVE, of.SUMP, of.COUNTS, sums, target)
+    if groups[7]:
+        moves(source, groups[7], of.VOLUME_MOVE, of.VSUMP, -1, sums, target)
     if groups[8]:
-        for x, newest in ((of.VOLUME, of.NEW_VOLUME), (of.WEIGHT, of.NEW_WEIGHT)):
-            spread(source, x, newest, sums, target)
+        spread(source, groups[8], of.VOLUME, of.NEW_VOLUME, sums, target)
+    if groups[9]:
+        spread(source, groups[9], of.WEIGHT, of.NEW_WEIGHT, sums, target)
     values, _, _, s, t, n = target
     for f in range(values.shape[0]):
         out = values[f, s, t : t + n]
         for i in range(n):
             out[i] = out[i] if out[i] - out[i] == 0.0 else math.nan
-
-
-@compiled
-def symbol(
-    cells: Floats, where: Ints, typical: bool, rows: Floats, sums: Floats, work: Floats, groups: Ints,
-    values: Floats, places: Ints, s: int, begin: int, skip: int,
-) -> None:  # fmt: skip
-    """All features of one symbol's cells (F, T'), whose first row is row `begin` of values; those before `skip` stay."""
-    length, chunk = cells.shape[1], sums.shape[1]
-    start(rows)
-    for t in range(0, length, chunk):
-        n = min(chunk, length - t)
-        for i in range(n):
-            take(cells, where, typical, t + i, rows, LONGEST + i)
-            derive(rows, LONGEST + i, 1)
-        first = max(skip - begin - t, 0)
-        if first < n:
-            target = (values, places, sums[SUMS - 1], s, begin + t + first, n - first)
-            features((rows, LONGEST + first, 1), sums, work, groups, target)
-        for f in range(SERIES):
-            for q in range(LONGEST):
-                rows[f, q] = rows[f, q + n]
-
-
-@compiled
-def step(
-    cells: Floats, where: Ints, typical: bool, rows: Floats, at: int, sums: Floats, work: Floats, groups: Ints,
-    values: Floats, places: Ints,
-) -> None:  # fmt: skip
-    """The next row of many symbols, cells (F, S), into the columns from `at` on, and its features, values (F, 1, S)."""
-    back = cells.shape[1]
-    advance(cells, where, typical, rows, at)
-    features((rows, at, back), sums, work, groups, (values, places, sums[SUMS - 1], 0, 0, back))
-
-
-@compiled
-def advance(cells: Floats, where: Ints, typical: bool, rows: Floats, at: int) -> None:
-    """The series of the next row of many symbols, cells (F, S)."""
-    for i in range(cells.shape[1]):
-        take(cells, where, typical, i, rows, at + i)
-        derive(rows, at + i, cells.shape[1])

@@ -20,13 +20,16 @@ from backcast.signals.kernels.qlib_series import (
     MA,
     NEW_CLOSE,
     RANK,
+    STEP,
     TINY,
     VMA,
     VOLUME,
     WINDOWS,
     WVMA,
+    Five,
     Source,
     Target,
+    five,
     place,
 )
 
@@ -34,27 +37,36 @@ FLAT = 2e-5  # in units of the series: a deviation up to it qlib calls none
 
 
 @compiled
-def trend(source: Source, sums: Floats, target: Target) -> None:
+def trend(source: Source, windows: int, sums: Floats, target: Target) -> None:
     """MA, STD, BETA, RSQR, RESI and RANK of the close. The place of today's row is 0, that of the row before -1."""
     (rows, at, back), n = source, target[5]
-    m, p1, p2, d1, d2, pd = sums[0, :n], sums[1, :n], sums[2, :n], sums[3, :n], sums[4, :n], sums[5, :n]
-    less, same, today, c = sums[6, :n], sums[7, :n], rows[CLOSE, at : at + n], rows[NEW_CLOSE, at : at + n]
+    today, c = rows[CLOSE, at : at + n], rows[NEW_CLOSE, at : at + n]
     sums[:8, :n] = 0.0
-    for j in range(5):
-        for q in range(EDGES[j], EDGES[j + 1]):
-            x = rows[CLOSE, at - q * back : at - q * back + n]
-            for i in range(n):
-                v, has = x[i], x[i] == x[i]
-                d, one = v - c[i] if has else 0.0, 1.0 if has else 0.0
-                m[i] += one
-                p1[i] -= q * one
-                p2[i] += q * q * one
-                d1[i] += d
-                d2[i] += d * d
-                pd[i] -= q * d
-                less[i] += 1.0 if v < today[i] else 0.0
-                same[i] += 1.0 if v == today[i] else 0.0
+    for j in range(windows):
+        for q in range(EDGES[j], EDGES[j + 1], STEP):
+            trend_sums(five(rows, CLOSE, at - q * back, back, n), 1.0 * q, today, c, sums)
         trend_of(j, today, c, sums, target)
+
+
+@compiled
+def trend_sums(x: Five, first: float, today: Floats, c: Floats, sums: Floats) -> None:
+    """Five rows into the sums of 1, place, its square, d, d * d and place * d, and of the values below and at today's."""
+    for i in range(len(c)):
+        m, p1, p2, d1, d2, pd = sums[0, i], sums[1, i], sums[2, i], sums[3, i], sums[4, i], sums[5, i]
+        less, same, place = sums[6, i], sums[7, i], -first
+        for v in (x[0][i], x[1][i], x[2][i], x[3][i], x[4][i]):
+            d, one = v - c[i] if v == v else 0.0, 1.0 if v == v else 0.0
+            m += one
+            p1 += place * one
+            p2 += place * place * one
+            d1 += d
+            d2 += d * d
+            pd += place * d
+            less += 1.0 if v < today[i] else 0.0
+            same += 1.0 if v == today[i] else 0.0
+            place -= 1.0
+        sums[0, i], sums[1, i], sums[2, i], sums[3, i], sums[4, i], sums[5, i] = m, p1, p2, d1, d2, pd
+        sums[6, i], sums[7, i] = less, same
 
 
 @compiled
@@ -85,49 +97,79 @@ def squares(m: float, d1: float, d2: float) -> float:
 
 @compiled
 def correlation(
-    source: Source, x: int, y: int, newest: int, first: int, sums: Floats, target: Target
+    source: Source, windows: int, x: int, y: int, newest: int, first: int, sums: Floats, target: Target
 ) -> None:
     """Corr over rows where both are known; NaN where either is constant over its own known values."""
     (rows, at, back), n = source, target[5]
-    cx, cy, own, pair = rows[newest, at : at + n], rows[newest + 1, at : at + n], sums[:6, :n], sums[6:12, :n]
+    cx, cy = rows[newest, at : at + n], rows[newest + 1, at : at + n]
+    reach = at - (EDGES[windows] - 1) * back
+    apart = known_apart(rows[x, reach : at + n], rows[y, reach : at + n])
     sums[:12, :n] = 0.0
-    for j in range(5):
-        for q in range(EDGES[j], EDGES[j + 1]):
-            u, v = rows[x, at - q * back : at - q * back + n], rows[y, at - q * back : at - q * back + n]
-            own_sums(u, cx, own[0], own[1], own[2])
-            own_sums(v, cy, own[3], own[4], own[5])
-            pair_sums(u, v, cx, cy, pair[0], pair[1], pair[2], pair[3], pair[4], pair[5])
-        out = place(target, first + j)
+    for j in range(windows):
+        for q in range(EDGES[j], EDGES[j + 1], STEP):
+            u, v = five(rows, x, at - q * back, back, n), five(rows, y, at - q * back, back, n)
+            pair_sums(u, v, cx, cy, sums[:6])
+            if apart:
+                own_sums(u, cx, sums[6:9])
+                own_sums(v, cy, sums[9:12])
+        out, own = place(target, first + j), sums[6:12] if apart else sums[:6]
+        m = own[3] if apart else own[0]
+        y1, y2 = (own[4], own[5]) if apart else (own[3], own[4])
         for i in range(n):
-            m, x1, x2, y1, y2, xy = pair[0, i], pair[1, i], pair[2, i], pair[3, i], pair[4, i], pair[5, i]
-            below = math.sqrt(squares(m, x1, x2)) * math.sqrt(squares(m, y1, y2))
-            flat = is_flat(own[0, i], own[1, i], own[2, i]) or is_flat(own[3, i], own[4, i], own[5, i])
-            out[i] = math.nan if flat or m < 2.0 else (xy - x1 * y1 / m) / below
+            flat = is_flat(own[0, i], own[1, i], own[2, i]) or is_flat(m[i], y1[i], y2[i])
+            out[i] = math.nan if flat else correlated(sums, i)
 
 
 @compiled
-def own_sums(x: Floats, c: Floats, m: Floats, d1: Floats, d2: Floats) -> None:
+def known_apart(x: Floats, y: Floats) -> bool:
+    """Whether somewhere one is known and the other is not."""
+    apart = 0
     for i in range(len(x)):
-        has = x[i] == x[i]
-        d = x[i] - c[i] if has else 0.0
-        m[i] += 1.0 if has else 0.0
-        d1[i] += d
-        d2[i] += d * d
+        apart += (x[i] == x[i]) != (y[i] == y[i])
+    return apart > 0
 
 
 @compiled
-def pair_sums(
-    x: Floats, y: Floats, cx: Floats, cy: Floats, m: Floats, x1: Floats, x2: Floats, y1: Floats, y2: Floats, xy: Floats
-) -> None:  # fmt: skip
-    for i in range(len(x)):
-        has = (x[i] == x[i]) & (y[i] == y[i])
-        u, v = x[i] - cx[i] if has else 0.0, y[i] - cy[i] if has else 0.0
-        m[i] += 1.0 if has else 0.0
-        x1[i] += u
-        x2[i] += u * u
-        y1[i] += v
-        y2[i] += v * v
-        xy[i] += u * v
+def correlated(sums: Floats, i: int) -> float:
+    m, x1, y1 = sums[0, i], sums[1, i], sums[3, i]
+    below = math.sqrt(squares(m, x1, sums[2, i])) * math.sqrt(squares(m, y1, sums[4, i]))
+    return (sums[5, i] - x1 * y1 / m) / below if m > 1.0 else math.nan
+
+
+@compiled
+def own_sums(x: Five, c: Floats, sums: Floats) -> None:
+    """Five rows into the sums of 1, d and d * d."""
+    for i in range(len(c)):
+        m, d1, d2 = sums[0, i], sums[1, i], sums[2, i]
+        for v in (x[0][i], x[1][i], x[2][i], x[3][i], x[4][i]):
+            d = v - c[i] if v == v else 0.0
+            m += 1.0 if v == v else 0.0
+            d1 += d
+            d2 += d * d
+        sums[0, i], sums[1, i], sums[2, i] = m, d1, d2
+
+
+@compiled
+def pair_sums(x: Five, y: Five, cx: Floats, cy: Floats, sums: Floats) -> None:
+    """Five rows into the sums of 1, d, d * d, e, e * e and d * e, where both are known."""
+    for i in range(len(cx)):
+        m, x1, x2, y1, y2, xy = sums[0, i], sums[1, i], sums[2, i], sums[3, i], sums[4, i], sums[5, i]
+        for u, v in (
+            (x[0][i], y[0][i]),
+            (x[1][i], y[1][i]),
+            (x[2][i], y[2][i]),
+            (x[3][i], y[3][i]),
+            (x[4][i], y[4][i]),
+        ):
+            has = (u == u) & (v == v)
+            d, e = u - cx[i] if has else 0.0, v - cy[i] if has else 0.0
+            m += 1.0 if has else 0.0
+            x1 += d
+            x2 += d * d
+            y1 += e
+            y2 += e * e
+            xy += d * e
+        sums[0, i], sums[1, i], sums[2, i], sums[3, i], sums[4, i], sums[5, i] = m, x1, x2, y1, y2, xy
 
 
 @compiled
@@ -136,21 +178,16 @@ def is_flat(m: float, d1: float, d2: float) -> bool:
 
 
 @compiled
-def moves(source: Source, x: int, first: int, counts: int, sums: Floats, target: Target) -> None:
+def moves(
+    source: Source, windows: int, x: int, first: int, counts: int, sums: Floats, target: Target
+) -> None:
     """SUMP, SUMN, SUMD from `first` on, of the series x of changes; CNTP, CNTN, CNTD too where `counts` >= 0."""
     (rows, at, back), n = source, target[5]
     m, up, down, ups, downs = sums[0, :n], sums[1, :n], sums[2, :n], sums[3, :n], sums[4, :n]
     sums[:5, :n] = 0.0
-    for j in range(5):
-        for q in range(EDGES[j], EDGES[j + 1]):
-            d = rows[x, at - q * back : at - q * back + n]
-            for i in range(n):
-                v = d[i]
-                m[i] += 1.0 if v == v else 0.0
-                up[i] += v if v > 0.0 else 0.0
-                down[i] -= v if v < 0.0 else 0.0
-                ups[i] += 1.0 if v > 0.0 else 0.0
-                downs[i] += 1.0 if v < 0.0 else 0.0
+    for j in range(windows):
+        for q in range(EDGES[j], EDGES[j + 1], STEP):
+            move_sums(five(rows, x, at - q * back, back, n), n, sums)
         plus, minus, apart = (
             place(target, first + j),
             place(target, first + 5 + j),
@@ -166,6 +203,20 @@ def moves(source: Source, x: int, first: int, counts: int, sums: Floats, target:
 
 
 @compiled
+def move_sums(x: Five, n: int, sums: Floats) -> None:
+    """Five rows into the number of known changes, the sums of rises and of falls, and their numbers."""
+    for i in range(n):
+        m, up, down, ups, downs = sums[0, i], sums[1, i], sums[2, i], sums[3, i], sums[4, i]
+        for v in (x[0][i], x[1][i], x[2][i], x[3][i], x[4][i]):
+            m += 1.0 if v == v else 0.0
+            up += v if v > 0.0 else 0.0
+            down -= v if v < 0.0 else 0.0
+            ups += 1.0 if v > 0.0 else 0.0
+            downs += 1.0 if v < 0.0 else 0.0
+        sums[0, i], sums[1, i], sums[2, i], sums[3, i], sums[4, i] = m, up, down, ups, downs
+
+
+@compiled
 def shares_of(j: int, f: int, age: Floats, ups: Floats, downs: Floats, target: Target) -> None:
     """Ups and downs over the rows of the window, a row without a change among them."""
     plus, minus, apart = place(target, f + j), place(target, f + 5 + j), place(target, f + 10 + j)
@@ -177,14 +228,14 @@ def shares_of(j: int, f: int, age: Floats, ups: Floats, downs: Floats, target: T
 
 
 @compiled
-def spread(source: Source, x: int, newest: int, sums: Floats, target: Target) -> None:
+def spread(source: Source, windows: int, x: int, newest: int, sums: Floats, target: Target) -> None:
     """Of the volume VMA and VSTD, over today's; of the weighted change WVMA, its deviation over its mean."""
     (rows, at, back), n = source, target[5]
     c, today = rows[newest, at : at + n], rows[VOLUME, at : at + n]
     sums[:3, :n] = 0.0
-    for j in range(5):
-        for q in range(EDGES[j], EDGES[j + 1]):
-            own_sums(rows[x, at - q * back : at - q * back + n], c, sums[0, :n], sums[1, :n], sums[2, :n])
+    for j in range(windows):
+        for q in range(EDGES[j], EDGES[j + 1], STEP):
+            own_sums(five(rows, x, at - q * back, back, n), c, sums)
         first, second = place(target, VMA + j if x == VOLUME else WVMA + j), place(target, VMA + 5 + j)
         for i in range(n):
             m = sums[0, i]

@@ -17,9 +17,12 @@ from backcast.signals.kernels.qlib_series import (
     LOW,
     PLACES,
     QUANTILES,
+    STEP,
     WINDOWS,
+    Five,
     Source,
     Target,
+    five,
     place,
 )
 
@@ -28,30 +31,32 @@ _PAIRS, _ENDS, _ORDERS = _NETWORK.pairs, _NETWORK.ends, _NETWORK.orders
 
 
 @compiled
-def extremes(source: Source, sums: Floats, target: Target) -> None:
+def extremes(source: Source, windows: int, sums: Floats, target: Target) -> None:
     """MAX, MIN, RSV, IMAX, IMIN, IMXD. A NaN is no maximum, yet takes the place of one, the oldest first."""
     (rows, at, back), n = source, target[5]
     age = rows[AGE, at : at + n]
-    sums[:2, :n] = -math.inf
-    sums[3:5, :n] = -math.inf
-    for j in range(5):
-        for q in range(EDGES[j], EDGES[j + 1]):
-            k = at - q * back
-            higher(q, 1.0, rows[HIGH, k : k + n], age, sums[0, :n], sums[1, :n], sums[2, :n])
-            higher(q, -1.0, rows[LOW, k : k + n], age, sums[3, :n], sums[4, :n], sums[5, :n])
+    sums[:6, :n] = -math.inf
+    for j in range(windows):
+        for q in range(EDGES[j], EDGES[j + 1], STEP):
+            higher(five(rows, HIGH, at - q * back, back, n), 1.0, 1.0 * q, age, sums)
+            higher(five(rows, LOW, at - q * back, back, n), -1.0, 1.0 * q, age, sums[3:6])
         extremes_of(j, rows[CLOSE, at : at + n], age, sums, target)
 
 
 @compiled
-def higher(q: int, sign: float, x: Floats, age: Floats, top: Floats, peak: Floats, since: Floats) -> None:
-    """Takes the row of q rows ago into the largest of sign * x, and into its place, where the symbol was listed then."""
-    for i in range(len(x)):
-        v = sign * x[i]
-        top[i] = v if v > top[i] else top[i]
-        key = v if v == v else math.inf
-        new = (key >= peak[i]) & (q < age[i])
-        peak[i] = key if new else peak[i]
-        since[i] = 1.0 * q if new else since[i]
+def higher(x: Five, sign: float, first: float, age: Floats, sums: Floats) -> None:
+    """Five rows into the largest of sign * x, and into its place, where the symbol was listed then."""
+    for i in range(len(age)):
+        top, peak, since, ago = sums[0, i], sums[1, i], sums[2, i], first
+        for value in (x[0][i], x[1][i], x[2][i], x[3][i], x[4][i]):
+            v = sign * value
+            top = v if v > top else top
+            key = v if v == v else math.inf
+            new = (key >= peak) & (ago < age[i])
+            peak = key if new else peak
+            since = ago if new else since
+            ago += 1.0
+        sums[0, i], sums[1, i], sums[2, i] = top, peak, since
 
 
 @compiled
@@ -78,12 +83,12 @@ def extremes_of(j: int, x: Floats, age: Floats, sums: Floats, target: Target) ->
 
 
 @compiled
-def quantiles(source: Source, work: Floats, target: Target) -> None:
+def quantiles(source: Source, windows: int, work: Floats, target: Target) -> None:
     """QTLU and QTLD: quantiles at 0.8 and 0.2 of the known closes, linear between places, from a sorting network."""
     (rows, at, back), n, done = source, target[5], 0
     m, today = work[LONGEST, :n], rows[CLOSE, at : at + n]
     m[:] = 0.0
-    for j in range(5):
+    for j in range(windows):
         for q in range(EDGES[j], EDGES[j + 1]):
             x, row = rows[CLOSE, at - q * back : at - q * back + n], work[q, :n]
             for i in range(n):

@@ -29,6 +29,7 @@ LEVEL, CHANGE = (
 SERIES = 22
 
 WINDOWS = (5, 10, 20, 30, 60)
+STEP = 5  # rows taken at a time: sums stay in registers meanwhile; every window is a whole number of them
 EDGES = (0, *WINDOWS)
 SUMS = 13  # rows of scratch for running sums, the last for what is not asked for
 BARS, ROC, MA, EXTREMES, QUANTILES, RANK, PLACES = 0, 13, 18, 43, 53, 63, 68
@@ -46,6 +47,7 @@ Source = tuple[Floats, int, int]
 """The series, the column of the first item, and how many columns to the left the row before lies."""
 Target = tuple[Floats, Ints, Floats, int, int, int]
 """values (F, S, T), where in F each of the 158 goes (-1: nowhere), a spare row, and s, t, n: values[f, s, t : t + n]."""
+Five = tuple[Floats, Floats, Floats, Floats, Floats]
 Real = float | np.floating[Any]
 ONE, TINY = np.float32(1.0), np.float32(1e-12)
 
@@ -59,12 +61,20 @@ def start(rows: Floats) -> None:
 
 
 @compiled
-def take(cells: Floats, where: Ints, typical: bool, t: int, rows: Floats, k: int) -> None:
-    """Of cells (F, N) the seven fields of item t into column k; `where` they lie in F, -1: nowhere."""
-    for f in range(7):
-        rows[f, k] = cells[where[f], t] if where[f] >= 0 else math.nan
-    if typical:
-        rows[VWAP, k] = (rows[HIGH, k] + rows[LOW, k] + rows[CLOSE, k]) / 3.0
+def advance(
+    cells: Floats, where: Ints, typical: bool, t: int, n: int, rows: Floats, at: int, back: int
+) -> None:
+    """Of cells (F, N) the items from t on, n of them, one after another into the columns from `at` on.
+
+    where (7,): in which of F each field lies, -1: nowhere. typical: (high + low + close) / 3 for the average price.
+    """
+    for i in range(n):
+        k = at + i
+        for f in range(7):
+            rows[f, k] = cells[where[f], t + i] if where[f] >= 0 else math.nan
+        if typical:
+            rows[VWAP, k] = (rows[HIGH, k] + rows[LOW, k] + rows[CLOSE, k]) / 3.0
+        derive(rows, k, back)
 
 
 @compiled
@@ -117,3 +127,10 @@ def place(target: Target, f: int) -> Floats:
     """Where feature f goes."""
     values, places, spare, s, t, n = target
     return values[places[f], s, t : t + n] if places[f] >= 0 else spare[:n]
+
+
+@compiled
+def five(rows: Floats, f: int, k: int, back: int, n: int) -> Five:
+    """Series f of the n columns from k on, and of the four rows before."""
+    a, b, c, d = k - back, k - 2 * back, k - 3 * back, k - 4 * back
+    return rows[f, k : k + n], rows[f, a : a + n], rows[f, b : b + n], rows[f, c : c + n], rows[f, d : d + n]

@@ -207,7 +207,7 @@ def test_errors_name_what_was_given(given: dict[str, object], parameter: str) ->
 @pytest.mark.parametrize("basis", ["split_adjusted", "total_return"])
 def test_back_adjusted_prices_are_refused(basis: str) -> None:
     """Because the level shows: the same bars in another unit have other features."""
-    with pytest.raises(InputError, match="features.conventions=ours"):
+    with pytest.raises(InputError, match=r"features\.conventions=ours"):
         Alpha158().compile(FIELDS, basis)
     small = {name: x if name == "volume" else x * 1e-6 for name, x in bars(0).items()}
     fit = NAMES.index("RSQR20")
