@@ -38,6 +38,7 @@ crash: setup
 
 real: setup
 	$(BIN)/python tests/real/store.py $(DATA)
+	$(BIN)/python tests/real/alpha158.py $(DATA)
 
 # The wheel built from the sdist, in a clean environment outside the checkout, runs the main job.
 wheel: setup

@@ -22,10 +22,10 @@ from backcast.engine.costs.base import Cost
 from backcast.engine.execution import Execution
 from backcast.engine.portfolio import RankPortfolio
 from backcast.engine.simulators.base import Simulator
-from backcast.signals.feature import FeatureSet
 from backcast.signals.folds import WalkForward
 from backcast.signals.labels import ForwardReturn
 from backcast.signals.models.base import ForecastModel
+from backcast.signals.types import FeatureSource
 
 Config = Mapping[str, Any]
 
@@ -54,7 +54,7 @@ class Experiment:
     """Everything that a walk-forward run is made of, each part already validated."""
 
     source: Source
-    features: FeatureSet
+    features: FeatureSource
     label: ForwardReturn
     models: dict[str, ForecastModel]  # the first is the run's own, the rest challenge it
     folds: WalkForward
@@ -140,7 +140,7 @@ def experiment(config: Config) -> Experiment:
     }
     made = Experiment(
         source=build(config["dataset"], "dataset", Source),
-        features=build(config["features"], "features", FeatureSet),
+        features=build(config["features"], "features", FeatureSource),
         label=build(config["label"], "label", ForwardReturn),
         models={model.name: model, **{k: v for k, v in challengers.items() if k != model.name}},
         folds=build(config["folds"], "folds", WalkForward),

@@ -10,6 +10,7 @@ from backcast.signals.custom import OwnFeature
 from backcast.signals.expression import Field, error_at, parse
 from backcast.signals.graph import Graph
 from backcast.signals.nodes import Builder
+from backcast.signals.types import FeatureSource
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 RATIO = (
@@ -22,7 +23,7 @@ SCALE_FREE = (
 _BASES = ("raw", "split_adjusted", "total_return")
 
 
-class FeatureSet:
+class FeatureSet(FeatureSource):
     """Features by name, each an expression in the language of `signals/expression.py`.
 
     expressions: name -> text; names are identifiers of at most 64 characters and become the columns of a model's

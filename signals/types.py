@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from backcast.data.types import Bools, Floats, Instants, Ints
+from backcast.data.types import Bools, Floats, Instants, Ints, Panel
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 """The levels every model gives."""
@@ -20,6 +23,29 @@ class Features:
     names: tuple[str, ...]
     symbols: tuple[str, ...]
     values: Floats
+
+
+class Compiled(Protocol):
+    """Features made for the fields of one panel. `lookback`: rows before a decision that its features may depend on."""
+
+    @property
+    def names(self) -> tuple[str, ...]: ...
+
+    @property
+    def lookback(self) -> int: ...
+
+    def evaluate(self, panel: Panel, threads: int = 1) -> Features:
+        """Every feature at every decision, from what was known at that decision."""
+
+
+class FeatureSource(ABC):
+    """What the group `features` of the configuration describes. expressions: name -> definition in our language."""
+
+    expressions: Mapping[str, str]
+
+    @abstractmethod
+    def compile(self, fields: tuple[str, ...], price_basis: str) -> Compiled:
+        """For panels with these fields; InputError where they cannot give it, or the price basis does not allow it."""
 
 
 @dataclass(frozen=True)
