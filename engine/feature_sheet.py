@@ -24,6 +24,7 @@ from backcast.signals.functions import FUNCTIONS, usage
 from backcast.signals.graph import Graph
 from backcast.signals.kernels.operators import CROSS_SECTION, ROLLING
 from backcast.signals.scale import Scale
+from backcast.signals.types import FeatureSource
 from backcast.signals.units import unit_hints
 
 Hint = Callable[[Node, str], list[str]]
@@ -46,7 +47,8 @@ def feature_sets() -> dict[str, Path]:
 
 
 def read_set(name: str) -> FeatureSet | None:
-    """A set of conf/features by its name, or one's own by its YAML file; None for anything else. Errors: InputError."""
+    """A set of conf/features by its name, or one's own by its YAML file; None for anything else. A set that computes
+    by conventions of its own, such as alpha158, is shown by its definitions in our language. Errors: InputError."""
     path = feature_sets().get(name) or (Path(name) if name.endswith((".yaml", ".yml")) else None)
     if path is None:
         return None
@@ -55,8 +57,8 @@ def read_set(name: str) -> FeatureSet | None:
     except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
         reason = str(error).splitlines()[0]
         raise InputError("NAME", name, "a feature set's YAML file that can be read", reason) from error
-    made: FeatureSet = build(node, "features", FeatureSet)
-    return made
+    made = build(node, "features", FeatureSource)
+    return made if isinstance(made, FeatureSet) else FeatureSet(made.expressions)
 
 
 def about(path: Path) -> str:
@@ -185,6 +187,9 @@ def example_text(function: str) -> str:
     """A call of a function on x, y, z with short windows."""
     signature = FUNCTIONS[function]
     literals = [SHORT.get(kind, str(max(signature.shortest, 3))) for kind in signature.literals]
+    literals[1:] = [
+        "1" if kind == "lag" else text for kind, text in zip(signature.literals[1:], literals[1:])
+    ]
     return f"{function}({', '.join([*('x', 'y', 'z')[: signature.inputs], *literals])})"
 
 

@@ -28,6 +28,7 @@ from backcast.engine.feature_cache import FeatureCache
 from backcast.engine.progress import Update
 from backcast.engine.types import Account, Targets
 from backcast.signals.dataset import training_set
+from backcast.signals.graph import Graph
 from backcast.signals.models.base import FittedModel, ForecastModel
 from backcast.signals.types import QUANTILES, Features, Fold, Forecast, Labels, TrainingSet
 
@@ -60,11 +61,11 @@ def observe(
     """The world at a pinned store version; with `until`, from a store that ends at that instant. With a cache the features
     may come from there: never in an audit, which is to compute them itself."""
     panel = asof.load_panel(store, made.source.name, pin, until=until)
-    graph = made.features.compile(panel.fields, panel.price_basis)
+    compiled = made.features.compile(panel.fields, panel.price_basis)
     delistings = asof.delistings(store, made.source.name, pin, until)
-    if cache is None:
-        return World(panel, graph.evaluate(panel, threads=threads), delistings)
-    features = cache.features(store, made.source.name, pin, until, graph, panel, threads)
+    if cache is None or not isinstance(compiled, Graph):  # what is no graph has no content to be kept by
+        return World(panel, compiled.evaluate(panel, threads=threads), delistings)
+    features = cache.features(store, made.source.name, pin, until, compiled, panel, threads)
     return World(panel, features, delistings)
 
 
