@@ -13,38 +13,42 @@ from dataclasses import dataclass
 import numpy as np
 
 from backcast.data.errors import InputError
-from backcast.data.types import Floats, Ints, Revisions
+from backcast.data.types import Bools, Floats, Ints, Revisions
 
 PRICES = ("open", "high", "low", "close")
 
 
 @dataclass(frozen=True)
 class Actions:
-    """One symbol's splits and dividends: ex (N,) the session index of each ex date, decision (N,) the first decision that
-    knows it, known_at (N,), ratio (N,) its price factor, shares (N,) its share factor."""
+    """One symbol's splits and dividends, a corrected one once for each version: ex (N,) the session index of each ex date,
+    decision (N,) the first decision that knows it, known_at (N,), ratio (N,) its price factor, shares (N,) its share factor;
+    superseded_at and superseded_by (N,) when the next version was known, and the first decision that knew that one."""
 
     ex: Ints
     decision: Ints
     known_at: np.ndarray[tuple[int], np.dtype[np.datetime64]]
     ratio: Floats
     shares: Floats
+    superseded_at: np.ndarray[tuple[int], np.dtype[np.datetime64]]
+    superseded_by: Ints
 
     def factors(self, sessions: int) -> tuple[Floats, Floats]:
         """Price and share factors (T,) that each decision knew for its own session."""
-        return self._cumulated(np.maximum(self.ex, self.decision), sessions)
+        every = np.ones(len(self.ex), dtype=bool)
+        return self._cumulated(every, np.maximum(self.ex, self.decision), self.superseded_by, sessions)
 
     def factors_known(self, instant: np.datetime64, sessions: int) -> tuple[Floats, Floats]:
         """Price and share factors (T,) by the actions known at one instant."""
-        known = self.known_at <= instant
-        return Actions(
-            self.ex[known], self.decision[known], self.known_at[known], self.ratio[known], self.shares[known]
-        )._cumulated(self.ex[known], sessions)
+        known = (self.known_at <= instant) & (instant < self.superseded_at)
+        return self._cumulated(known, self.ex, np.full(len(self.ex), sessions), sessions)
 
-    def _cumulated(self, start: Ints, sessions: int) -> tuple[Floats, Floats]:
+    def _cumulated(self, chosen: Bools, start: Ints, stop: Ints, sessions: int) -> tuple[Floats, Floats]:
+        """The product of the chosen, each from its start to before its stop."""
         price, shares = np.ones(sessions), np.ones(sessions)
         for at in np.argsort(start, kind="stable"):
-            price[start[at] :] *= self.ratio[at]
-            shares[start[at] :] *= self.shares[at]
+            if chosen[at]:
+                price[start[at] : stop[at]] *= self.ratio[at]
+                shares[start[at] : stop[at]] *= self.shares[at]
         return price, shares
 
 

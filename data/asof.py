@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 from backcast.data.adjust import Actions, adjusted, ratios
 from backcast.data.calendar import clock as make_clock
 from backcast.data.errors import InputError, StaleDataError
-from backcast.data.identity import ENDINGS, Names, identities, instants
+from backcast.data.identity import ENDINGS, Names, identities, instants, next_versions
 from backcast.data.schema import INSTANT, DatasetInfo
 from backcast.data.store import Store
 from backcast.data.types import Clock, Floats, Instants, Ints, Panel, Revisions
@@ -92,34 +92,37 @@ def load_benchmark(
     return np.asarray(closes[last])
 
 
-Delistings = dict[str, tuple[int, float, np.datetime64]]
-"""Of each delisted symbol: its last session's index, what a holder got for a share, and when that was known."""
+Delistings = dict[str, list[tuple[int, float, np.datetime64]]]
+"""Of each delisted symbol: its last session's index, what a holder got for a share, and when that was known; a corrected one
+once for each version, in the order in which they were known."""
 
 
 def delisted_by(delistings: Delistings, instant: np.datetime64) -> dict[str, tuple[int, float]]:
-    """The delistings known at an instant."""
-    return {symbol: (last, got) for symbol, (last, got, known) in delistings.items() if known <= instant}
+    """The delistings known at an instant, the newest version of each."""
+    known = {symbol: [v for v in versions if v[2] <= instant] for symbol, versions in delistings.items()}
+    return {symbol: versions[-1][:2] for symbol, versions in known.items() if versions}
 
 
 def delistings(
     store: Store, dataset: str, pin: dict[str, int], until: np.datetime64 | None = None
 ) -> Delistings:
-    """Of each symbol with a delisting fact: the index of its last session, the proceeds a share in the panel's adjusted
-    units, and when it was known."""
+    """Of each symbol with a delisting fact its versions: the index of its last session, the proceeds a share in the panel's
+    adjusted units, and when they were known."""
     if not set(ENDINGS) & set(store.read(dataset, "actions", pin, until)["kind"].to_pylist()):
         return {}
     world = _read(store, dataset, pin, until)
     rows = _on_clock(world.moves, world.clock, world.names)
     kinds, values = world.moves["kind"].to_pylist(), world.moves["value"].to_numpy(zero_copy_only=False)
-    found = {}
+    found: Delistings = {}
     for s, session, row, known in zip(
         rows.on(world.symbols), rows.session, rows.row, rows.known_at, strict=True
     ):
         if kinds[row] in ENDINGS and s >= 0:
             own = world.actions.get(s)
             factor = own.factors(len(world.clock))[0][session] if own else 1.0
-            found[world.symbols[s]] = (int(session), float(values[row] * factor), known)
-    return {symbol: found[symbol] for symbol in sorted(found)}
+            version = int(session), float(values[row] * factor), known
+            found.setdefault(world.symbols[s], []).append(version)
+    return {symbol: sorted(found[symbol], key=lambda version: version[2]) for symbol in sorted(found)}
 
 
 def newest_factors(
@@ -170,6 +173,8 @@ def _read(store: Store, dataset: str, pin: dict[str, int], until: np.datetime64 
     info = store.info(dataset)
     bars = store.read(dataset, "bars", pin, until)
     sessions, clock = _clock(info, bars, until, store.last_bar(dataset, pin))
+    if not len(clock):
+        raise StaleDataError(f"No bar of the data set {dataset} has come to its decision by {until}.")
     moves = _from_the_open(store.read(dataset, "actions", pin, until), sessions)
     known_by = np.searchsorted(clock.decides_at, instants(moves, "known_at"))
     names = identities(moves, known_by, clock)
@@ -283,6 +288,8 @@ def _index(words: list[str], axis: tuple[str, ...]) -> Ints:
     return np.array([place.get(word, -1) for word in words], dtype=np.int64)
 
 
+FOREVER = np.datetime64("9999-12-31", "us")
+
 EVERY = "*"
 """The symbol of facts about all symbols."""
 
@@ -312,10 +319,11 @@ def _versions(
 def _actions_by_symbol(
     actions: pa.Table, clock: Clock, names: Names, symbols: tuple[str, ...], closes: Floats
 ) -> dict[int, Actions]:
-    """The splits and dividends of each symbol that has any."""
+    """The splits and dividends of each symbol that has any, every version of them."""
     rows = _on_clock(actions, clock, names)
     kinds, amounts = actions["kind"].to_pylist(), actions["value"].to_numpy(zero_copy_only=False)
-    found: dict[int, list[tuple[int, int, np.datetime64, float, float]]] = {}
+    following, known_at = next_versions(actions), instants(actions, "known_at")
+    found: dict[int, list[tuple[int, int, np.datetime64, float, float, np.datetime64, int]]] = {}
     for s, ex, row, known, decision in zip(
         rows.on(symbols).tolist(), rows.session, rows.row, rows.known_at, rows.decision, strict=True
     ):
@@ -323,9 +331,18 @@ def _actions_by_symbol(
             continue
         before = closes[s, :ex]
         known_closes = before[np.isfinite(before)]
-        if len(known_closes):  # an action before the first bar adjusts nothing
+        if not len(known_closes):  # an action before the first bar adjusts nothing
+            continue
+        corrected = following[row] >= 0
+        until = known_at[following[row]] if corrected else FOREVER
+        stop = max(int(np.searchsorted(clock.decides_at, until)), int(ex)) if corrected else len(clock)
+        try:
             pair = ratios(kinds[row], float(amounts[row]), symbols[s], float(known_closes[-1]))
-            found.setdefault(s, []).append((int(ex), int(decision), known, *pair))
+        except InputError:
+            if not corrected:
+                raise
+            continue  # it could not be, and was corrected
+        found.setdefault(s, []).append((int(ex), int(decision), known, *pair, until, stop))
     return {
         s: Actions(*(np.array(column) for column in zip(*rows_, strict=True)))
         for s, rows_ in sorted(found.items())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pyarrow as pa
 
@@ -19,24 +21,35 @@ def identities(actions: pa.Table, known_by: Ints, clock: Clock) -> Names:
 
     A rename gives its new ticker the old one's name. A ticker that comes again after its company was delisted or took another
     one is another company: `FB#2`. Each counts from the first session whose decision knew of it; a rename that
-    was not known by its own first session joins nothing, because the past cannot get another name. known_by (N,): the
+    was not known by its own first session joins nothing, because the past cannot get another name; of a corrected one the
+    version counts that was known by then, and a corrected end ends once. known_by (N,): the
     first decision that knows each action.
     """
     names: Names = {}
     kinds = actions["kind"].to_pylist()
-    event = instants(actions, "event_at")
+    event, following = instants(actions, "event_at"), next_versions(actions)
     ticker, new = actions["symbol"].to_pylist(), actions["text"].to_pylist()
+    corrections = set(following.tolist())
     for at in np.argsort(event, kind="stable"):
         knows, session = int(known_by[at]), int(np.searchsorted(clock.closes_at, event[at]))
         if max(session, knows) >= len(clock):
             continue
-        if kinds[at] == "rename" and knows <= session:
+        corrected = following[at] >= 0 and known_by[following[at]] <= session
+        if kinds[at] == "rename" and knows <= session and not corrected:
             before = event[at] - np.timedelta64(1, "us")
             _mean(names, new[at], event[at], _name(names, ticker[at], before))
             _free(names, ticker[at], event[at])
-        if kinds[at] in ENDINGS:
+        if kinds[at] in ENDINGS and at not in corrections:
             _free(names, ticker[at], max(clock.closes_at[knows], event[at] + np.timedelta64(1, "us")))
     return names
+
+
+def next_versions(actions: pa.Table) -> Ints:
+    """(N,) of each action the row that corrects it, the next of the same key; -1 where none does. Rows are in the order of
+    key and known_at."""
+    keys = list(zip(*(actions[name].to_pylist() for name in ("symbol", "event_at", "kind")), strict=True))
+    same = [one == other for one, other in pairwise(keys)]
+    return np.where([*same, False] if keys else [], np.arange(1, len(keys) + 1), -1).astype(np.int64)
 
 
 def _free(names: Names, ticker: str, start: np.datetime64) -> None:

@@ -10,13 +10,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import ExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
 
 from backcast.data.catalog import Pin
-from backcast.data.errors import InputError
+from backcast.data.errors import BackcastError, InputError
 from backcast.data.history import views
 from backcast.data.query import connected, first, quoted, text
 from backcast.data.store import Store
@@ -37,22 +38,47 @@ def select(
     Errors: InputError for anything but one SELECT over the views, and for what DuckDB says of it.
     """
     import duckdb
+    import polars.exceptions as plx
 
-    names = [dataset] if dataset else store.datasets()
     with ExitStack() as leases, connected() as connection:
+        statement = _statement(connection, sql)
+        mentioned = {
+            (str(n["schema_name"]), str(n["table_name"]).lower())
+            for n in _nodes(statement)
+            if "table_name" in n
+        }
+        names = [dataset] if dataset else _readable(store, {schema for schema, _ in mentioned})
+        files: list[Path] = []
         for name in names:
-            _define(connection, leases, store, name, pin or store.version(name), at)
-            if "symbols" in sql and store.info(name).bar_fields:  # it costs a reading of all bars
-                _tickers(connection, store, name, pin or store.version(name), at)
+            at_version = pin or store.version(name)
+            files += _define(connection, leases, store, name, at_version, at)
+            if any(table == "symbols" for _, table in mentioned) and store.info(name).bar_fields:
+                _tickers(connection, store, name, at_version, at)
         if len(names) == 1:
             connection.execute(f"SET search_path = {text(names[0])}")
+        connection.execute(f"SET allowed_paths = [{', '.join(text(str(path)) for path in files)}]")
+        connection.execute("SET enable_external_access = false")
         connection.execute("SET python_enable_replacements = false")
         connection.execute("SET lock_configuration = true")
-        _refuse_all_but_select(connection, sql)
+        _refuse_files(statement, set(names))
         try:
             return connection.sql(sql).pl()
-        except duckdb.Error as error:
-            raise InputError("sql", sql, "a SELECT over the views", str(error)) from error
+        except (duckdb.Error, plx.PolarsError) as error:
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise InputError("sql", sql, "a SELECT over the views", reason) from error
+
+
+def _readable(store: Store, mentioned: set[str]) -> list[str]:
+    """The data sets that have rows; a damaged one that is not asked for hides no other."""
+    found = []
+    for name in store.names():
+        try:
+            if any(store.version(name).values()):
+                found.append(name)
+        except BackcastError:
+            if name in mentioned:
+                raise
+    return found
 
 
 def _define(
@@ -62,12 +88,16 @@ def _define(
     dataset: str,
     pin: Pin,
     at: np.datetime64,
-) -> None:
+) -> list[Path]:
+    """Makes the views of a data set; gives the files that they read."""
     connection.execute(f"CREATE SCHEMA {quoted(dataset)}")
+    read: list[Path] = []
     for table in store.info(dataset).tables:
         files = leases.enter_context(store.reading(dataset, table, pin))
+        read += [*files.current, *files.superseded, *files.tail]
         for suffix, view in views(files, at).items():
             connection.execute(f"CREATE VIEW {quoted(dataset)}.{quoted(table + suffix)} AS {view}")
+    return read
 
 
 def _tickers(
@@ -79,18 +109,28 @@ def _tickers(
     connection.unregister("given")
 
 
-def _refuse_all_but_select(connection: duckdb.DuckDBPyConnection, sql: str) -> None:
-    """One SELECT, and no name in it that is a file or a function that reads one."""
-    parsed = json.loads(first(connection, f"SELECT json_serialize_sql({text(sql)}::VARCHAR)")[0])
+def _statement(connection: duckdb.DuckDBPyConnection, sql: str) -> dict[str, Any]:
+    """The parsed statement. Errors: InputError for anything but one SELECT."""
+    try:
+        parsed = json.loads(first(connection, f"SELECT json_serialize_sql({text(sql)}::VARCHAR)")[0])
+    except (RuntimeError, ValueError) as error:  # text that is no Unicode
+        raise InputError("sql", sql, "one SELECT", str(error).splitlines()[0]) from error
     if parsed["error"] or len(parsed["statements"]) != 1:
         raise InputError("sql", sql, "one SELECT", str(parsed.get("error_message", "")))
-    for node in _nodes(parsed["statements"][0]):
+    statement: dict[str, Any] = parsed["statements"][0]
+    return statement
+
+
+def _refuse_files(statement: dict[str, Any], names: set[str]) -> None:
+    """No name in the statement is a file, or a function that reads one."""
+    for node in _nodes(statement):
         if node.get("type") == "TABLE_FUNCTION" and node["function"]["function_name"] not in FUNCTIONS:
             name = node["function"]["function_name"]
             raise InputError("sql", name, f"a view, or one of {', '.join(FUNCTIONS)}")
-        table = node.get("table_name", "") if node.get("type") == "BASE_TABLE" else ""
-        if not table.isidentifier() and table:
-            raise InputError("sql", table, "the name of a view, not of a file")
+        if node.get("type") == "BASE_TABLE":
+            parts = [str(node.get(key) or "") for key in ("catalog_name", "schema_name", "table_name")]
+            if parts[0] or parts[1] not in {"", *names} or not (parts[2].isidentifier() or not parts[2]):
+                raise InputError("sql", ".".join(filter(None, parts)), "the name of a view, not of a file")
 
 
 def _nodes(part: Any) -> Iterator[dict[str, Any]]:

@@ -20,6 +20,7 @@ from backcast.data.schema import DatasetInfo, Finding, Table
 from backcast.data.types import Instants, Ints
 
 _RULE = re.compile(r"(?:([a-z][a-z0-9_]*) ?: ?)?(event_at|declared_on)(?: ?\+ ?(\d{1,5}) ?(min|h|d))?")
+_RECYCLED = re.compile(r".*#\d+", re.DOTALL)
 FIRST, LAST = np.datetime64("1970-01-01"), np.datetime64("2100-01-01")
 """Calendars are known from the first to before the last."""
 
@@ -209,7 +210,9 @@ def _completed(info: DatasetInfo, name: str, frame: pl.DataFrame) -> pl.DataFram
     filled = frame.with_columns(pl.lit(None, dtype=types[c]).alias(c) for c in missing)
     rows = filled.select(pl.col(c).cast(types[c]) for c in kept).sort(table.versioned)
     if "symbol" in kept:
-        _symbols(name, rows["symbol"])
+        _symbols(f"{name}.symbol", rows["symbol"])
+    if name == "actions":
+        _symbols("actions.text", rows.filter(pl.col("kind") == "rename")["text"])
     _unique(name, table, rows)
     return rows
 
@@ -241,12 +244,16 @@ def _by_rule(info: DatasetInfo, name: str, frame: pl.DataFrame) -> pl.Series:
     return found
 
 
-def _symbols(name: str, column: pl.Series) -> None:
-    """Symbols are shown in terminals and pages: printable, without blanks around them, and not endless."""
-    for symbol in column.unique().sort().to_list():
-        if not symbol or not symbol.isprintable() or symbol != symbol.strip() or len(symbol) > 64:
-            expected = "printable text of 1 to 64 characters without blanks around it"
-            raise InputError(f"{name}.symbol", symbol, expected)
+def _symbols(parameter: str, column: pl.Series) -> None:
+    """Symbols are shown in terminals and pages: printable, without blanks around them, and not endless. `#2` at the end is what
+    another company under a ticker that comes again is called."""
+    for symbol in column.unique().drop_nulls().sort().to_list():
+        shown = symbol and symbol.isprintable() and symbol == symbol.strip() and len(symbol) <= 64
+        if not shown or _RECYCLED.fullmatch(symbol):
+            expected = (
+                "printable text of 1 to 64 characters without blanks around it, nor # and a number at its end"
+            )
+            raise InputError(parameter, symbol, expected)
 
 
 def _unique(name: str, table: Table, rows: pl.DataFrame) -> None:

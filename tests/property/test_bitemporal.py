@@ -54,6 +54,10 @@ def world(seed: int) -> dict[str, list[Row]]:
             known = after(t, int(draw.integers(-2, 4)))
             rows["actions"].append({"symbol": symbol, "kind": kind, "value": value, "text": None,
                                     "event_at": CLOCK.closes_at[t], "known_at": known})  # fmt: skip
+            if draw.random() < 0.5:  # corrected, before its ex date or after
+                later = known + np.timedelta64(int(draw.integers(1, 6)) * 24 * 60 + 7, "m")
+                again = rows["actions"][-1] | {"value": value * 1.5, "known_at": later}
+                rows["actions"].append(again)
         for t in range(0, SESSIONS, 4):
             for k in range(1 + int(draw.random() < 0.5)):
                 rows["facts"].append({"symbol": symbol, "item": "eps", "value": float(draw.normal()),
@@ -97,10 +101,12 @@ def oracle(rows: dict[str, list[Row]], k: int) -> np.ndarray[Any, Any]:
                 raw[t] = r["close"]
         for t in range(k + 1):
             factor = 1.0
-            for a in (a for a in rows["actions"] if a["symbol"] == symbol):
+            newest = {(a["event_at"], a["kind"]): a for a in sorted(rows["actions"], key=lambda a: a["known_at"])
+                      if a["symbol"] == symbol and a["known_at"] <= now}  # fmt: skip
+            for a in newest.values():
                 ex = int(np.searchsorted(CLOCK.closes_at, a["event_at"]))
                 before = [p for p in first[:ex] if np.isfinite(p)]
-                if ex <= t and a["known_at"] <= now and before:
+                if ex <= t and before:
                     last = before[-1]
                     factor *= a["value"] if a["kind"] == "split" else last / (last - a["value"])
             out[s, t] = raw[t] * factor

@@ -17,7 +17,8 @@ NONE = Revisions.of_field(
 
 def actions(ex: list[int], decision: list[int], pairs: list[tuple[float, float]]) -> Actions:
     price, shares = zip(*pairs, strict=True)
-    return Actions(np.array(ex), np.array(decision), AT[decision], np.array(price), np.array(shares))
+    never = np.full(len(ex), np.datetime64("2100-01-01", "us")), np.full(len(ex), len(AT))
+    return Actions(np.array(ex), np.array(decision), AT[decision], np.array(price), np.array(shares), *never)
 
 
 def test_a_split_and_a_dividend() -> None:

@@ -8,8 +8,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-from backcast.data.asof import delistings, load_panel
+from backcast.data.asof import delisted_by, delistings, load_panel
 from backcast.data.calendar import clock
+from backcast.data.errors import InputError
 from backcast.data.schema import DatasetInfo
 from backcast.data.sources.base import batch
 from backcast.data.sql import select
@@ -69,7 +70,7 @@ def test_a_recycled_ticker_is_another_company(tmp_path: Path) -> None:
         [("delisting", "FB", 9, 9, 5.0, None)],
     )
     assert spells(store, pin) == {"A": (0, N - 1), "FB": (0, 9), "FB#2": (20, N - 1)}
-    assert {name: last for name, (last, _, _) in delistings(store, "tickers", pin).items()} == {"FB": 9}
+    assert {name: last for name, [(last, _, _)] in delistings(store, "tickers", pin).items()} == {"FB": 9}
 
 
 def test_a_chain_of_renames_whose_last_ticker_is_recycled(tmp_path: Path) -> None:
@@ -80,7 +81,7 @@ def test_a_chain_of_renames_whose_last_ticker_is_recycled(tmp_path: Path) -> Non
         [("rename", "UW", 5, 4, None, "WMI"), ("merger", "WMI", 14, 12, 14.0, None)],
     )
     assert spells(store, pin) == {"UW": (0, 14), "UW#2": (8, N - 1), "WMI#2": (20, N - 1)}
-    [(name, (last, proceeds, _))] = delistings(store, "tickers", pin).items()
+    [(name, [(last, proceeds, _)])] = delistings(store, "tickers", pin).items()
     assert (name, last, proceeds) == ("UW", 14, 14.0)
 
 
@@ -156,3 +157,32 @@ def test_the_tickers_of_each_company(tmp_path: Path) -> None:
         ("UW", 20),
         ("WM", 10),
     ]
+
+
+def test_a_corrected_end_ends_once_and_was_known_from_its_first_version(tmp_path: Path) -> None:
+    store, pin = stored(
+        tmp_path,
+        {"FB": range(10), "FB ": range(20, N)},
+        [("delisting", "FB", 9, 9, 5.0, None), ("delisting", "FB", 9, 25, 6.0, None)],
+    )
+    assert spells(store, pin) == {"FB": (0, 9), "FB#2": (20, N - 1)}
+    ends = delistings(store, "tickers", pin)
+    assert [delisted_by(ends, CLOCK.decides_at[t]).get("FB") for t in (8, 15, 30)] == [
+        None,
+        (9, 5.0),
+        (9, 6.0),
+    ]
+
+
+def test_a_corrected_rename_joins_the_company_that_it_names_now(tmp_path: Path) -> None:
+    bars = {"OLD": range(10), "NEW": range(10, N), "WRONG": range(N)}
+    renames = [("rename", "OLD", 10, 8, None, "WRONG"), ("rename", "OLD", 10, 9, None, "NEW")]
+    store, pin = stored(tmp_path, bars, renames)
+    assert spells(store, pin) == {"OLD": (0, N - 1), "WRONG": (0, N - 1)}
+
+
+def test_no_ticker_looks_like_a_recycled_one(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"bars\.symbol = 'FB#2'"):
+        stored(tmp_path, {"FB#2": range(10)}, [("delisting", "A", 9, 9, 5.0, None)])
+    with pytest.raises(InputError, match=r"actions\.text = 'B '"):
+        stored(tmp_path, {"A": range(10)}, [("rename", "A", 9, 9, None, "B ")])
