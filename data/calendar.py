@@ -26,9 +26,8 @@ def _calendar(name: str, end_year: int) -> Any:
     known = exchange_calendars.get_calendar_names(include_aliases=True)
     if name not in known:
         close = difflib.get_close_matches(name, known, n=3)
-        raise InputError(
-            "dataset.calendar", name, "a calendar of exchange_calendars", f"Close: {', '.join(close)}."
-        )
+        hint = f"Close: {', '.join(close)}." if close else "Such as XNYS, XLON or 24/7."
+        raise InputError("dataset.calendar", name, "a calendar of exchange_calendars", hint)
     return exchange_calendars.get_calendar(name, start=EPOCH, end=f"{end_year}-12-31")
 
 

@@ -14,17 +14,18 @@ import fcntl
 import hashlib
 import json
 import os
+import shutil
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from backcast.data.durable import read_sealed, sync, write_sealed
-from backcast.data.errors import InputError, StaleDataError
+from backcast.data.durable import read_sealed, sync, unused, write_sealed
+from backcast.data.errors import InputError, LockedError, StaleDataError
 from backcast.data.log import Log
 from backcast.data.readcopy import ReadCopies
 from backcast.data.schema import DatasetInfo, check_name
@@ -82,19 +83,20 @@ class Catalog:
                 facts = {"format": FORMAT, "lineage": uuid.uuid4().hex, "info": info.to_json()}
                 self._make(info, {}, facts)
                 return
-            facts = self.facts(info.name)
-            held = self.info(info.name)
-            rows = any(self.version(info.name).values())
-            joined = info.joined(held) if rows else info
+            self._bring_forward(info.name)
+            version, held = self.version(info.name), self.info(info.name)
+            joined = info.joined(self.settled(info.name)) if any(version.values()) else info
             if joined != held:
-                self._make(joined, self.version(info.name), {**facts, "info": joined.to_json()})
+                self._make(joined, version, {**self.facts(info.name), "info": joined.to_json()})
 
     def _make(self, info: DatasetInfo, version: Pin, facts: dict[str, Any]) -> None:
-        """The logs that a data set lacks, its head, then its facts: a kill in between leaves what was, and empty logs."""
+        """The logs that a data set lacks, its head, then its facts; what a kill in between leaves is made again."""
         for name, schema in info.logs.items():
-            Log(self.folder / info.name / name, schema).create()
-        if facts["format"] == FORMAT:
-            self._write_head(info, version)
+            log = Log(self.folder / info.name / name, schema)
+            if not version.get(name) and log.latest() >= 0 and not log.fits():
+                shutil.rmtree(log.folder)  # of a batch that was refused: no version names a row of it
+            log.create()
+        self._write_head(info, version)
         write_sealed(self.folder / info.name / "dataset.json", facts)
 
     def facts(self, dataset: str) -> dict[str, Any]:
@@ -114,6 +116,12 @@ class Catalog:
         """What holds for the whole data set."""
         return DatasetInfo.from_json(self.facts(dataset)["info"])
 
+    def settled(self, dataset: str) -> DatasetInfo:
+        """What its rows bear out: a table without a row may still be declared otherwise, as after a batch that was refused."""
+        held, version = self.info(dataset), self.version(dataset)
+        declared = tuple(own for own in held.declared if version.get(own.name))
+        return replace(held, declared=declared, bar_fields=held.bar_fields if version["bars"] else ())
+
     def lineage(self, dataset: str) -> str:
         """The identity of the data set, the same over all its versions: what the trial log belongs to."""
         return str(self.facts(dataset)["lineage"])
@@ -130,7 +138,8 @@ class Catalog:
             return self._snapshot(dataset, snapshot)
         if not (self.folder / dataset / "head.json").exists():  # format 1
             return {name: max(0, self.log(dataset, name).latest()) for name in info.logs}
-        return {name: int(version) for name, version in self._head(dataset)["versions"].items()}
+        acknowledged = self._head(dataset)["versions"]
+        return {name: int(acknowledged.get(name, 0)) for name in info.logs}
 
     def seals(self, dataset: str) -> dict[str, str]:
         """Of each table the SHA-256 of its last acknowledged commit; none in format 1."""
@@ -205,18 +214,22 @@ class Catalog:
         """Sets a data set aside, out of sight of everything but `gc`, which removes it. Errors: InputError while a snapshot, a
         run or a model holds it."""
         self.facts(dataset)
-        held = [f"the snapshot {name}" for name in self.snapshots(dataset)]
-        held += [holder.name for _, holder in self.holders(dataset) if holder.present]
-        if held:
-            shown = ", ".join(held[:3]) + (f" and {len(held) - 3} more" if len(held) > 3 else "")
-            raise InputError(
-                "DATASET", dataset, f"a data set that nothing holds, not {shown}", "Remove those first."
-            )
         target = self.folder / ".dropped" / f"{dataset}-{uuid.uuid4().hex[:8]}"
         target.parent.mkdir(exist_ok=True)
         with self.exclusive(dataset):
-            (self.folder / dataset).rename(target)
-            sync(self.folder)
+            self.facts(dataset)  # nobody dropped it meanwhile
+            held = [f"the snapshot {name}" for name in self.snapshots(dataset)]
+            held += [holder.name for _, holder in self.holders(dataset) if holder.present]
+            if held:
+                shown = ", ".join(held[:3]) + (f" and {len(held) - 3} more" if len(held) > 3 else "")
+                raise InputError(
+                    "DATASET", dataset, f"a data set that nothing holds, not {shown}", "Remove those first."
+                )
+            with unused(self.folder / dataset) as free:
+                if not free:
+                    raise LockedError(f"Somebody reads the data set {dataset}. Wait until that ends.")
+                (self.folder / dataset).rename(target)
+                sync(self.folder)
         return target
 
     def dropped(self) -> list[Path]:
@@ -229,8 +242,11 @@ class Catalog:
         with locked(self.folder / dataset, "compact"), locked(self.folder / dataset):
             yield
 
-    def _bring_forward(self, dataset: str, facts: dict[str, Any]) -> None:
+    def _bring_forward(self, dataset: str) -> None:
         """From format 1 to the present one, while nobody else writes."""
+        facts = self.facts(dataset)
+        if facts["format"] == FORMAT:
+            return
         info, head = self.info(dataset), self.version(dataset)
         for name in info.logs:
             log = self.log(dataset, name)
@@ -244,6 +260,7 @@ def _unsealed(path: Path) -> dict[str, Any] | None:
     """The facts of a data set of format 1, which had no seal; None for any other file."""
     try:
         facts: dict[str, Any] = json.loads(path.read_text())
+        facts.pop("seal", None)
         return facts if facts.get("format") == 1 else None
     except (OSError, ValueError, AttributeError):
         return None
@@ -252,11 +269,17 @@ def _unsealed(path: Path) -> dict[str, Any] | None:
 @contextmanager
 def locked(folder: Path, name: str = "") -> Iterator[None]:
     """One writer at a time for each data set; readers need no lock."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        file = (folder / f".{name}lock").open("w")
-    except OSError as error:
-        raise InputError("BACKCAST_HOME", str(folder), "a folder that can be written", str(error)) from error
-    with file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+    path = folder / f".{name}lock"
+    while True:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            file = path.open("w")
+        except OSError as error:
+            raise InputError(
+                "BACKCAST_HOME", str(folder), "a folder that can be written", str(error)
+            ) from error
+        with file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            if path.exists() and path.stat().st_ino == os.fstat(file.fileno()).st_ino:
+                yield
+                return  # else the folder was dropped while we waited for it

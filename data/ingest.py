@@ -87,8 +87,8 @@ class _Ingest:
         parts = self.source.parts()
         self.first = next(parts)
         dataset, batch = self.first.info.name, self.first.batch
-        if self.real is not None and dataset in self.real.datasets():
-            self.first.info.joined(self.real.info(dataset))
+        if self.real is not None and dataset in self.real.names():
+            self.first.info.joined(self.real.settled(dataset))
         self.store.create(self.first.info)
         added = self.store.commit(
             dataset, self._tables(chain([self.first], parts)), batch, self.source.origin(), self._inspect
@@ -114,7 +114,7 @@ class _Ingest:
         self.findings.extend(check_files(self.first.info, files))
         if self.real is None:
             _refuse_errors(self.findings)
-        elif self.first.info.name in self.real.datasets():
+        elif self.first.info.name in self.real.names():
             self._hold_against(self.real, files)
         return _rows(self.findings, self.first.batch)
 

@@ -78,6 +78,11 @@ class Log:
         for path in [self.folder, *self.folder.rglob("*")]:
             sync(path)
 
+    def fits(self) -> bool:
+        """Whether the table on the disk has just the schema's columns."""
+        held = pa.schema(self._open(self.latest()).schema().to_arrow())
+        return [(f.name, str(f.type)) for f in held] == [(f.name, str(f.type)) for f in self.schema]
+
     def latest(self) -> int:
         """The newest version on the disk, acknowledged or not; -1 where there is no table."""
         return max((int(p.stem) for p in self._entries()), default=-1)

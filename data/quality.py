@@ -50,7 +50,7 @@ def _check(info: DatasetInfo, connection: DuckDBPyConnection, sources: Mapping[s
         found += [*_early(connection, sources["facts"]), *_late(connection, sources["facts"])]
         found += _restated(connection, sources["facts"])
     if "actions" in sources:
-        found += _dates(connection, sources["actions"])
+        found += [*_dates(connection, sources["actions"]), *_impossible(connection, sources)]
     return found + (_bars(info, connection, sources) if "bars" in sources else [])
 
 
@@ -249,6 +249,30 @@ def _dates(connection: DuckDBPyConnection, actions: str) -> list[Finding]:
         ).fetchall()
         found += [
             Finding("warning", name, symbol, str(event.date()), f"a {kind} that was {detail}")
+            for symbol, event, kind in rows
+        ]
+    return found
+
+
+def _impossible(connection: DuckDBPyConnection, sources: Mapping[str, str]) -> list[Finding]:
+    """Actions that no price can be adjusted by: what `adjust.ratios` would refuse, and a ticker renamed to itself."""
+    wrong = {
+        "a ratio that no split has": "kind = 'split' AND NOT value < 1e6",
+        "a new ticker that is the old one": "kind = 'rename' AND text = symbol",
+    }
+    if "bars" in sources:
+        before = (
+            f"(SELECT arg_max(b.close, b.event_at) FROM {sources['bars']} b "
+            "WHERE b.symbol = a.symbol AND b.event_at < a.event_at)"
+        )
+        wrong["no less than the last close before it"] = f"kind = 'dividend' AND value >= {before}"
+    found = []
+    for detail, condition in wrong.items():
+        rows = connection.execute(
+            f"SELECT symbol, event_at, kind FROM {sources['actions']} a WHERE {condition} ORDER BY ALL"
+        ).fetchall()
+        found += [
+            Finding("error", "impossible action", symbol, str(event.date()), f"a {kind} with {detail}")
             for symbol, event, kind in rows
         ]
     return found

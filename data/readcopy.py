@@ -7,12 +7,10 @@ log, and says which; a pin before that version is answered from the log.
 
 from __future__ import annotations
 
-import fcntl
-import os
 import shutil
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -20,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from backcast.data.durable import digest, read_sealed, sync, write_sealed
+from backcast.data.durable import digest, lease, read_sealed, sync, unused, write_sealed
 from backcast.data.log import ROW_GROUP
 from backcast.data.query import Files, connected, first, ranges, rows, text, versions
 
@@ -68,32 +66,26 @@ class ReadCopies:
 
     @contextmanager
     def leased(self) -> Iterator[Copy | None]:
-        """The copy that readers use; as long as this lasts nobody removes it. The lease is a lock of the kernel's, so that it
-        ends with its reader, however that ends."""
+        """The copy that readers use; as long as this lasts nobody removes it."""
         before = None
         while (copy := self.newest()) is not None and copy != before:
             before = copy
-            try:
-                handle = os.open(copy.folder, os.O_RDONLY)
-            except (
-                FileNotFoundError
-            ):  # replaced and removed meanwhile; the same one again is damage, which reading names
-                continue
-            try:
-                fcntl.flock(handle, fcntl.LOCK_SH)
+            with ExitStack() as held:
+                try:
+                    held.enter_context(lease(copy.folder))
+                except FileNotFoundError:  # replaced and removed meanwhile; the same one again is damage
+                    continue
                 if copy.folder.is_dir():
                     yield copy
                     return
-            finally:
-                os.close(handle)
         yield copy
 
     def remove(self, folder: Path) -> bool:
         """Removes a copy that readers no longer use, unless one still does."""
-        with _unused(folder) as unused:
-            if unused:
+        with unused(folder) as free:
+            if free:
                 shutil.rmtree(folder)
-        return unused
+        return free
 
     def build(self, log: Files, version: int) -> Copy:
         """Makes the copy of a version from the log's files, in bounded memory; readers see the old one until it is whole."""
@@ -121,8 +113,8 @@ class ReadCopies:
         """Copies that no reader has a lease of and none will, and what killed builders left."""
         newest, found = self.newest(), []
         for path in sorted(p for p in self.folder.glob("*") if p.is_dir()):
-            with _unused(path) as unused:
-                if unused and (newest is None or path != newest.folder):
+            with unused(path) as free:
+                if free and (newest is None or path != newest.folder):
                     found.append(path)
         return found
 
@@ -170,16 +162,3 @@ def _write(connection: Any, log: Files, folder: Path) -> tuple[int, datetime | N
                     f"(FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {ROW_GROUP})"
                 )
     return count, max(latest, default=None)
-
-
-@contextmanager
-def _unused(folder: Path) -> Iterator[bool]:
-    """Whether no reader has a lease of a copy; none gets one while this lasts."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield True
-    except BlockingIOError:
-        yield False
-    finally:
-        os.close(handle)

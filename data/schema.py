@@ -99,6 +99,12 @@ KINDS = {"text": pa.string(), "number": pa.float64(), "integer": pa.int64(), "bo
 RESERVED = (*TABLES, "findings", "symbols")
 """Names that no declared table may have."""
 
+TAKEN = ("date", "event_at", "superseded_at", *PROVENANCE, "source", "view", "column", "old", "new")
+"""Names that no declared column may have: sources and answers have them."""
+
+DUCKDB = ("main", "memory", "temp", "system", "pg_catalog", "information_schema")
+"""Names of schemas and databases that DuckDB has already."""
+
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 
 
@@ -112,16 +118,21 @@ class Declared:
 
     def __post_init__(self) -> None:
         where = f"dataset.tables.{self.name}"
-        if not isinstance(self.name, str) or self.name in RESERVED or not _NAME.fullmatch(self.name):
-            expected = f"a name of lower-case letters, digits and _, none of {', '.join(RESERVED)}"
+        named = isinstance(self.name, str) and _NAME.fullmatch(self.name)
+        if not named or self.name in RESERVED or self.name.endswith(("_first", "_versions")):
+            expected = (
+                f"a name of lower-case letters, digits and _, none of {', '.join(RESERVED)}, nor a view's"
+            )
             raise InputError(where, self.name, expected)
         for column, kind in self.columns:
-            taken = column in ("event_at", "superseded_at", *PROVENANCE)
-            if not isinstance(column, str) or taken or not _NAME.fullmatch(column):
-                expected = "a name of lower-case letters, digits and _ that is free"
+            if not isinstance(column, str) or column in TAKEN or not _NAME.fullmatch(column):
+                expected = (
+                    f"a name of lower-case letters, digits and _ that is free, none of {', '.join(TAKEN)}"
+                )
                 raise InputError(f"{where}.columns", column, expected)
-            if kind not in KINDS:
-                raise InputError(f"{where}.columns.{column}", kind, f"one of {', '.join(KINDS)}")
+            known = ("text",) if column == "symbol" else tuple(KINDS)
+            if kind not in known:
+                raise InputError(f"{where}.columns.{column}", kind, f"one of {', '.join(known)}")
         names = [column for column, _ in self.columns]
         if not set(self.key) < set(names) or len(set(self.key)) != len(self.key):
             expected = f"some, not all, of the columns {', '.join(names)}"
@@ -161,7 +172,10 @@ class DatasetInfo:
     declared: tuple[Declared, ...] = ()
 
     def __post_init__(self) -> None:
-        check_name(self.name)
+        if check_name(self.name) in DUCKDB:
+            raise InputError(
+                "dataset.name", self.name, f"a name that SQL has not taken ({', '.join(DUCKDB)})"
+            )
         bar_minutes(self.frequency)
         if self.price_basis not in PRICE_BASES:
             raise InputError("dataset.price_basis", self.price_basis, f"one of {', '.join(PRICE_BASES)}")
@@ -171,7 +185,8 @@ class DatasetInfo:
             raise InputError(
                 "dataset.bar_fields", self.bar_fields, f"close and others of {', '.join(BAR_FIELDS)}, or none"
             )
-        if not isinstance(self.decision_delay, int) or not 0 <= self.decision_delay <= 24 * 60:
+        whole = isinstance(self.decision_delay, int) and not isinstance(self.decision_delay, bool)
+        if not whole or not 0 <= self.decision_delay <= 24 * 60:
             raise InputError("dataset.decision_delay", self.decision_delay, "minutes from 0 to 1440")
 
     @property
@@ -191,7 +206,7 @@ class DatasetInfo:
         return self.tables[name]
 
     def joined(self, held: DatasetInfo) -> DatasetInfo:
-        """What holds once this batch is in: as held, with bars and declared tables that the data set had none of so far.
+        """What holds once this batch is in: as held, with bars and declared tables that the data set had no row of so far.
 
         Errors: InputError where the two contradict each other.
         """
@@ -203,7 +218,10 @@ class DatasetInfo:
         declared = {own.name: own for own in (*held.declared, *self.declared)}
         for own in held.declared:
             if declared[own.name] != own:
-                raise _contradiction(self.name, f"tables.{own.name}", declared[own.name].table, own.table)
+                given, held_ = (
+                    {"columns": dict(t.columns), "key": list(t.key)} for t in (declared[own.name], own)
+                )
+                raise _contradiction(self.name, f"tables.{own.name}", given, held_)
         fields = self.bar_fields or held.bar_fields
         return replace(held, bar_fields=fields, declared=tuple(declared.values()))
 

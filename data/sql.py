@@ -26,6 +26,9 @@ from backcast.data.views import symbols
 if TYPE_CHECKING:
     import duckdb
 
+CATALOGUES = ("duckdb_", "pragma_", "sqlite_", "pg_")
+"""What DuckDB's own views, which name files, begin with."""
+
 FUNCTIONS = ("range", "generate_series", "unnest")
 """Table functions that read nothing."""
 
@@ -129,7 +132,8 @@ def _refuse_files(statement: dict[str, Any], names: set[str]) -> None:
             raise InputError("sql", name, f"a view, or one of {', '.join(FUNCTIONS)}")
         if node.get("type") == "BASE_TABLE":
             parts = [str(node.get(key) or "") for key in ("catalog_name", "schema_name", "table_name")]
-            if parts[0] or parts[1] not in {"", *names} or not (parts[2].isidentifier() or not parts[2]):
+            foreign = parts[0] or parts[1] not in {"", *names} or parts[2].lower().startswith(CATALOGUES)
+            if foreign or not (parts[2].isidentifier() or not parts[2]):
                 raise InputError("sql", ".".join(filter(None, parts)), "the name of a view, not of a file")
 
 

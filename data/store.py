@@ -10,7 +10,7 @@ from __future__ import annotations
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ import pyarrow as pa
 
 from backcast.data import query
 from backcast.data.catalog import Catalog, Pin, locked
+from backcast.data.durable import lease
 from backcast.data.log import Entry, Log, Part
 from backcast.data.query import Files, shared
 from backcast.data.readcopy import Copy
@@ -161,7 +162,10 @@ class Store(Catalog):
     def reading(self, dataset: str, table: str, pin: Pin) -> Iterator[Files]:
         """What to read a pinned version of a table from; none of it is removed until the reader is done."""
         version = pin.get(table, 0)
-        with self.copies(dataset, table).leased() as copy:
+        with ExitStack() as leases:
+            self.facts(dataset)
+            leases.enter_context(lease(self.folder / dataset))  # nobody drops the data set meanwhile
+            copy = leases.enter_context(self.copies(dataset, table).leased())
             if copy is None or copy.version > version:
                 yield self.log_files(dataset, table, version)
                 return
@@ -222,9 +226,7 @@ class Store(Catalog):
         """One writer at a time; gives the head, with everything beyond it set aside, and the logs."""
         self.facts(dataset)  # a name that is none gets no folder
         with locked(self.folder / dataset):
-            facts = self.facts(dataset)
-            if facts["format"] == 1:
-                self._bring_forward(dataset, facts)
+            self._bring_forward(dataset)
             head = self.version(dataset)
             logs = {name: self.log(dataset, name) for name in head}
             for name, log in logs.items():

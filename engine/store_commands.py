@@ -204,7 +204,7 @@ def changes(arguments: argparse.Namespace, _: list[str]) -> int:
     from backcast.data.sources.instants import instant_of
     from backcast.data.store import Store
 
-    after, until = instant_of(arguments.after), instant_of(arguments.until)
+    after, until = instant_of(arguments.after, "FROM"), instant_of(arguments.until, "TO")
     _give(changes_between(Store(), arguments.dataset, arguments.table, after, until), arguments.output)
     return 0
 
@@ -283,7 +283,7 @@ def cell(arguments: argparse.Namespace, _: list[str]) -> int:
     at, key = instant_of(arguments.as_of), {"symbol": arguments.symbol}
     found = versions_of(Store(), arguments.dataset, arguments.table, key, at)
     if arguments.day:
-        day = instant_of(arguments.day).astype("datetime64[D]").item()
+        day = instant_of(arguments.day, "--day").astype("datetime64[D]").item()
         found = found.filter(pl.col("event_at").dt.date() == day)
     _give(found, arguments.output)
     return 0
@@ -365,13 +365,18 @@ def _shown(value: object) -> str:
 
 
 def write(frame: pl.DataFrame, output: Path) -> None:
-    if not output.parent.is_dir():
+    """Writes all rows to a file that is there whole or not at all. Errors: InputError."""
+    import polars as pl
+
+    if output.suffix not in (".parquet", ".csv"):
+        raise InputError("FILE", str(output), "a name that ends in .parquet or .csv")
+    if output.is_dir() or not output.parent.is_dir():
         raise InputError("FILE", str(output), "a file in a folder that exists")
     partial = output.with_name(f".{output.name}.partial")
-    if output.suffix == ".parquet":
-        frame.write_parquet(partial)
-    elif output.suffix == ".csv":
-        frame.write_csv(partial)
-    else:
-        raise InputError("FILE", str(output), "a name that ends in .parquet or .csv")
-    partial.replace(output)
+    try:
+        frame.write_parquet(partial) if output.suffix == ".parquet" else frame.write_csv(partial)
+        partial.replace(output)
+    except (OSError, ValueError, pl.exceptions.PolarsError) as error:
+        partial.unlink(missing_ok=True)
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputError("FILE", str(output), "a file that can hold the rows", reason) from error

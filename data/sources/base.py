@@ -247,7 +247,7 @@ def _by_rule(info: DatasetInfo, name: str, frame: pl.DataFrame) -> pl.Series:
 def _symbols(parameter: str, column: pl.Series) -> None:
     """Symbols are shown in terminals and pages: printable, without blanks around them, and not endless. `#2` at the end is what
     another company under a ticker that comes again is called."""
-    for symbol in column.unique().drop_nulls().sort().to_list():
+    for symbol in column.unique().sort().to_list():
         shown = symbol and symbol.isprintable() and symbol == symbol.strip() and len(symbol) <= 64
         if not shown or _RECYCLED.fullmatch(symbol):
             expected = (

@@ -75,6 +75,8 @@ def texts(parameter: str, column: pl.Series) -> pl.Series:
 
 
 def booleans(parameter: str, column: pl.Series) -> pl.Series:
+    if column.dtype.is_nested():
+        raise InputError(parameter, str(column.dtype), "true or false")
     if column.dtype != pl.Boolean:
         text = column.cast(pl.String).str.strip_chars().str.to_lowercase()
         cast = text.replace_strict(BOOLEANS, default=None, return_dtype=pl.Boolean)

@@ -73,14 +73,14 @@ def _instant(text: str, zone: ZoneInfo | None) -> datetime | None:
         return None
 
 
-def instant_of(text: str | None) -> np.datetime64:
+def instant_of(text: str | None, parameter: str = "--as-of") -> np.datetime64:
     """The instant that a flag such as `--as-of` names, in UTC; now where it names none."""
     if text is None:
         return np.datetime64("now", "us")
     try:
         given = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise InputError("--as-of", text, "an ISO date or instant such as 2022-12-23T22:00:00") from error
-    if given.tzinfo is not None:
-        given = (given - (given.utcoffset() or given - given)).replace(tzinfo=None)
+        if given.tzinfo is not None:
+            given = given.astimezone(UTC).replace(tzinfo=None)
+    except (ValueError, OverflowError) as error:
+        raise InputError(parameter, text, "an ISO date or instant such as 2022-12-23T22:00:00") from error
     return np.datetime64(given, "us")

@@ -78,10 +78,12 @@ class Tabular(Source):
     """The key under which a declared table says where its rows are."""
 
     def __post_init__(self) -> None:
+        if not isinstance(self.calendar, str):
+            raise InputError("dataset.calendar", self.calendar, "a calendar of exchange_calendars")
         self._info(("close",))
         rules(self.known_rule)
         zone_of(self.time_zone)
-        for key in ("calendar", "date_format", "benchmark", "survivorship", "description"):
+        for key in ("date_format", "benchmark", "survivorship", "description"):
             value = getattr(self, key)
             if value is not None and not isinstance(value, str):
                 raise InputError(f"dataset.{key}", value, "text", "Put it in quotes.")
@@ -186,9 +188,13 @@ class Tabular(Source):
             ):
                 raise InputError(where, given, f"a mapping with {', '.join(expected)}")
             columns, key = given.get("columns"), given.get("key", [])
-            if not isinstance(columns, Mapping) or not columns:
+            if (
+                not isinstance(columns, Mapping)
+                or not columns
+                or not all(isinstance(v, str) for v in columns.values())
+            ):
                 raise InputError(f"{where}.columns", columns, "a mapping from columns to their types")
-            if isinstance(key, str) or not all(isinstance(column, str) for column in key):
+            if not isinstance(key, list | tuple) or not all(isinstance(column, str) for column in key):
                 raise InputError(f"{where}.key", key, "a list of columns")
             found.append(Declared(name, tuple(columns.items()), tuple(key)))
         return tuple(found)

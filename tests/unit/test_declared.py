@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from backcast.data import catalog
 from backcast.data.errors import InputError
 from backcast.data.history import cell, changes
 from backcast.data.ingest import ingest
@@ -142,6 +143,10 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "an unknown key": ({"t": {"path": "x", "columns": {"a": "text"}, "sort": 1}}, "sort"),
     "an unknown type": ({"t": {"path": "x", "columns": {"a": "money"}}}, "text, number"),
     "a taken column": ({"t": {"path": "x", "columns": {"known_at": "instant"}}}, "that is free"),
+    "the end of a view's name": ({"t_first": {"path": "x", "columns": {"a": "text"}}}, "nor a view's"),
+    "a date": ({"t": {"path": "x", "columns": {"date": "number"}}}, "that is free"),
+    "a name that answers have": ({"t": {"path": "x", "columns": {"view": "text"}}}, "that is free"),
+    "a symbol that is no text": ({"t": {"path": "x", "columns": {"symbol": "integer"}}}, "one of text"),
     "SQL in a column": ({"t": {"path": "x", "columns": {'a"; DROP': "text"}}}, "that is free"),
     "a key that is no column": (
         {"t": {"path": "x", "columns": {"a": "text"}, "key": ["b"]}},
@@ -156,3 +161,44 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
 def test_a_wrong_declaration_is_one_error(tables: Any, message: str) -> None:
     with pytest.raises(InputError, match=re.escape(message)):
         CSV(tables=tables, **OPTIONS)
+
+
+def test_what_a_refused_batch_declared_is_forgotten(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    ingest(store, source(None))
+    wrong = BARS.with_columns(date=pl.lit(date(2024, 7, 5)), close=pl.lit(-1.0))[:1]
+    with pytest.raises(InputError, match="nothing was written"):
+        ingest(store, source(short(), bars=wrong))
+    other = {"symbol": "text", "shares": "number"}
+    frame = short().select("date", "symbol", pl.col("shares").cast(pl.Float64), "known_at")
+    assert ingest(store, source(frame, bars=None, columns=other)).added == {"short": 1}
+    assert store.as_of("mine", "short", NOW)["shares"].to_pylist() == [10.0]
+    assert store.log("mine", "short").fits()
+    assert damage(store, "mine") == []
+
+
+@pytest.mark.parametrize("written", ["nothing", "a head"])
+def test_a_kill_while_a_table_is_added_hinders_nobody(
+    tmp_path: Path, written: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Store(tmp_path)
+    ingest(store, source(None))
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(catalog, "write_sealed", killed) if written == "nothing" else None
+    real = catalog.write_sealed
+    if written == "a head":
+        monkeypatch.setattr(
+            catalog,
+            "write_sealed",
+            lambda path, content: killed() if path.name == "dataset.json" else real(path, content),
+        )
+    with pytest.raises(KeyboardInterrupt):
+        ingest(store, source(short()))
+    monkeypatch.undo()
+    later = BARS.with_columns(date=pl.lit(date(2024, 7, 5)))[:1]
+    assert ingest(store, source(None, bars=later)).added == {"bars": 1}
+    assert ingest(store, source(short(), bars=None)).added == {"short": 1}
+    assert damage(store, "mine") == []

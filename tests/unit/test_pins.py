@@ -8,7 +8,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from backcast.data.errors import InputError, StaleDataError
+from backcast.data.errors import InputError, LockedError, StaleDataError
 from backcast.data.ingest import ingest
 from backcast.data.maintenance import collect_dropped, collect_garbage, garbage
 from backcast.data.query import connected, rows
@@ -83,3 +83,11 @@ def test_a_dropped_data_set_is_out_of_sight_and_then_removed(
 def test_dropping_what_is_not_there_is_an_error(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["store", "drop", "nothing"]) == 3
     assert main(["store", "drop", "../store"]) == 2
+
+
+def test_a_data_set_that_is_read_is_not_dropped(store: Store) -> None:
+    with store.reading("mine", "bars", store.version("mine")) as files, connected() as connection:
+        with pytest.raises(LockedError, match="reads the data set mine"):
+            store.drop("mine")
+        assert len(connection.sql(rows(files)).fetchall()) == 2
+    store.drop("mine")

@@ -269,3 +269,12 @@ def test_many_findings_of_one_symbol_are_counted() -> None:
     found = [f for f in findings(rows) if f.check == "ohlc order"]
     assert sum(f.count for f in found) == len(days)
     assert len(found) < len(days)
+
+
+def test_actions_that_cannot_be_are_errors() -> None:
+    bars = pl.DataFrame({"date": [date(2024, 7, 1), date(2024, 7, 2)], "symbol": "A", "close": 1.0})
+    actions = pl.DataFrame({"date": [date(2024, 7, 2)] * 3, "symbol": ["A", "A", "B"], "kind": ["dividend", "split", "rename"],
+                            "value": [5.0, 1e9, None], "text": [None, None, "B"]})  # fmt: skip
+    batch = Frames(bars, name="q", price_basis="raw", known_rule="event_at + 15min", actions=actions).read()
+    found = [f for f in check(batch.info, batch.tables) if f.severity == "error"]
+    assert sorted((f.check, f.symbol) for f in found) == [("impossible action", s) for s in ("A", "A", "B")]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from backcast.data import sql
 from backcast.data.errors import InputError
 from backcast.data.ingest import ingest
 from backcast.data.sql import select
@@ -38,6 +40,9 @@ def test_nothing_after_the_instant_is_seen(store: Store) -> None:
         ("SELECT * FROM read_csv('/etc/passwd')", "read_csv"),
         ("SELECT * FROM '/etc/passwd'", "not of a file"),
         ('SELECT * FROM "/etc/passwd"', "not of a file"),
+        ('SELECT * FROM "/tmp/x".csv', "not of a file"),
+        ('SELECT * FROM "/tmp".bars."x.parquet"', "not of a file"),
+        ("SELECT * FROM duckdb_views", "duckdb_views"),
         ("SELECT (SELECT count(*) FROM glob('/*')) FROM bars", "glob"),
         ("WITH x AS (FROM parquet_metadata('x')) FROM x", "parquet_metadata"),
         ("SELECT * FROM query('COPY bars TO ''x''')", "query"),
@@ -80,3 +85,35 @@ def test_the_command_shows_and_writes(
     assert main(["sql", "SELECT 1", "--as-of", "never"]) == 2
     assert main(["sql", "SELECT 1", "--dataset", "nothing"]) == 3
     assert main(["sql", "SELECT 1", "--snapshot", "x"]) == 2
+
+
+def test_only_the_files_of_the_views_can_be_opened(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Even where the look at names let one through."""
+    monkeypatch.setattr(sql, "_refuse_files", lambda *_: None)
+    for name in (
+        f'"{store.folder}/synthetic/bars/*".parquet',
+        f'"{store.folder}/synthetic/head.json"',
+        "read_text('/etc/passwd')",
+    ):
+        with pytest.raises(InputError, match="sql"):
+            select(store, f"SELECT * FROM {name}", NOW)
+    assert select(store, "SELECT count(*) FROM bars", NOW).item() > 0
+
+
+def test_a_damaged_data_set_hides_no_other(store: Store) -> None:
+    other = store.folder / "zz"
+    other.mkdir()
+    try:
+        (other / "dataset.json").write_text("{}")
+        assert select(store, "SELECT count(*) FROM synthetic.bars", NOW).item() > 0
+        with pytest.raises(InputError, match=r"dataset\.json"):
+            select(store, "SELECT count(*) FROM zz.bars", NOW)
+    finally:
+        shutil.rmtree(other)
+
+
+def test_symbols_in_capitals_and_as_a_name_of_a_column(store: Store) -> None:
+    assert select(store, "SELECT count(*) FROM SYMBOLS", NOW).item() > 0
+    assert (
+        select(store, "SELECT count(*) AS symbols FROM bars", np.datetime64("1990-01-01", "us")).item() == 0
+    )

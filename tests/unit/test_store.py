@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from backcast.data.errors import InputError, StaleDataError
 from backcast.data.history import changes
 from backcast.data.log import Log
 from backcast.data.maintenance import damage
-from backcast.data.schema import TABLES, DatasetInfo
+from backcast.data.schema import TABLES, DatasetInfo, Declared
 from backcast.data.sources.base import batch
 from backcast.data.sql import select
 from backcast.data.store import Store, StoreWarning
@@ -216,6 +217,17 @@ def test_a_store_of_format_1_is_read_and_brought_forward_by_the_first_write(stor
     (folder / "dataset.json").write_text(json.dumps({**facts, "format": 99}))
     with pytest.raises(InputError):
         store.info("prices")
+
+
+def test_a_table_is_added_to_a_store_of_format_1(store: Store) -> None:
+    store.append("prices", "bars", bars([1.0]), "one")
+    as_format_1(store)
+    own = Declared("notes", (("symbol", "text"), ("note", "text")), ("symbol",))
+    store.create(replace(INFO, declared=(own,)))
+    assert store.version("prices")["notes"] == 0
+    assert closes(store) == [1.0]
+    store.append("prices", "bars", bars([1.0, 2.0]), "two")
+    assert damage(store, "prices") == []
 
 
 def test_a_repeated_row_of_format_1_is_known(store: Store) -> None:
