@@ -10,7 +10,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
@@ -60,7 +60,7 @@ def load_panel(
         info.price_basis,
         _share_by_rule(world.bars, facts),
     )
-    return panel if fields is None else _chosen(panel, fields)
+    return panel if fields is None else panel.only(fields)
 
 
 def as_known(panel: Panel, instant: np.datetime64) -> Floats:
@@ -400,15 +400,3 @@ def _share_by_rule(*tables: pa.Table) -> float:
     rows = sum(t.num_rows for t in tables)
     by_rule = sum(pc.sum(pc.equal(t["known_basis"], "rule")).as_py() or 0 for t in tables)
     return by_rule / rows if rows else 0.0
-
-
-def _chosen(panel: Panel, fields: tuple[str, ...]) -> Panel:
-    """The panel with some of its fields."""
-    unknown = [f for f in fields if f not in panel.fields]
-    if unknown:
-        raise InputError("fields", unknown[0], f"one of {', '.join(panel.fields)}")
-    index = [panel.fields.index(f) for f in fields]
-    moved = {old: new for new, old in enumerate(index)}
-    kept = panel.revisions.where(np.isin(panel.revisions.field, index))
-    field = np.array([moved[int(f)] for f in kept.field], dtype=np.int64)
-    return replace(panel, fields=fields, values=panel.values[index], revisions=replace(kept, field=field))

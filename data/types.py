@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from backcast.data.errors import InputError
+
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
@@ -137,3 +139,14 @@ class Panel:
             member=np.ascontiguousarray(self.member[:, begin:]),
             revisions=moved,
         )
+
+    def only(self, fields: tuple[str, ...]) -> Panel:
+        """The panel with these fields, in this order. Errors: InputError for one that it does not have."""
+        unknown = [name for name in fields if name not in self.fields]
+        if unknown:
+            raise InputError("fields", unknown[0], f"one of {', '.join(self.fields)}")
+        index = [self.fields.index(name) for name in fields]
+        moved = {old: new for new, old in enumerate(index)}
+        kept = self.revisions.where(np.isin(self.revisions.field, index))
+        field = np.array([moved[int(f)] for f in kept.field], dtype=np.int64)
+        return replace(self, fields=fields, values=self.values[index], revisions=replace(kept, field=field))

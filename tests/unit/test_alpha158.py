@@ -240,3 +240,10 @@ def test_ours_are_definitions_in_the_language() -> None:
     texts = definitions()
     assert tuple(texts) == NAMES
     assert texts["VSUMD5"] == "ts_sum(volume - ref(volume, 1), 5) / ts_sum(abs(volume - ref(volume, 1)), 5)"
+
+
+@pytest.mark.parametrize("basis", ["raw", "split_adjusted", "total_return"])
+def test_ours_are_free_of_price_levels_and_compile_on_any_basis(basis: str) -> None:
+    graph = Alpha158("ours", vwap="typical").compile(("open", "high", "low", "close", "volume"), basis)
+    assert graph.names == NAMES
+    assert graph.lookback == 60
