@@ -19,6 +19,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -106,11 +107,8 @@ class Catalog:
             raise StaleDataError(
                 f"The data set {dataset} is not in the store. Run `backcast ingest dataset={dataset}`."
             )
-        facts = _unsealed(path) or read_sealed(path, BACKUP)
-        if facts.get("format") not in (1, FORMAT):
-            hint = "It was written by a later version."
-            raise InputError(f"{path} format", facts.get("format"), f"at most {FORMAT}", hint)
-        return facts
+        state = path.stat()
+        return _facts_at(path, (state.st_ino, state.st_mtime_ns, state.st_size))
 
     def info(self, dataset: str) -> DatasetInfo:
         """What holds for the whole data set."""
@@ -254,6 +252,16 @@ class Catalog:
             head[name] = log.widen(head[name])
         self._write_head(info, head)
         write_sealed(self.folder / dataset / "dataset.json", {**facts, "format": FORMAT, "began_as": 1})
+
+
+@lru_cache(maxsize=64)
+def _facts_at(path: Path, _stamp: tuple[int, int, int]) -> dict[str, Any]:
+    """The content of a `dataset.json` of that stamp: it is asked for at every turn, and seldom replaced."""
+    facts = _unsealed(path) or read_sealed(path, BACKUP)
+    if facts.get("format") not in (1, FORMAT):
+        hint = "It was written by a later version."
+        raise InputError(f"{path} format", facts.get("format"), f"at most {FORMAT}", hint)
+    return facts
 
 
 def _unsealed(path: Path) -> dict[str, Any] | None:
