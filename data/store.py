@@ -70,7 +70,7 @@ class Store(Catalog):
             if inspect is not None:
                 findings = inspect({name: [part.path for part in found] for name, found in staged.items()})
             for name in list(staged):
-                held = self.log_files(dataset, name, head[name], staged[name])
+                held = self._held(dataset, name, logs[name], head[name], staged[name])
                 staged[name] = new_only(logs[name], name, staged[name], held)
             new = {name: sum(part.rows for part in found) for name, found in staged.items()}
             if any(new.values()):
@@ -184,13 +184,16 @@ class Store(Catalog):
                 self.complete(dataset),
             )
 
-    def log_files(
-        self, dataset: str, table: str, version: int, meeting: Sequence[Part] | None = None
-    ) -> Files:
-        """What a version of a table is in its log alone; with `meeting` only files that may hold keys of those."""
-        parts = self._parts(dataset, table, version)
-        if meeting is not None:
-            parts = [part for part in parts if any(part.meets(other) for other in meeting)]
+    def log_files(self, dataset: str, table: str, version: int) -> Files:
+        """What a version of a table is in its log alone."""
+        return self._files(dataset, table, self._parts(dataset, table, version))
+
+    def _held(self, dataset: str, table: str, log: Log, version: int, staged: Sequence[Part]) -> Files:
+        """The files of an opened log's version that may hold a key of the staged ones."""
+        parts = log.parts(version) if version else []
+        return self._files(dataset, table, [p for p in parts if any(p.meets(other) for other in staged)])
+
+    def _files(self, dataset: str, table: str, parts: Sequence[Part]) -> Files:
         paths = tuple(part.path for part in parts)
         return Files(self.info(dataset).table(table), (), (), paths, complete=self.complete(dataset))
 
