@@ -20,8 +20,8 @@ ADJUSTMENTS = ("forward", "back")
 def prices(
     store: Store, dataset: str, at: np.datetime64, adjust: str = "forward", pin: Pin | None = None
 ) -> pl.DataFrame:
-    """The newest version known at an instant of every bar: (session, symbol, the bar's fields), intraday with
-    its event_at.
+    """Of every bar whose decision has come, the newest version known at an instant: (session, symbol, the bar's
+    fields), intraday with its event_at.
 
     adjust: forward, in units of the symbol's first session, so that no later action changes them; back, in units of its
     newest, which is what a chart of that day showed. Splits and dividends are those known at the instant; prices that
