@@ -30,7 +30,7 @@ from backcast.signals.calendar_features import CALENDAR
 from backcast.signals.custom import OwnFeature
 from backcast.signals.kernels.operators import store
 from backcast.signals.nodes import CLOCK, Node
-from backcast.signals.restate import Change, changes
+from backcast.signals.restate import Batch, batches, cells_as_known, versions_of
 from backcast.signals.stages import CHUNK, Lanes, Stage, block_size, crossed, stages_of
 from backcast.signals.types import Features
 
@@ -75,6 +75,7 @@ class Graph:
         with ThreadPoolExecutor(max(1, threads)) as pool:
             for stage in run.stages:
                 list(pool.map(partial(run.block, stage, size), range(0, len(panel.symbols), size)))
+                list(pool.map(partial(run.restate, stage), run.batches(stage)))
                 list(pool.map(run.cross, run.crossings(stage)))
                 run.forget(stage)
         return Features(self.names, panel.symbols, run.values)
@@ -89,6 +90,7 @@ class Run:
         self.stages, self.slot = stages_of(graph.nodes, graph.outputs), first_slot(panel)
         self.cells = np.ascontiguousarray(panel.values)
         self.fields = {name: panel.fields.index(name) for name in graph.fields}
+        self.versions = versions_of(panel, graph.fields, max(stage.reach for stage in self.stages))
         clocks = [(i, node.name) for i, node in enumerate(graph.nodes) if node.operator == CLOCK]
         self.hours = {i: CALENDAR[name](panel.clock)[:, None] for i, name in clocks}
         self.member: Bools = np.ascontiguousarray(panel.member.T)
@@ -109,40 +111,53 @@ class Run:
             store(block, self.values, place, first, start)
 
     def block(self, stage: Stage, size: int, first: int) -> None:
-        """All goals of a stage for one block of symbols, then again where their cells were revised."""
+        """All goals of a stage for one block of symbols."""
         last = min(first + size, len(self.panel.symbols))
         if stage.goals:
             rows = self.cells.shape[2]
-            for start, done in self.steps(stage, self.cells, first, 0, rows, np.arange(first, last)):
+            symbols = np.arange(first, last)
+            for start, done in self.steps(stage, self.cells, self.fields, first, 0, rows, symbols):
                 for i in stage.goals:
                     self.put(i, first, start, done[i])
-            for change in changes(self.panel, first, last):
-                self.restate(stage, first, change)
-        if self.mapped is not None:
-            self.mapped.madvise(mmap.MADV_DONTNEED)  # the file keeps what was written
+        self.let_go()
 
-    def restate(self, stage: Stage, first: int, change: Change) -> None:
-        """The decisions that one set of new versions changes: from the first that knows it, while windows cover it."""
-        stops = np.minimum(change.until, change.last_cell + stage.reach + 1)
-        begin, top = max(0, change.decision - stage.reach), int(stops.max())
-        if top <= change.decision:
-            return
-        cells = np.ascontiguousarray(change.values[:, change.lanes, begin:top])
-        for start, done in self.steps(stage, cells, 0, begin, top - begin, first + change.lanes):
-            skip = max(change.decision - start, 0)
-            for k, stop in enumerate(stops):
-                for i in stage.goals:
-                    again = done[i][skip : max(int(stop) - start, skip), k : k + 1]
-                    self.put(i, first + int(change.lanes[k]), start + skip, np.ascontiguousarray(again))
+    def batches(self, stage: Stage) -> list[Batch]:
+        """What of a stage is to be done again."""
+        return batches(self.versions, len(self.panel.clock), stage.reach) if stage.goals else []
+
+    def restate(self, stage: Stage, batch: Batch) -> None:
+        """All goals of a stage again, for the decisions that new versions of their cells change."""
+        cells = cells_as_known(self.panel, self.versions, batch)
+        own = {name: f for f, name in enumerate(self.fields)}
+        rows = batch.end - batch.begin
+        for start, done in self.steps(stage, cells, own, 0, batch.begin, rows, batch.symbols):
+            for i in stage.goals:
+                if i in self.kept:
+                    batch.put(done[i], start, self.kept[i])
+                for place in self.places.get(i, ()):
+                    batch.put(done[i], start, self.values[place].T)
+        self.let_go()
+
+    def let_go(self) -> None:
+        """Pages of a mapped answer: the file keeps what was written."""
+        if self.mapped is not None:
+            self.mapped.madvise(mmap.MADV_DONTNEED)
 
     def steps(
-        self, stage: Stage, cells: Floats, lane: int, begin: int, rows: int, symbols: Ints
+        self,
+        stage: Stage,
+        cells: Floats,
+        fields: Mapping[str, int],
+        lane: int,
+        begin: int,
+        rows: int,
+        symbols: Ints,
     ) -> Iterator[tuple[int, dict[int, Floats]]]:
-        """Run a stage's program for some symbols, whose cells (F, B, T') start at `lane`, from row `begin` of the panel on, in
-        chunks whose scratch stays in cache. Yields a chunk's first row and the nodes' values (T'', B), which the next
-        chunk overwrites.
+        """Run a stage's program for some symbols, whose cells (F, B, T') lie at `fields` and start at `lane`, from row `begin`
+        of the panel on, in chunks whose scratch stays in cache. Yields a chunk's first row and the nodes' values (T'', B),
+        which the next chunk overwrites.
         """
-        lanes = Lanes(self.nodes, stage, self.fields, self.graph.own, len(symbols), min(CHUNK, rows))
+        lanes = Lanes(self.nodes, stage, fields, self.graph.own, len(symbols), min(CHUNK, rows))
         for row in range(0, rows, CHUNK):
             count, start = min(CHUNK, rows - row), begin + row
             facts = {

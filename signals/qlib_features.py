@@ -14,7 +14,7 @@ from backcast.data.types import Floats, Ints, Panel
 from backcast.signals.kernels import qlib_series as of
 from backcast.signals.kernels.qlib import features
 from backcast.signals.kernels.qlib_series import GAP, LONGEST, SERIES, advance, start
-from backcast.signals.restate import Change, changes
+from backcast.signals.restate import Batch, Versions, batches, cells_as_known, versions_of
 from backcast.signals.types import Features
 
 FIELDS = ("open", "high", "low", "close", "vwap", "volume")
@@ -63,8 +63,11 @@ class QlibFeatures:
         number of threads and any cut of the panel at a decision.
         """
         values = np.empty((len(self.names), *panel.member.shape))
+        versions, rows = versions_of(panel, self.fields, LOOKBACK), len(panel.clock)
         with ThreadPoolExecutor(max(1, threads)) as pool:
             list(pool.map(partial(self._block, panel, values), range(0, len(panel.symbols), BLOCK)))
+            again = partial(self._restate, panel, versions, values)
+            list(pool.map(again, batches(versions, rows, LOOKBACK)))
         return Features(self.names, panel.symbols, values)
 
     def live(self, symbols: int) -> Live:
@@ -72,20 +75,17 @@ class QlibFeatures:
         return Live(self, symbols)
 
     def _block(self, panel: Panel, values: Floats, first: int) -> None:
-        last, run = min(first + BLOCK, len(panel.symbols)), _Run(self)
-        for symbol in range(first, last):
+        run = _Run(self)
+        for symbol in range(first, min(first + BLOCK, len(panel.symbols))):
             run.over(panel.values[:, symbol], values, symbol, 0, 0)
-        for change in changes(panel, first, last):
-            self._restate(run, values, first, change)
 
-    def _restate(self, run: _Run, values: Floats, first: int, change: Change) -> None:
-        """The decisions that one set of new versions changes: from the first that knows it, while windows cover it."""
-        begin = max(0, change.decision - LOOKBACK)
-        for lane, until, cell in zip(change.lanes, change.until, change.last_cell, strict=True):
-            stop = min(int(until), int(cell) + LOOKBACK + 1)
-            if stop > change.decision:
-                cells = change.values[:, lane, begin:stop]
-                run.over(cells, values, first + int(lane), begin, change.decision)
+    def _restate(self, panel: Panel, versions: Versions, values: Floats, batch: Batch) -> None:
+        """The decisions that new versions of their cells change, again."""
+        cells, run = cells_as_known(panel, versions, batch), _Run(self)
+        for k, (symbol, decision, stop) in enumerate(
+            zip(batch.symbols, batch.decisions, batch.stops, strict=True)
+        ):
+            run.over(cells[:, k, : stop - batch.begin], values, int(symbol), batch.begin, int(decision))
 
     def columns(self) -> tuple[Ints, Ints, Ints]:
         """Where each of the 158 goes, how many windows each group needs, and where the fields lie; -1: nowhere."""
