@@ -6,7 +6,7 @@
    just this job: running sums about the first value, monotonic queues for the extreme, a sorted window for the quantile.
 2. Moments and extremes at five windows, beside copying the input's bytes into an answer of the same size.
 3. A window of 60 rows where 5 % of the rows are restated 1 to 400 sessions later, beside the same without: so late that final
-   values would be wrong in 94 % of the cells and first-known ones in 20 %. `soon` has them 1 to 60 sessions later.
+   values would be wrong in 90 % of the cells and first-known ones in 20 %. `soon` has them 1 to 60 sessions later.
 
 One thread each; process time, which other work on the machine disturbs least.
 """

@@ -9,7 +9,7 @@ from backcast.data.errors import InputError
 from backcast.signals.custom import OwnFeature
 from backcast.signals.expression import Field, error_at, parse
 from backcast.signals.graph import Graph
-from backcast.signals.nodes import Builder
+from backcast.signals.nodes import FIELD, Builder
 from backcast.signals.types import FeatureSource
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
@@ -70,7 +70,7 @@ class FeatureSet(FeatureSource):
             outputs.append(self._add_own(builder, name, feature, fields))
             if price_basis != "raw" and not feature.scale_free:
                 raise _level(name, type(feature).__name__, price_basis, SCALE_FREE)
-        used = tuple(name for name in fields if ("field", (), (), name) in builder.places)
+        used = tuple(name for name in fields if (FIELD, (), (), name) in builder.places)
         return Graph((*self._trees, *self.own), tuple(outputs), tuple(builder.nodes), used, self.own)
 
     def _add_own(self, builder: Builder, name: str, feature: OwnFeature, fields: tuple[str, ...]) -> int:

@@ -29,7 +29,7 @@ from backcast.data.types import Bools, Floats, Ints, Panel
 from backcast.signals.calendar_features import CALENDAR
 from backcast.signals.custom import OwnFeature
 from backcast.signals.kernels.operators import store
-from backcast.signals.nodes import CLOCK, Node
+from backcast.signals.nodes import CLOCK, FIELD, Node
 from backcast.signals.restate import Batch, batches, cells_as_known, versions_of
 from backcast.signals.stages import CHUNK, Lanes, Stage, block_size, crossed, stages_of
 from backcast.signals.types import Features
@@ -112,11 +112,9 @@ class Run:
 
     def block(self, stage: Stage, size: int, first: int) -> None:
         """All goals of a stage for one block of symbols."""
-        last = min(first + size, len(self.panel.symbols))
+        symbols = np.arange(first, min(first + size, len(self.panel.symbols)))
         if stage.goals:
-            rows = self.cells.shape[2]
-            symbols = np.arange(first, last)
-            for start, done in self.steps(stage, self.cells, self.fields, first, 0, rows, symbols):
+            for start, done in self.steps(stage, symbols, 0, self.cells.shape[2], {}):
                 for i in stage.goals:
                     self.put(i, first, start, done[i])
         self.let_go()
@@ -127,10 +125,10 @@ class Run:
 
     def restate(self, stage: Stage, batch: Batch) -> None:
         """All goals of a stage again, for the decisions that new versions of their cells change."""
-        cells = cells_as_known(self.panel, self.versions, batch)
-        own = {name: f for f, name in enumerate(self.fields)}
-        rows = batch.end - batch.begin
-        for start, done in self.steps(stage, cells, own, 0, batch.begin, rows, batch.symbols):
+        cells = cells_as_known(self.panel, self.versions, batch, stage.reach)
+        known = dict(zip(self.graph.fields, cells, strict=True))
+        fields = {i: known[self.nodes[i].name] for i in stage.program if self.nodes[i].operator == FIELD}
+        for start, done in self.steps(stage, batch.symbols, batch.begin, batch.end, fields):
             for i in stage.goals:
                 if i in self.kept:
                     batch.put(done[i], start, self.kept[i])
@@ -144,29 +142,21 @@ class Run:
             self.mapped.madvise(mmap.MADV_DONTNEED)
 
     def steps(
-        self,
-        stage: Stage,
-        cells: Floats,
-        fields: Mapping[str, int],
-        lane: int,
-        begin: int,
-        rows: int,
-        symbols: Ints,
+        self, stage: Stage, symbols: Ints, begin: int, end: int, known: Mapping[int, Floats]
     ) -> Iterator[tuple[int, dict[int, Floats]]]:
-        """Run a stage's program for some symbols, whose cells (F, B, T') lie at `fields` and start at `lane`, from row `begin`
-        of the panel on, in chunks whose scratch stays in cache. Yields a chunk's first row and the nodes' values (T'', B),
-        which the next chunk overwrites.
+        """Run a stage's program for some symbols over the rows begin <= row < end of the panel, in chunks whose scratch stays
+        in cache. known: what field nodes read (end - begin, B) in place of the panel's cells; without any, symbols are
+        consecutive. Yields a chunk's first row and the nodes' values (T', B), which the next chunk overwrites.
         """
-        lanes = Lanes(self.nodes, stage, fields, self.graph.own, len(symbols), min(CHUNK, rows))
-        for row in range(0, rows, CHUNK):
-            count, start = min(CHUNK, rows - row), begin + row
-            facts = {
-                i: self.kept[i][start : start + count].take(symbols, axis=1)
-                for i in stage.program
-                if self.nodes[i].crosses
-            }
-            facts |= {i: hours[start : start + count] for i, hours in self.hours.items()}
-            yield start, lanes.advance(cells, lane, row, count, self.slot + start, facts)
+        lanes = Lanes(self.nodes, stage, self.fields, self.graph.own, len(symbols), min(CHUNK, end - begin))
+        crossing = [i for i in stage.program if self.nodes[i].crosses]
+        for start in range(begin, end, CHUNK):
+            rows = slice(start, min(start + CHUNK, end))
+            facts = {i: self.kept[i][rows].take(symbols, axis=1) for i in crossing}
+            facts |= {i: hours[rows] for i, hours in self.hours.items()}
+            facts |= {i: x[start - begin : rows.stop - begin] for i, x in known.items()}
+            count = rows.stop - start
+            yield start, lanes.advance(self.cells, int(symbols[0]), start, count, self.slot + start, facts)
 
     def crossings(self, stage: Stage) -> list[tuple[int, int]]:
         """The operators across symbols that end a stage, by chunks of rows: each operator and a chunk's first row."""

@@ -12,9 +12,8 @@ from backcast.signals.functions import FUNCTIONS, HORIZON, INPUTS, definition
 from backcast.signals.kernels.operators import CROSS_SECTION, ROLLING
 from backcast.signals.scale import Scale, field_scale, scale_of
 
-OWN = "own"
-CLOCK = "clock"
-"""The operator of features written in Python; the node's name says which."""
+FIELD, CLOCK, OWN = "field", "clock", "own"
+"""Operators whose node says by its name which: a field of the panel, a fact of the clock, a feature written in Python."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +65,7 @@ class Builder:
                 return bound[INPUTS.index(tree.name)]
             if tree.name not in self.fields:
                 raise KeyError(tree)
-            return self.node("field", (), (), tree.name)
+            return self.node(FIELD, (), (), tree.name)
         return self.lower(tree, tuple(self.add(part, bound) for part in tree.inputs))
 
     def own(self, name: str, feature: OwnFeature, x: tuple[int, ...]) -> int:
@@ -118,7 +117,7 @@ class Builder:
         stage = max((node.stage + node.crosses for node in below), default=0)
         if operator == "number":
             scale = Scale(number=literals[0])
-        elif operator == "field":
+        elif operator == FIELD:
             scale = field_scale(name)
         elif operator == CLOCK:
             scale = Scale()

@@ -81,11 +81,11 @@ class QlibFeatures:
 
     def _restate(self, panel: Panel, versions: Versions, values: Floats, batch: Batch) -> None:
         """The decisions that new versions of their cells change, again."""
-        cells, run = cells_as_known(panel, versions, batch), _Run(self)
+        cells, run = cells_as_known(panel, versions, batch, LOOKBACK), _Run(self)
         for k, (symbol, decision, stop) in enumerate(
             zip(batch.symbols, batch.decisions, batch.stops, strict=True)
         ):
-            run.over(cells[:, k, : stop - batch.begin], values, int(symbol), batch.begin, int(decision))
+            run.over(cells[:, : stop - batch.begin, k], values, int(symbol), batch.begin, int(decision))
 
     def columns(self) -> tuple[Ints, Ints, Ints]:
         """Where each of the 158 goes, how many windows each group needs, and where the fields lie; -1: nowhere."""

@@ -92,9 +92,11 @@ def batches(versions: Versions, rows: int, reach: int) -> list[Batch]:
     return made
 
 
-def cells_as_known(panel: Panel, versions: Versions, batch: Batch) -> Floats:
-    """(F', K, T') the cells of each job's symbol as known at its decision, the rows of the batch."""
-    out = np.empty((len(versions.fields), len(batch.symbols), batch.end - batch.begin))
+def cells_as_known(panel: Panel, versions: Versions, batch: Batch, reach: int) -> Floats:
+    """(F', T', K) the cells of each job's symbol as known at its decision, the rows of the batch; NaN in place of infinities,
+    and 0 where no window of a job, which looks `reach` rows back, covers a row."""
+    out = np.zeros((len(versions.fields), batch.end - batch.begin, len(batch.symbols)))
     revised = versions.first, versions.decision, versions.field, versions.time, versions.value
-    cells_of(panel.values, versions.fields, revised, batch.symbols, batch.decisions, batch.begin, out)
+    jobs = batch.symbols, batch.decisions, batch.stops
+    cells_of(panel.values, versions.fields, revised, *jobs, batch.begin, reach, out)
     return out

@@ -13,7 +13,7 @@ import numpy as np
 from backcast.data.types import Bools, Floats
 from backcast.signals.custom import OwnFeature
 from backcast.signals.kernels.operators import ROLLING, across, load, mapped, rolled
-from backcast.signals.nodes import OWN, Node
+from backcast.signals.nodes import FIELD, OWN, Node
 
 CHUNK = 256  # rows evaluated before the next operator's turn: its scratch stays in cache
 BLOCK = 128  # symbols evaluated side by side, at most: long enough calls that threads seldom wait for the interpreter
@@ -113,12 +113,12 @@ class Lanes:
         done = {i: x[:count] for i, x in self.scratch.items()}
         for i in self.stage.program:
             node, out = self.nodes[i], done[i]
-            if node.operator == "number":
-                out[:] = node.literals[0]
-            elif node.operator == "field":
-                load(cells, self.fields[node.name], lane, row, out)
-            elif i in facts:
+            if i in facts:
                 out[:] = facts[i]
+            elif node.operator == "number":
+                out[:] = node.literals[0]
+            elif node.operator == FIELD:
+                load(cells, self.fields[node.name], lane, row, out)
             elif node.operator == OWN:
                 self.own[node.name].advance([done[j] for j in node.inputs], slot, self.states[i], out)
             elif node.operator in ROLLING:

@@ -18,22 +18,29 @@ def cells_of(
     revised: tuple[Ints, Ints, Ints, Ints, Floats],
     symbols: Ints,
     decisions: Ints,
+    stops: Ints,
     begin: int,
+    reach: int,
     out: Floats,
 ) -> None:
-    """Of cells (F, S, T) the `fields` of each job's symbol, from row `begin` on, with the versions known at its decision, into
-    out (F', K, T'). revised: by symbol, then by decision, the newest last."""
+    """Of cells (F, S, T) the `fields` of each job's symbol, with the versions known at its decision, into out
+    (F', T', K), whose first row is `begin`: the rows that its windows cover, which look `reach` rows back. NaN in
+    place of infinities. revised: by symbol, then by decision, the newest last."""
     first, decision, field, time, value = revised
-    rows = out.shape[2]
+    rows = out.shape[1]
+    for f in range(len(fields)):
+        for tile in range(0, rows, 32):
+            for k in range(len(symbols)):
+                low, high = max(tile, decisions[k] - reach - begin), min(tile + 32, stops[k] - begin)
+                for t in range(low, high):
+                    v = cells[fields[f], symbols[k], begin + t]
+                    out[f, t, k] = v if v - v == 0.0 else math.nan
     for k in range(len(symbols)):
-        s = symbols[k]
-        for f in range(len(fields)):
-            for t in range(rows):
-                out[f, k, t] = cells[fields[f], s, begin + t]
-        n = first[s]
-        while n < first[s + 1] and decision[n] <= decisions[k]:
+        n = first[symbols[k]]
+        while n < first[symbols[k] + 1] and decision[n] <= decisions[k]:
             if begin <= time[n] < begin + rows:
-                out[field[n], k, time[n] - begin] = value[n]
+                v = value[n]
+                out[field[n], time[n] - begin, k] = v if v - v == 0.0 else math.nan
             n += 1
 
 

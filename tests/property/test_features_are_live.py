@@ -93,3 +93,31 @@ def test_a_correction_changes_only_what_covers_it(function: str, cells: Panel, d
     assert _same(
         after[:, time + compiled(text).lookback + 1 :], plain[:, time + compiled(text).lookback + 1 :]
     )
+
+
+@pytest.mark.parametrize("function", [f for f in ALL if not f.startswith("cs_")])
+@SETTINGS
+@given(cells=panels(), seed=st.integers(0, 9999), count=st.integers(1, 60), late=st.integers(0, ROWS))
+def test_every_decision_sees_the_cells_known_then(
+    function: str, cells: Panel, seed: int, count: int, late: int
+) -> None:
+    """Many corrections, of one cell again too: each decision's answer is the one of the cells as known at it."""
+    rng = np.random.default_rng(seed)
+    chosen = [given for w in (4, 0) if function in FUNCTIONS for given in literals(function, w)]
+    text = written(function, FIELDS[: arity(function)], *chosen[:1])
+    time = rng.integers(0, ROWS, count)
+    known = np.minimum(time + rng.integers(0, late + 1, count), ROWS)  # ROWS: no decision knows it
+    rows = sorted(zip(known.tolist(), range(count), strict=True))
+    drawn = [(int(rng.integers(0, len(FIELDS))), int(rng.integers(0, SYMBOLS))) for _ in range(count)]
+    told = [(*drawn[n], int(time[n]), d, float(rng.uniform(50, 150))) for d, n in rows if d < ROWS]
+    if not told:
+        return
+    revised = _evaluated(text, replace(cells, revisions=revisions(*told, of=cells.clock)))
+    now = cells.values.copy()
+    for t in range(ROWS):
+        for field, symbol, at, _, value in (r for r in told if r[3] == t):
+            now[field, symbol, at] = value
+        alone = _evaluated(
+            text, replace(_part(cells, 0, t + 1), values=np.ascontiguousarray(now[:, :, : t + 1]))
+        )
+        assert _same(revised[:, t], alone[:, t])
