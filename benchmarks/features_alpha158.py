@@ -5,7 +5,7 @@
 qlib (pyqlib 0.9.7) needs pandas 2.2 and numpy 1.26, an environment of its own: `python -m venv ENV; ENV/bin/pip install
 pyqlib==0.9.7 pandas==2.2.3 numpy==1.26.4`. Its interpreter is given by --qlib or BACKCAST_QLIB_PYTHON; without it our times are
 recorded without a peer. Every run is a process of its own on the same bars: ours reads one Parquet file with one thread, qlib
-its own binary store with one kernel and no cache, and the clock runs from the files to the features in memory. Before
+its own binary store with one kernel and no cache, and the clock runs from the files to the features in memory, float32. Before
 it starts, ours has its kernels compiled and both have everything imported. Only the standard library and numpy are
 imported here, since qlib's interpreter runs this file too.
 """
@@ -92,17 +92,18 @@ def read(path: Path) -> tuple[Any, Any, Any]:
     from backcast.data.types import Clock, Panel, Revisions
 
     frame = pl.read_parquet(path)
-    symbols = frame["symbol"].unique(maintain_order=True)
-    days = frame["date"].unique().sort()
-    s = frame["symbol"].rle_id().to_numpy()
-    first = days[0]
-    ordinal = np.zeros((days[-1] - first).days + 1, dtype=np.int64)
-    ordinal[(days - first).dt.total_days().to_numpy()] = np.arange(len(days))
-    t = ordinal[(frame["date"] - first).dt.total_days().to_numpy()]
+    runs = frame["symbol"].rle().struct.unnest()
+    symbols, s = runs["value"], np.repeat(np.arange(runs.height), runs["len"])
+    at = frame["date"].to_physical().to_numpy()
+    ordinal = np.zeros(int(at.max() - at.min()) + 1, dtype=np.int64)
+    ordinal[at - at.min()] = 1
+    days = np.flatnonzero(ordinal) + int(at.min())
+    t = (np.cumsum(ordinal) - 1)[at - at.min()]
     values = np.full((len(FIELDS), len(symbols), len(days)), np.nan)
+    cell = s * len(days) + t
     for f, field in enumerate(FIELDS):
-        values[f, s, t] = frame[field].to_numpy()
-    at, none = days.to_numpy().astype("datetime64[us]"), np.zeros(0, dtype=np.int64)
+        values[f].reshape(-1)[cell] = frame[field].to_numpy()
+    at, none = days.astype("datetime64[D]").astype("datetime64[us]"), np.zeros(0, dtype=np.int64)
     clock = Clock("XSHG", at.astype("datetime64[D]"), at, at, at, np.arange(len(at)), 252.0)
     member, revisions = (
         np.ones(values.shape[1:], dtype=bool),
@@ -121,7 +122,8 @@ def ours(folder: Path, what: str, threads: int, answer: str) -> dict[str, Any]:
     made.live(1).step(np.ones((len(FIELDS), 1)))  # kernels compiled, or read from the cache
     begin = time.perf_counter()
     panel, s, t = read(folder / "bars.parquet")
-    features = made.evaluate(panel, threads=threads)
+    out = np.empty((len(made.names), *panel.member.shape), dtype=np.float32)  # as qlib's
+    features = made.evaluate(panel, threads, out)
     seconds = time.perf_counter() - begin
     beyond = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20 - features.values.nbytes / 2**30
     differ = []
@@ -195,13 +197,12 @@ def measure(folder: Path, what: str, size: str, qlib: str, rounds: int) -> None:
     from harness import record
 
     answer, runs = str(folder / f"{what}.npy") if qlib else "", rounds if what != "alpha158" else 1
-    theirs = [
-        worker(qlib, "peer", str(folder), what, "1", answer if not r else "")
-        for r in range(runs if qlib else 0)
-    ]
-    one, two = [], []
+    theirs, one, two = [], [], []
     for r in range(rounds):
-        one.append(worker(sys.executable, "ours", str(folder), what, "1", answer if not r else ""))
+        first = answer if not r else ""
+        if qlib and r < runs:
+            theirs.append(worker(qlib, "peer", str(folder), what, "1", first))
+        one.append(worker(sys.executable, "ours", str(folder), what, "1", first))
         two.append(worker(sys.executable, "ours", str(folder), what, "2", "", threads=2))
     if one[0]["differ"]:
         print(f"differ: {', '.join(one[0]['differ'])}")

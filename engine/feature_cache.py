@@ -39,8 +39,7 @@ from backcast.data.errors import InputError
 from backcast.data.store import Store
 from backcast.data.types import Floats, Panel
 from backcast.engine.panel_prefix import Prefixes, unlisted
-from backcast.signals.graph import Graph
-from backcast.signals.types import Features
+from backcast.signals.types import Features, Reproducible
 
 FORMAT = 1
 GIB = 2**30
@@ -70,12 +69,12 @@ class FeatureCache:
         dataset: str,
         pin: Mapping[str, int],
         until: np.datetime64 | None,
-        graph: Graph,
+        graph: Reproducible,
         panel: Panel,
         threads: int,
     ) -> Features:
         """The features of a panel that was read from a pinned version: from the cache, or computed and kept there."""
-        if not self.max_gib or graph.own:
+        if not self.max_gib or graph.content is None:
             return graph.evaluate(panel, threads=threads)
         family = _family(store, dataset, graph, panel)
         key = _hash([family, sorted(pin.items()), str(until), _axes(panel)])
@@ -113,9 +112,9 @@ class FeatureCache:
             warnings.warn(f"{folder}: {reason}; the features are computed again.", CacheWarning, stacklevel=3)
             self._drop(folder)
 
-    def _made(self, key: str, family: str, graph: Graph, panel: Panel, threads: int) -> Floats:
+    def _made(self, key: str, family: str, graph: Reproducible, panel: Panel, threads: int) -> Floats:
         """Computes an entry, from an older one where that is possible, and gives its values."""
-        shape = (len(graph.outputs), *panel.member.shape)
+        shape = (len(graph.names), *panel.member.shape)
         if np.prod(shape) * 8 > self.max_gib * GIB:
             return graph.evaluate(panel, threads=threads).values
         partial = self.folder / f".{uuid.uuid4().hex}.partial"
@@ -145,7 +144,7 @@ class FeatureCache:
         return graph.evaluate(panel, threads=threads).values if kept is None else kept
 
     def _extended(
-        self, family: str, graph: Graph, panel: Panel, prefixes: Prefixes, out: Floats, threads: int
+        self, family: str, graph: Reproducible, panel: Panel, prefixes: Prefixes, out: Floats, threads: int
     ) -> bool:
         """Fills `out` from an entry whose panel is the first rows of this one, if there is one."""
         for folder, about in self._entries(family):
@@ -224,11 +223,11 @@ class FeatureCache:
                 yield folder, size
 
 
-def _family(store: Store, dataset: str, graph: Graph, panel: Panel) -> str:
+def _family(store: Store, dataset: str, graph: Reproducible, panel: Panel) -> str:
     """What entries that may extend one another have in common."""
     info = store.info(dataset).to_json()
     return _hash(
-        [FORMAT, graph.digest, graph.fields, store.lineage(dataset), info, panel.price_basis, code()]
+        [FORMAT, graph.content, graph.fields, store.lineage(dataset), info, panel.price_basis, code()]
     )
 
 

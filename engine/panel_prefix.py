@@ -9,14 +9,14 @@ from dataclasses import replace
 import numpy as np
 
 from backcast.data.types import Floats, Ints, Panel
-from backcast.signals.graph import Graph
+from backcast.signals.types import Reproducible
 
 
 class Prefixes:
     """SHA-256 of what the first rows of a panel say about each symbol: the cells of a graph's fields, whether it is a
     member, and the revisions known within those rows."""
 
-    def __init__(self, graph: Graph, panel: Panel) -> None:
+    def __init__(self, graph: Reproducible, panel: Panel) -> None:
         self.panel, self.places = panel, [panel.fields.index(name) for name in graph.fields]
         r = panel.revisions
         chosen = np.flatnonzero(np.isin(r.field, self.places))
@@ -58,7 +58,7 @@ class Prefixes:
         )
 
 
-def unlisted(graph: Graph, panel: Panel, f: int, rows: int) -> Floats:
+def unlisted(graph: Reproducible, panel: Panel, f: int, rows: int) -> Floats:
     """(T,) feature f of a symbol that nothing is known of."""
     nothing = np.full((len(panel.fields), 1, rows), np.nan)
     none = panel.revisions.where(np.zeros(len(panel.revisions), dtype=bool))

@@ -28,9 +28,8 @@ from backcast.engine.feature_cache import FeatureCache
 from backcast.engine.progress import Update
 from backcast.engine.types import Account, Targets
 from backcast.signals.dataset import training_set
-from backcast.signals.graph import Graph
 from backcast.signals.models.base import FittedModel, ForecastModel
-from backcast.signals.types import QUANTILES, Features, Fold, Forecast, Labels, TrainingSet
+from backcast.signals.types import QUANTILES, Features, Fold, Forecast, Labels, Reproducible, TrainingSet
 
 
 @dataclass(frozen=True)
@@ -63,7 +62,7 @@ def observe(
     panel = asof.load_panel(store, made.source.name, pin, until=until)
     compiled = made.features.compile(panel.fields, panel.price_basis)
     delistings = asof.delistings(store, made.source.name, pin, until)
-    if cache is None or not isinstance(compiled, Graph):  # what is no graph has no content to be kept by
+    if cache is None or not isinstance(compiled, Reproducible):  # a user's own kind of features
         return World(panel, compiled.evaluate(panel, threads=threads), delistings)
     features = cache.features(store, made.source.name, pin, until, compiled, panel, threads)
     return World(panel, features, delistings)

@@ -32,7 +32,7 @@ from backcast.signals.kernels.operators import store
 from backcast.signals.nodes import CLOCK, FIELD, Node
 from backcast.signals.restate import Batch, batches, cells_as_known, versions_of
 from backcast.signals.stages import CHUNK, Lanes, Stage, block_size, crossed, stages_of
-from backcast.signals.types import Features
+from backcast.signals.types import Features, answer
 
 
 @dataclass(frozen=True)
@@ -58,6 +58,11 @@ class Graph:
             (n.operator, n.inputs, [v.hex() for v in map(float, n.literals)], n.name) for n in self.nodes
         ]
         return hashlib.sha256(json.dumps([self.names, self.outputs, nodes]).encode()).hexdigest()
+
+    @property
+    def content(self) -> str | None:
+        """The digest; None with features in Python, since what they import cannot be seen from here."""
+        return None if self.own else self.digest
 
     def evaluate(self, panel: Panel, threads: int = 1, out: npt.NDArray[Any] | None = None) -> Features:
         """Every feature (F, S, T) at every decision, from what was known at that decision.
@@ -95,10 +100,8 @@ class Run:
         self.hours = {i: CALENDAR[name](panel.clock)[:, None] for i, name in clocks}
         self.member: Bools = np.ascontiguousarray(panel.member.T)
         symbols, rows = panel.member.shape
-        given = np.empty((len(graph.outputs), symbols, rows)) if out is None else out
-        self.values, self.mapped = np.asarray(given), _mapped(given)
-        if self.values.shape != (len(graph.outputs), symbols, rows) or self.values.dtype.kind != "f":
-            raise ValueError("out must be (features, symbols, rows) of float64 or float32")
+        shape = (len(graph.outputs), symbols, rows)
+        self.values, self.mapped = answer(shape, out), _mapped(out)
         self.places = {i: [k for k, j in enumerate(graph.outputs) if i == j] for i in graph.outputs}
         read = [j for stage in self.stages for i in stage.crossings for j in self.nodes[i].inputs]
         self.kept = {i: np.empty((rows, symbols)) for i in read if not self.nodes[i].crosses}
@@ -182,7 +185,7 @@ class Run:
                 self.kept.pop(j, None)
 
 
-def _mapped(array: npt.NDArray[Any]) -> mmap.mmap | None:
+def _mapped(array: npt.NDArray[Any] | None) -> mmap.mmap | None:
     """The file's map under an array, if there is one."""
     base: Any = array
     while isinstance(base, np.ndarray):

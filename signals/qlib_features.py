@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from backcast.data.errors import InputError
 from backcast.data.types import Floats, Ints, Panel
 from backcast.signals.kernels import qlib_series as of
-from backcast.signals.kernels.qlib import features
+from backcast.signals.kernels.qlib import features, put
 from backcast.signals.kernels.qlib_series import GAP, LONGEST, SERIES, advance, start
 from backcast.signals.restate import Batch, Versions, batches, cells_as_known, versions_of
-from backcast.signals.types import Features
+from backcast.signals.types import Features, answer
 
 FIELDS = ("open", "high", "low", "close", "vwap", "volume")
 LOOKBACK = LONGEST + GAP - 1
 """Rows before a decision that decide what it sees: 60 of its windows, and 60 that say whether the symbol was listed."""
 CHUNK = 256  # rows side by side: their scratch stays in cache
+LARGEST = float(np.finfo(np.float64).max)
 BLOCK = 16  # symbols per task of a thread
 ROOM = 64  # rows that a live state takes in before it lets go of old ones
 _GROUPS = (
@@ -55,14 +60,20 @@ class QlibFeatures:
         """Rows before a decision that its features may depend on: lookback + 1 rows give one full answer."""
         return LOOKBACK
 
-    def evaluate(self, panel: Panel, threads: int = 1) -> Features:
+    @property
+    def content(self) -> str:
+        """SHA-256 of what is computed."""
+        told = json.dumps([self.names, self.chosen, self.fields, self.typical])
+        return hashlib.sha256(told.encode()).hexdigest()
+
+    def evaluate(self, panel: Panel, threads: int = 1, out: npt.NDArray[Any] | None = None) -> Features:
         """Every feature (F, S, T) at every decision, from what was known at that decision; NaN in place of infinities.
 
         A symbol's rows begin with the first that has a field known, and again after 61 without any; before, all is
         NaN. Within a window, a cell is the newest version known at the window's decision. The same bits for any
-        number of threads and any cut of the panel at a decision.
+        number of threads and any cut of the panel at a decision. out: where the answer goes, of float64 or of float32.
         """
-        values = np.empty((len(self.names), *panel.member.shape))
+        values = answer((len(self.names), *panel.member.shape), out)
         versions, rows = versions_of(panel, self.fields, LOOKBACK), len(panel.clock)
         with ThreadPoolExecutor(max(1, threads)) as pool:
             list(pool.map(partial(self._block, panel, values), range(0, len(panel.symbols), BLOCK)))
@@ -74,12 +85,12 @@ class QlibFeatures:
         """A state that has seen no row yet."""
         return Live(self, symbols)
 
-    def _block(self, panel: Panel, values: Floats, first: int) -> None:
+    def _block(self, panel: Panel, values: npt.NDArray[Any], first: int) -> None:
         run = _Run(self)
         for symbol in range(first, min(first + BLOCK, len(panel.symbols))):
             run.over(panel.values[:, symbol], values, symbol, 0, 0)
 
-    def _restate(self, panel: Panel, versions: Versions, values: Floats, batch: Batch) -> None:
+    def _restate(self, panel: Panel, versions: Versions, values: npt.NDArray[Any], batch: Batch) -> None:
         """The decisions that new versions of their cells change, again."""
         cells, run = cells_as_known(panel, versions, batch, LOOKBACK), _Run(self)
         for k, (symbol, decision, stop) in enumerate(
@@ -110,6 +121,11 @@ def _group(f: int) -> int:
     return _GROUPS.index(names[int(np.searchsorted(begins, f, side="right")) - 1])
 
 
+def _reads_logs(groups: Ints) -> bool:
+    """Whether a group that is wanted reads logarithms, which cost more than all else of a row."""
+    return bool(groups[_GROUPS.index("levels")] or groups[_GROUPS.index("changes")])
+
+
 def _window(f: int) -> int:
     """How many windows, the shortest first, give feature f."""
     return 1 + (f - of.ROC) % len(of.WINDOWS) if f >= of.ROC else 1
@@ -120,20 +136,24 @@ class _Run:
 
     def __init__(self, made: QlibFeatures) -> None:
         self.typical, (self.places, self.groups, self.where) = made.typical, made.columns()
+        self.logs = _reads_logs(self.groups)
         self.rows = np.empty((SERIES, LONGEST + CHUNK))
         self.sums, self.work = np.empty((of.SUMS, CHUNK)), np.empty((LONGEST + 1, CHUNK))
+        self.answers = np.empty((len(made.names), 1, CHUNK))
 
-    def over(self, cells: Floats, values: Floats, symbol: int, begin: int, skip: int) -> None:
+    def over(self, cells: Floats, values: npt.NDArray[Any], symbol: int, begin: int, skip: int) -> None:
         """cells (F, T'): a symbol's rows from `begin` on, from nothing known; answers from row `skip` on."""
         cells, rows = np.ascontiguousarray(cells), self.rows
         start(rows)
         for t in range(0, cells.shape[1], CHUNK):
             n = min(CHUNK, cells.shape[1] - t)
-            advance(cells, self.where, self.typical, t, n, rows, LONGEST, 1)
+            advance(cells, self.where, self.typical, self.logs, t, n, rows, LONGEST, 1)
             first = max(skip - begin - t, 0)
             if first < n:
-                target = (values, self.places, self.sums[-1], symbol, begin + t + first, n - first)
+                target = (self.answers, self.places, self.sums[-1], 0, 0, n - first)
                 features((rows, LONGEST + first, 1), self.sums, self.work, self.groups, target)
+                largest = float(np.finfo(values.dtype).max)
+                put(self.answers, n - first, largest, values, symbol, begin + t + first)
             rows[:, :LONGEST] = rows[:, n : n + LONGEST]
 
 
@@ -149,8 +169,10 @@ class Live:
             raise InputError("symbols", symbols, "at least one symbol")
         self.made, self.symbols, self.row = made, symbols, LONGEST
         self.places, self.groups, self.where = made.columns()
+        self.logs = _reads_logs(self.groups)
         self.rows = np.empty((SERIES, (LONGEST + ROOM) * symbols))
         self.sums, self.work = np.empty((of.SUMS, symbols)), np.empty((LONGEST + 1, symbols))
+        self.answers = np.empty((len(made.names), 1, symbols))
         start(self.rows)
 
     def step(self, cells: Floats) -> Floats:
@@ -159,9 +181,10 @@ class Live:
             raise InputError(
                 "cells", cells.shape, f"({len(self.made.fields)}, {self.symbols}): fields x symbols"
             )
-        out = np.empty((len(self.made.names), 1, self.symbols))
-        target = (out, self.places, self.sums[-1], 0, 0, self.symbols)
+        target = (self.answers, self.places, self.sums[-1], 0, 0, self.symbols)
         features((self.rows, self._take(cells), self.symbols), self.sums, self.work, self.groups, target)
+        out = np.empty((len(self.made.names), 1, self.symbols))
+        put(self.answers, self.symbols, LARGEST, out, 0, 0)
         return out[:, 0]
 
     def replay(self, cells: Floats) -> None:
@@ -193,6 +216,6 @@ class Live:
             self.rows[:, : LONGEST * self.symbols] = self.rows[:, ROOM * self.symbols :]
             self.row = LONGEST
         at, n = self.row * self.symbols, self.symbols
-        advance(np.ascontiguousarray(cells), self.where, self.made.typical, 0, n, self.rows, at, n)
+        advance(np.ascontiguousarray(cells), self.where, self.made.typical, self.logs, 0, n, self.rows, at, n)
         self.row += 1
         return at

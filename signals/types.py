@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +25,14 @@ class Features:
     values: Floats
 
 
+def answer(shape: tuple[int, int, int], out: npt.NDArray[Any] | None) -> npt.NDArray[Any]:
+    """Where values (F, S, T) go: `out`, or fresh float64. Errors: ValueError for an out that does not fit."""
+    values = np.asarray(np.empty(shape) if out is None else out)
+    if values.shape != shape or values.dtype.kind != "f":
+        raise ValueError("out must be (features, symbols, rows) of float64 or float32")
+    return values
+
+
 class Compiled(Protocol):
     """Features made for the fields of one panel. `lookback`: rows before a decision that its features may depend on."""
 
@@ -36,6 +44,22 @@ class Compiled(Protocol):
 
     def evaluate(self, panel: Panel, threads: int = 1) -> Features:
         """Every feature at every decision, from what was known at that decision."""
+
+
+@runtime_checkable
+class Reproducible(Compiled, Protocol):
+    """Features whose answer is told by what they are: they can be kept and found again. fields: of a panel, those that they
+    read, in the order in which a live state wants them."""
+
+    @property
+    def fields(self) -> tuple[str, ...]: ...
+
+    @property
+    def content(self) -> str | None:
+        """SHA-256 of what is computed, whatever it was spelt like; None where it cannot be told (features in Python)."""
+
+    def evaluate(self, panel: Panel, threads: int = 1, out: npt.NDArray[Any] | None = None) -> Features:
+        """out (F, S, T): where the answer goes, of float64 or float32; NaN where it is too large for it."""
 
 
 class FeatureSource(ABC):

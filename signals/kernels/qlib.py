@@ -8,8 +8,10 @@ same in batch and live, from whichever row the data start.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from backcast.data.types import Floats, Ints
 from backcast.signals.kernels import qlib_series as of
@@ -92,8 +94,14 @@ def features(source: Source, sums: Floats, work: Floats, groups: Ints, target: T
         spread(source, groups[8], of.VOLUME, of.NEW_VOLUME, sums, target)
     if groups[9]:
         spread(source, groups[9], of.WEIGHT, of.NEW_WEIGHT, sums, target)
-    values, _, _, s, t, n = target
-    for f in range(values.shape[0]):
-        out = values[f, s, t : t + n]
+
+
+@compiled
+def put(
+    answers: Floats, n: int, largest: float, values: npt.NDArray[np.floating[Any]], s: int, t: int
+) -> None:
+    """The first n of answers (F, 1, N) to values[f, s, t : t + n], NaN in place of what is too large for them."""
+    for f in range(len(answers)):
+        row, out = answers[f, 0, :n], values[f, s, t : t + n]
         for i in range(n):
-            out[i] = out[i] if out[i] - out[i] == 0.0 else math.nan
+            out[i] = row[i] if abs(row[i]) <= largest else math.nan

@@ -62,11 +62,20 @@ def start(rows: Floats) -> None:
 
 @compiled
 def advance(
-    cells: Floats, where: Ints, typical: bool, t: int, n: int, rows: Floats, at: int, back: int
+    cells: Floats,
+    where: Ints,
+    typical: bool,
+    logs: bool,
+    t: int,
+    n: int,
+    rows: Floats,
+    at: int,
+    back: int,
 ) -> None:
     """Of cells (F, N) the items from t on, n of them, one after another into the columns from `at` on.
 
-    where (7,): in which of F each field lies, -1: nowhere. typical: (high + low + close) / 3 for the average price.
+    where (7,): in which of F each field lies, -1: nowhere. typical: (high + low + close) / 3 for the average price. logs:
+    whether logarithms are wanted, else NaN.
     """
     for i in range(n):
         k = at + i
@@ -74,11 +83,11 @@ def advance(
             rows[f, k] = cells[where[f], t + i] if where[f] >= 0 else math.nan
         if typical:
             rows[VWAP, k] = (rows[HIGH, k] + rows[LOW, k] + rows[CLOSE, k]) / 3.0
-        derive(rows, k, back)
+        derive(rows, k, back, logs)
 
 
 @compiled
-def derive(rows: Floats, k: int, back: int) -> None:
+def derive(rows: Floats, k: int, back: int, logs: bool) -> None:
     """The step: column k of every series, from its fields and the row before."""
     b, bar = k - back, False
     for f in range(7):
@@ -90,9 +99,9 @@ def derive(rows: Floats, k: int, back: int) -> None:
     close, volume = np.float32(rows[CLOSE, k]), np.float32(rows[VOLUME, k])
     before, traded = np.float32(rows[CLOSE, b]), np.float32(rows[VOLUME, b])
     ratio = close / before
-    rows[LOG_VOLUME, k] = log32(volume + ONE)
+    rows[LOG_VOLUME, k] = log32(volume + ONE) if logs else math.nan
     rows[RATIO, k] = known(ratio)
-    rows[LOG_RATIO, k] = log32(volume / traded + ONE)
+    rows[LOG_RATIO, k] = log32(volume / traded + ONE) if logs else math.nan
     rows[MOVE, k] = known(close - before)
     rows[VOLUME_MOVE, k] = known(volume - traded)
     rows[WEIGHT, k] = known(abs(ratio - ONE) * volume)
