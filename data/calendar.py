@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from backcast.data.errors import InputError
 from backcast.data.types import Clock, Instants, Ints
@@ -76,6 +77,18 @@ def clock(
         np.arange(before, before + len(closes), dtype=np.int64),
         counts[recent].sum() / YEARS,
     )
+
+
+def session_hours(name: str, sessions: npt.NDArray[Any]) -> tuple[Instants, Instants]:
+    """(N,) when each session (dates) opens and closes; NaT for a date that is none."""
+    if not len(sessions):
+        return sessions.astype("datetime64[us]"), sessions.astype("datetime64[us]")
+    spans, known = _spans(name, int(sessions.max().astype("datetime64[Y]").astype(np.int64)) + 1970)
+    at = np.minimum(np.searchsorted(known, sessions), len(known) - 1)
+    none = known[at] != sessions
+    opens, closes = spans[at, 0, 0], spans[at, -1, 1]
+    opens[none], closes[none] = np.datetime64("NaT"), np.datetime64("NaT")
+    return opens, closes
 
 
 def zone_of_calendar(name: str) -> str:

@@ -156,7 +156,7 @@ def made_panel(fields: tuple[str, ...], symbols: int, rows: int, values: Floats 
         steps = np.repeat(rng.lognormal(1, 0.3, (symbols, rows // 21 + 1)), 21, axis=1)[:, :rows]
         values = np.stack([known.get(name, steps) for name in fields])
     at = (np.datetime64("2020-01-01") + np.arange(rows)).astype("datetime64[us]")
-    clock = Clock("made", at.astype("datetime64[D]"), at, at, at, np.arange(rows) + 1000, 252.0)
+    clock = Clock("24/7", at.astype("datetime64[D]"), at, at, at, np.arange(rows) + 1000, 252.0)
     none = np.zeros(0, dtype=np.int64)
     revisions = Revisions(none, none, none, at[:0], none, np.zeros(0))
     names = tuple(f"S{s + 1:0{max(2, len(str(symbols)))}d}" for s in range(symbols))

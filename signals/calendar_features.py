@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from backcast.data.calendar import session_hours
 from backcast.data.types import Clock, Floats, Instants
 
 _MINUTE = np.timedelta64(60_000_000, "us")
@@ -28,6 +29,14 @@ def _minute_of_day(clock: Clock) -> Floats:
     return (clock.closes_at - clock.closes_at.astype("datetime64[D]")) / _MINUTE
 
 
+def _since_open(clock: Clock) -> Floats:
+    return (clock.closes_at - session_hours(clock.calendar, clock.sessions)[0]) / _MINUTE
+
+
+def _to_close(clock: Clock) -> Floats:
+    return (session_hours(clock.calendar, clock.sessions)[1] - clock.closes_at) / _MINUTE
+
+
 CALENDAR: dict[str, Callable[[Clock], Floats]] = {
     "day_of_week": _day_of_week,
     "day_of_month": lambda clock: _days(clock.sessions, _month(clock)) + 1.0,
@@ -35,5 +44,7 @@ CALENDAR: dict[str, Callable[[Clock], Floats]] = {
     "days_to_month_end": lambda clock: _days(_month(clock) + 1, clock.sessions) - 1.0,
     "bar_minutes": lambda clock: (clock.closes_at - clock.opens_at) / _MINUTE,
     "minute_of_day": _minute_of_day,
+    "minutes_since_open": _since_open,
+    "minutes_to_close": _to_close,
 }
 """By function, from a clock to (T,) values."""

@@ -132,6 +132,8 @@ FUNCTIONS = {
     "days_to_month_end": _clock("calendar days from the session to the last day of its month"),
     "bar_minutes": _clock("minutes from the bar's open to its end; of a daily bar the session's, so half days show"),
     "minute_of_day": _clock("minutes from midnight UTC to the bar's end"),
+    "minutes_since_open": _clock("minutes from the session's open, by the exchange's schedule, to the bar's end"),
+    "minutes_to_close": _clock("minutes from the bar's end to the session's close, by the exchange's schedule"),
     "rsi": _staple(1, ("window",), "relative strength index, 0 to 100, Wilder's averages", MAX_WILDER),
     "atr": _staple(3, ("window",), "average true range of high, low, close, Wilder's average", MAX_WILDER),
     "plus_di": _staple(3, ("window",), "plus directional indicator of high, low, close, 0 to 100", MAX_WILDER),

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from backcast.signals.calendar_features import CALENDAR
 from backcast.signals.custom import OwnFeature
 from backcast.signals.expression import Call, Field, Number, parse
 from backcast.signals.expression import Node as Tree
 from backcast.signals.functions import FUNCTIONS, HORIZON, INPUTS, definition
-from backcast.signals.kernels.operators import CROSS_SECTION, ROLLING
+from backcast.signals.kernels.operators import CROSS_SECTION, ELEMENTWISE, ROLLING, mapped
 from backcast.signals.scale import Scale, field_scale, scale_of
 
 FIELD, CLOCK, OWN = "field", "clock", "own"
@@ -86,7 +88,15 @@ class Builder:
             return self.node(operator, x, _exponential(*literals))
         if operator in FUNCTIONS and len(literals) > len(FUNCTIONS[operator].literals):
             return self.node(operator + "_known", x, literals)
+        if x and all(self.nodes[i].operator == "number" for i in x) and operator in ELEMENTWISE:
+            return self.folded(operator, x)
         return self.node(operator, x, literals)
+
+    def folded(self, operator: str, x: tuple[int, ...]) -> int:
+        """An operator on numbers alone, by its own kernel; what has no answer stays an operator."""
+        inputs = [np.full((1, 1), self.nodes[i].literals[0]) for i in x]
+        value = float(mapped(operator, inputs)[0, 0])
+        return self.node("number", (), (value,)) if value == value else self.node(operator, x)
 
     def node(
         self,

@@ -155,7 +155,7 @@ def _where(condition: Floats, x: Floats, y: Floats, out: Floats) -> None:
     out[:] = np.where(np.isnan(condition), np.nan, np.where(condition != 0.0, x, y))
 
 
-_ELEMENTWISE: dict[str, Callable[..., Any]] = {
+ELEMENTWISE: dict[str, Callable[..., Any]] = {
     "+": np.add, "-": np.subtract, "*": np.multiply, "/": np.divide, "neg": np.negative, "abs": np.abs, "sign": np.sign,
     "min": np.minimum, "max": np.maximum, "log": _log, "exp": _exp, "sqrt": np.sqrt, "power": _power, "where": _where,
     "and": _compare(_both), "or": _compare(_either), "not": _not,
@@ -168,7 +168,7 @@ def mapped(operator: str, inputs: Sequence[Floats], out: Floats | None = None) -
     """One element-wise operator; inputs and out are (T, B)."""
     answer = np.empty_like(inputs[0]) if out is None else out
     with np.errstate(all="ignore"):
-        _ELEMENTWISE[operator](*inputs, answer)
+        ELEMENTWISE[operator](*inputs, answer)
     _finite(answer)
     return answer
 

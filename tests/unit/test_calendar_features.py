@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import calendar as months
+from dataclasses import replace
 from datetime import date
 
 import numpy as np
@@ -37,6 +38,18 @@ def test_half_days_and_the_hour() -> None:
     assert (ends["2024-03-08"], ends["2024-03-11"]) == (21 * 60, 20 * 60)  # summer time begins
 
 
+def test_the_hours_of_a_session() -> None:
+    of = clock("XNYS", np.datetime64("2024-07-02"), np.datetime64("2024-07-03"), 0, "30min")
+    since, left = CALENDAR["minutes_since_open"](of), CALENDAR["minutes_to_close"](of)
+    assert since.tolist() == [
+        *range(30, 391, 30),
+        *range(30, 211, 30),
+    ]  # the eve of the fourth closes at 13:00
+    assert left.tolist() == [*range(360, -1, -30), *range(180, -1, -30)]
+    saturday = replace(_clock().slice(0, 1), sessions=np.array(["2023-11-04"], dtype="datetime64[D]"))
+    assert np.isnan(CALENDAR["minutes_since_open"](saturday)).all()
+
+
 def test_one_value_for_all_symbols() -> None:
     of, none = _clock(), np.zeros(0, dtype=np.int64)
     values = np.ones((1, 3, len(of)))
@@ -51,5 +64,5 @@ def test_one_value_for_all_symbols() -> None:
 def test_a_row_knows_itself_alone() -> None:
     of = _clock()
     for feature in CALENDAR.values():
-        parts = [feature(of.slice(k, k + 1))[0] for k in range(len(of))]
-        assert parts == feature(of).tolist()
+        parts = np.array([feature(of.slice(k, k + 1))[0] for k in range(len(of))])
+        assert np.array_equal(parts, feature(of), equal_nan=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from language import compiled, panel
 
 from backcast.data.errors import InputError
 from backcast.data.types import Clock, Floats, Panel, Revisions
@@ -275,3 +276,11 @@ def test_feature_sets_are_checked(expressions: object) -> None:
 def test_the_basis_is_checked() -> None:
     with pytest.raises(InputError, match="price_basis"):
         FeatureSet({"a": "close"}).compile(FIELDS, "adjusted")
+
+
+def test_numbers_are_worked_out_once() -> None:
+    folded, written = compiled("close * (2 * 3 - 1) / sqrt(4)"), compiled("close * 5 / 2")
+    assert [node.operator for node in folded.nodes if node.operator not in ("number", "field")] == ["*", "/"]
+    cells = panel(np.full((1, 1, 3), 7.0))
+    assert (folded.evaluate(cells).values == 17.5).all() and (written.evaluate(cells).values == 17.5).all()
+    assert np.isnan(compiled("close + 1 / 0").evaluate(cells).values).all()

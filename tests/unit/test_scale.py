@@ -15,7 +15,7 @@ from language import CALENDAR, FIELDS, arity, everything, literals, panel, writt
 from backcast.data.types import Floats
 from backcast.signals.feature import FeatureSet
 from backcast.signals.functions import FUNCTIONS
-from backcast.signals.kernels.operators import _ELEMENTWISE, CROSS_SECTION, ROLLING
+from backcast.signals.kernels.operators import CROSS_SECTION, ELEMENTWISE, ROLLING
 from backcast.signals.scale import Scale, scale_of
 
 SYMBOLS, ROWS = 7, 60
@@ -92,7 +92,7 @@ def test_the_calendar_has_no_level(name: str) -> None:
     assert _claim(f"{name}()")[0] == Scale()
 
 
-@pytest.mark.parametrize("operator", sorted({*_ELEMENTWISE, *ROLLING, *CROSS_SECTION}))
+@pytest.mark.parametrize("operator", sorted({*ELEMENTWISE, *ROLLING, *CROSS_SECTION}))
 def test_every_operator_has_a_rule(operator: str) -> None:
     scale_of(operator, (Scale(price=1),) * 3, (3.0,))
 
