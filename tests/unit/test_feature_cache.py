@@ -25,9 +25,11 @@ from backcast.engine import feature_cache
 from backcast.engine.cli import compose, main
 from backcast.engine.feature_cache import CacheWarning, FeatureCache
 from backcast.engine.research import run
+from backcast.signals.alpha158 import Alpha158
 from backcast.signals.custom import WindowFeature
 from backcast.signals.feature import FeatureSet
 from backcast.signals.graph import Graph
+from backcast.signals.qlib_features import LOOKBACK, QlibFeatures
 from backcast.signals.types import Features
 
 EXPRESSIONS = {
@@ -176,6 +178,26 @@ def test_a_version_that_adds_sessions_costs_those_and_the_look_back(
     whole = _values(cache, market, after)
     assert calls.taken() == [160 - rows + 20], "the new rows and a look-back of 20"
     assert whole.tobytes() == _truth(market, after).tobytes()
+
+
+def test_alpha158_is_kept_and_extended(cache: FeatureCache, monkeypatch: pytest.MonkeyPatch) -> None:
+    market, rows, honest = Market(sessions=150, symbols=4), [], QlibFeatures.evaluate
+
+    def evaluate(made: QlibFeatures, panel: Panel, threads: int = 1, out: Any = None) -> Features:
+        if panel.symbols != ("",):
+            rows.append(len(panel.clock))
+        return honest(made, panel, threads, out)
+
+    monkeypatch.setattr(QlibFeatures, "evaluate", evaluate)
+    border = market.decision(140)
+    for pin in (market.enter(None, border), market.enter(border, None)):
+        panel = load_panel(market.store, "synthetic", pin)
+        made = Alpha158(vwap="typical").compile(panel.fields, panel.price_basis)
+        assert isinstance(made, QlibFeatures)
+        kept = [cache.features(market.store, "synthetic", pin, None, made, panel, 2).values for _ in range(2)]
+        truth = honest(made, panel).values
+        assert kept[0].tobytes() == kept[1].tobytes() == truth.tobytes()
+    assert rows == [141, 9 + LOOKBACK]
 
 
 def test_day_after_day(cache: FeatureCache, calls: Calls) -> None:

@@ -1,17 +1,27 @@
-"""Every function of the language equals its plain truth: on random, adversarial, holed and walking series."""
+"""Every function of the language equals its plain truth: on random, adversarial, holed, walking and real series."""
 
 from __future__ import annotations
 
 import numpy as np
+import polars as pl
 import pytest
 from language import BY_ROW, CALENDAR, OF_SERIES, arity, compiled, everything, literals, panel, truth, written
 
+from backcast.data.sources.bundled import packaged
 from backcast.data.types import Floats
 from backcast.signals.functions import FUNCTIONS
 from backcast.signals.kernels.reference import ACROSS, OVER_TIME
 
 ROWS = 140
 WINDOWS = [1, 2, 3, 4, 5, 20, 61]
+
+
+def _real() -> dict[str, Floats]:
+    """Raw closes of the crash of 2000 with a split in them, and their volumes: bars of the package bokeh_sampledata."""
+    bars = pl.read_csv(packaged("bokeh_sampledata", "_data") / "stocks.csv.gz").filter(
+        pl.col("Ticker") == "AAPL"
+    )
+    return {name: bars[name].cast(pl.Float64).to_numpy()[:ROWS] for name in ("Close", "Volume")}
 
 
 def _series() -> dict[str, Floats]:
@@ -36,6 +46,7 @@ def _series() -> dict[str, Floats]:
         "falling": -np.arange(ROWS) * 1.0,
         "unknown": np.full(ROWS, np.nan),
         "late": late,
+        **_real(),
     }
 
 
