@@ -7,7 +7,7 @@ import numpy as np
 from backcast.data.types import Floats
 from backcast.engine.portfolio.known import Known
 from backcast.engine.portfolio.settings import number, whole
-from backcast.engine.portfolio.steps.base import SHAPE, Step
+from backcast.engine.portfolio.steps.base import SCALE, Step
 
 
 class VolatilityTarget(Step):
@@ -19,13 +19,11 @@ class VolatilityTarget(Step):
     """
 
     name = "volatility target"
-    kind = SHAPE
+    kind = SCALE
     keeps_balance = True
     raises = True
 
-    def __init__(
-        self, volatility_target: float, volatility_window: int = 60, max_gross: float = 2.0
-    ) -> None:
+    def __init__(self, volatility_target: float, volatility_window: int = 60, max_gross: float = 2.0) -> None:
         self.target = number("portfolio.volatility_target", volatility_target, 10.0)
         self.window = whole("portfolio.volatility_window", volatility_window, 2, "sessions")
         self.max_gross = number("portfolio.max_gross", max_gross, 100.0)
