@@ -1,4 +1,4 @@
-"""Small worlds in which portfolios decide: a panel with gaps, corrections and a late starter, its forecasts, its truncations."""
+"""Small worlds in which portfolios decide: a panel with gaps, corrections and a late starter, and its truncations."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from itertools import combinations
 
 import numpy as np
 import pytest
-from decisions import closes_as_known, forecasts, market, uncorrected
+from decisions import forecasts, market, uncorrected
 
 from backcast.data.errors import InputError
 from backcast.data.types import Floats, Panel
@@ -253,7 +253,7 @@ def test_a_covariance_without_full_rank_is_refused() -> None:
     panel = whole_market(11, 3)
     panel.values[0, :, :] = panel.values[0, :1, :]  # one price three times
     rule = RiskParityPortfolio(quantile=1.0, window=10, covariance="sample")
-    with pytest.raises(InputError, match="portfolio = 'RiskBudgeting'.*ledoit_wolf"):
+    with pytest.raises(InputError, match=r"portfolio = 'RiskBudgeting'.*ledoit_wolf"):
         rule.targets(one(panel, 60, [1, 2, 3]), panel)
 
 
