@@ -48,6 +48,14 @@ class Clock:
         first = np.searchsorted(self.sessions, self.sessions[here])
         return np.where(self.closes_at[here] == closes, self.closes_at[first], closes)
 
+    def before(self, at: int, sessions: int) -> int:
+        """The first bar of the session that lies so many sessions before that of bar `at`, at least the clock's first bar; `at`
+        itself for none. On a daily clock that is `at - sessions`."""
+        if sessions == 0:
+            return at
+        days = np.unique(self.sessions[: at + 1])
+        return int(np.searchsorted(self.sessions, days[max(len(days) - 1 - sessions, 0)]))
+
     def until(self, instant: np.datetime64) -> Clock:
         """The bars whose decision falls at or before `instant`."""
         n = int(np.searchsorted(self.decides_at, instant, side="right"))

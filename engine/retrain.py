@@ -161,12 +161,12 @@ def quantile_loss(fitted: FittedModel, world: World, labels: Labels, decisions: 
 def _holdout_fold(pinned: Pinned, world: World, holdout: int) -> Fold:
     """The fold that fits before the holdout and is tested on it."""
     clock = world.panel.clock
-    fit_at = len(clock) - 1 - pinned.made.label.horizon - 1 - holdout
+    end = len(clock) - 1 - pinned.made.label.horizon - 1
+    fit_at = clock.before(end, holdout) if end >= 1 else 0
     if fit_at < 1:
-        raise InputError(
-            "retrain.holdout_sessions", holdout, f"fewer sessions than the {len(clock)} known by then"
-        )
-    return pinned.made.folds.fold_at(clock, fit_at, fit_at + holdout)
+        days = len(np.unique(clock.sessions))
+        raise InputError("retrain.holdout_sessions", holdout, f"fewer sessions than the {days} known by then")
+    return pinned.made.folds.fold_at(clock, fit_at, end)
 
 
 def _refuse_stale(world: World, as_of: np.datetime64, max_age_days: float) -> None:
