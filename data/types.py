@@ -41,6 +41,11 @@ class Clock:
     def __len__(self) -> int:
         return len(self.sessions)
 
+    @property
+    def intraday(self) -> bool:
+        """Whether some session has more than one bar."""
+        return bool((self.sessions[1:] == self.sessions[:-1]).any())
+
     def openings(self, closes: Instants) -> Instants:
         """(N,) for closes of sessions the end of their session's first bar; any other instant stays as it is."""
         at = np.searchsorted(self.closes_at, closes)

@@ -21,9 +21,10 @@ from rich.markup import escape
 from rich.table import Table
 
 from backcast.data.store import Store
-from backcast.data.types import Floats
+from backcast.data.types import Clock, Floats
 from backcast.engine.configure import Experiment
 from backcast.engine.progress import Update
+from backcast.engine.sessions import fill_instants
 from backcast.engine.types import Account, Targets
 from backcast.engine.walkforward import World, folds_of, forecast_instant, labels_as_known, observe
 from backcast.signals.dataset import training_set
@@ -176,10 +177,11 @@ def training_check(made: Experiment, world: World) -> Check:
     return check
 
 
-def execution_check(account: Account) -> Check:
-    """Every fill comes in a session after that of its decision."""
+def execution_check(account: Account, clock: Clock, fill: str) -> Check:
+    """Every fill comes in a bar after that of its decision, and not before the instant of the decision."""
     fills = account.fills
-    early = (fills.decided >= 0) & (fills.session <= fills.decided)
+    filled_at, decided_at = fill_instants(clock, fill)[fills.session], clock.decides_at[fills.decided]
+    early = (fills.decided >= 0) & ((fills.session <= fills.decided) | (filled_at < decided_at))
     first = None
     if early.any():
         at = int(np.flatnonzero(early)[0])

@@ -15,9 +15,8 @@ from typing import Any
 import numpy as np
 
 from backcast.data import asof
-from backcast.data.calendar import DAILY
 from backcast.data.coverage import coverage
-from backcast.data.errors import BackcastError, InputError
+from backcast.data.errors import BackcastError
 from backcast.data.ingest import ingest
 from backcast.data.store import Store
 from backcast.data.types import Floats
@@ -37,6 +36,7 @@ from backcast.engine.feature_cache import FeatureCache
 from backcast.engine.progress import Progress
 from backcast.engine.reports.model import Report, write_report
 from backcast.engine.reports.page import write_tearsheet
+from backcast.engine.sessions import compounded, periods_per_year
 from backcast.engine.trials import TrialLog
 from backcast.engine.types import Account, Targets
 from backcast.engine.walkforward import Fitted, World
@@ -97,10 +97,6 @@ def pin(made: Experiment, config: Config) -> Pinned:
     if made.source.name not in store.datasets():
         ingest(store, made.source)
     pinned = store.version(made.source.name, config.get("snapshot"))
-    frequency = store.info(made.source.name).frequency
-    if frequency != DAILY:
-        hint = "Its panels, features and SQL are there; a run trades once a session."
-        raise InputError("dataset.frequency", frequency, f"{DAILY} for a run", hint)
     return Pinned(made, store, pinned, thread_budget(config["threads"]))
 
 
@@ -152,7 +148,8 @@ def _evaluate(
         identity = trial_config(config, name)
         with _trial(log, digest(identity), redacted(identity), pinned) as returns:
             outcomes[name] = _walk(pinned, world, model, part, progress)
-            returns.append(outcomes[name].account.net_return)
+            account = outcomes[name].account
+            returns.append(compounded(world.panel.clock.sessions[account.sessions], account.net_return))
         clock.lap(f"model {name}")
     own = next(iter(outcomes.values()))
     _write_facts(pinned, world, own, config, out)
@@ -208,7 +205,9 @@ def _audit(
     checks = audit.replay(
         pinned.made, pinned.store, pinned.pin, world, evidence, pinned.threads, progress.stage("leak audit")
     )
-    return [*checks, audit.training_check(pinned.made, world), audit.execution_check(own.account)]
+    fill = pinned.made.execution.resolve(world.panel)
+    filled = audit.execution_check(own.account, world.panel.clock, fill)
+    return [*checks, audit.training_check(pinned.made, world), filled]
 
 
 def _write_facts(pinned: Pinned, world: World, own: Outcome, config: Config, out: runs.RunFolder) -> None:
@@ -231,7 +230,7 @@ def _write_facts(pinned: Pinned, world: World, own: Outcome, config: Config, out
             "simulator": made.simulator.name,
             "capital": made.capital,
             "seed": made.seed,
-            "periods_per_year": panel.clock.periods_per_year,
+            "periods_per_year": periods_per_year(panel.clock),
             "costs": made.cost.to_json(),
             "execution": {**config["execution"], "fill": made.execution.resolve(panel)},
             "portfolio": {k: v for k, v in config["portfolio"].items() if k != "_target_"},
@@ -279,7 +278,8 @@ def audit_again(folder: Path, instants: int, progress: Progress) -> dict[str, An
         made, pinned.store, pinned.pin, world, evidence, pinned.threads, progress.stage("leak audit")
     )
     account = walkforward.simulate(made, world.panel, world.delistings, targets)
-    checks += [audit.training_check(made, world), audit.execution_check(account)]
+    filled = audit.execution_check(account, clock, made.execution.resolve(world.panel))
+    checks += [audit.training_check(made, world), filled]
     found = audit.verdict("quick", checks)
     out.write_json("audit.json", found)
     write_report(folder)

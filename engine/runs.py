@@ -20,6 +20,7 @@ import yaml
 from backcast.data.durable import write_text
 from backcast.data.errors import InputError
 from backcast.data.types import Clock, Floats, Ints
+from backcast.engine.sessions import compounded, first_bars
 from backcast.engine.types import Account, Events, Targets
 from backcast.signals.types import QUANTILES, Fold, Forecast
 
@@ -227,13 +228,14 @@ def fill_table(account: Account, clock: Clock, filled_at: Any) -> pl.DataFrame:
 
 
 def account_table(account: Account, clock: Clock) -> pl.DataFrame:
-    """The account at each session's close."""
+    """The account at each session's close; intraday at each bar's, with the instant `closed_at`."""
     columns = {
         name: getattr(account, name)
         for name in ("equity", "cash", "gross_return", "net_return", "turnover", "fee", "spread")
     }
+    closed = {"closed_at": utc(clock.closes_at[account.sessions])} if clock.intraday else {}
     return pl.DataFrame(
-        {"session": clock.sessions[account.sessions].astype("datetime64[ms]"), **columns}
+        {"session": clock.sessions[account.sessions].astype("datetime64[ms]"), **closed, **columns}
     ).with_columns(pl.col("session").cast(pl.Date))
 
 
@@ -255,8 +257,9 @@ def benchmark_table(closes: Floats, account: Account, clock: Clock) -> pl.DataFr
     previous = np.maximum(account.sessions - 1, 0)
     returns = closes[account.sessions] / closes[previous] - 1
     returns[account.sessions == 0] = 0.0
+    days = clock.sessions[account.sessions]
     frame = pl.DataFrame(
-        {"session": clock.sessions[account.sessions].astype("datetime64[ms]"), "ret": returns}
+        {"session": days[first_bars(days)].astype("datetime64[ms]"), "ret": compounded(days, returns)}
     )
     return frame.with_columns(pl.col("session").cast(pl.Date))
 

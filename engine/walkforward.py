@@ -26,6 +26,7 @@ from backcast.engine import execution
 from backcast.engine.configure import Experiment
 from backcast.engine.feature_cache import FeatureCache
 from backcast.engine.progress import Update
+from backcast.engine.sessions import refuse_early_fills
 from backcast.engine.types import Account, Targets
 from backcast.signals.dataset import training_set
 from backcast.signals.graph import Graph
@@ -78,8 +79,10 @@ def labels_as_known(made: Experiment, world: World, decision: int) -> Labels:
 
 
 def folds_of(made: Experiment, panel: Panel) -> list[Fold]:
-    """The folds of a panel."""
-    return made.folds.split(panel.clock)
+    """The folds of a panel. Errors: InputError where a decision of theirs would come after its fill."""
+    folds = made.folds.split(panel.clock)
+    refuse_early_fills(panel.clock, folds, made.execution.resolve(panel))
+    return folds
 
 
 def forecast(

@@ -13,6 +13,7 @@ import polars as pl
 from backcast.data.errors import InputError
 from backcast.data.types import Floats
 from backcast.engine.runs import RunFolder
+from backcast.engine.sessions import compounded, first_bars, summed
 
 AGAIN = "The run was cut off or its files were changed: run it again in a new folder."
 ACCOUNT = ("equity", "gross_return", "net_return", "turnover")
@@ -122,7 +123,9 @@ def _track(folder: RunFolder, name: str, begins: Any) -> Track:
     if frame.height == 0:
         raise InputError(where, 0, "at least one session", AGAIN)
     sessions = frame["session"].to_numpy().astype("datetime64[D]")
-    if (np.diff(sessions) <= np.timedelta64(0, "D")).any():
+    if (
+        np.diff(frame["closed_at" if "closed_at" in frame.columns else "session"].to_numpy()).astype(int) <= 0
+    ).any():
         raise InputError(where, "session", "dates in ascending order, each once", AGAIN)
     if sessions[0] < np.datetime64(begins, "D"):
         raise InputError(where, str(sessions[0]), f"no session before the first out-of-sample decision ({begins})",
@@ -134,8 +137,14 @@ def _track(folder: RunFolder, name: str, begins: Any) -> Track:
     broken = [c for c, v in values.items() if not np.isfinite(v).all()]
     if broken:
         raise InputError(where, broken, "finite numbers in these columns", AGAIN)
+    days = sessions[:end]
     return Track(
-        name, sessions[:end], values["net_return"], values["gross_return"], values["turnover"], len(lost) > 0
+        name,
+        days[first_bars(days)],
+        compounded(days, values["net_return"]),
+        compounded(days, values["gross_return"]),
+        summed(days, values["turnover"]),
+        len(lost) > 0,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from backcast.data.calendar import DAILY
 from backcast.data.durable import write_text
 from backcast.data.errors import InputError
 from backcast.engine.reports.axes import WIDTH
@@ -12,6 +13,7 @@ from backcast.engine.reports.charts import DRAWDOWN_HEIGHT, EQUITY_HEIGHT, drawd
 from backcast.engine.reports.model import FORMAT
 from backcast.engine.reports.panels import cost_row, monthly_rows, rival_rows, tiles, trust_rows
 from backcast.engine.runs import RunFolder
+from backcast.signals.decisions import in_words
 
 AGAIN = "Draw it again with `backcast report RUN`."
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -106,9 +108,7 @@ def facts(header: dict[str, Any]) -> list[str]:
     ]
     trading = [
         f"{side}, gross {portfolio['gross']:g}x" if side and "gross" in portfolio else side,
-        f"a decision every {header['every']} sessions"
-        if header.get("every", 1) != 1
-        else "a decision every session",
+        in_words(header.get("every") or 1, dataset.get("frequency", DAILY) != DAILY),
         f"filled at the {fill}" if fill else "",
         f"costs {cost_words(header['costs'])}",
         f"{header['simulator']} simulator" if header["simulator"] else "",
