@@ -2,7 +2,7 @@
 
 1. Sample decision instants: the first, the last, the first of each fold, and random ones up to the level's number.
 2. For each, read the world again from a store that ends there, compute features, forecast with the saved model, set
-   targets. Law 5 makes the two paths comparable: they must be equal to the last bit. So must features that are
+   targets (a portfolio that remembers earlier decisions is walked through their recorded forecasts). Law 5 makes the two paths comparable: they must be equal to the last bit. So must features that are
    computed from their look-back alone: a state that remembers more, or something else, is found.
 3. Check that no training label was known after its fit, and that no fill precedes its decision.
 """
@@ -142,12 +142,23 @@ def _replay_one(
     mean, quantiles = forecast_instant(fitted, past.features, past.panel.member, last)
     now = np.column_stack([recorded.mean[row], recorded.quantiles[row]])
     checks["forecasts"].compare(now, widened(np.column_stack([mean, quantiles])), where, recorded.symbols)
-    single = Forecast(np.array([last]), past.panel.symbols, mean[None], quantiles[None], np.array([fold]))
-    weights = made.portfolio.targets(single, past.panel).weights[0]
+    path = _path(recorded, row, made.portfolio.memory, place, mean, quantiles)
+    weights = made.portfolio.targets(path, past.panel).weights[-1]
     setting = int(np.searchsorted(targets.decisions, t))
     wide = widened(weights)
     wide[~np.isin(np.arange(len(wide)), place)] = 0.0  # a symbol that nobody has seen is not held
     checks["targets"].compare(targets.weights[setting], wide, where, recorded.symbols)
+
+
+def _path(
+    recorded: Forecast, row: int, memory: int | None, place: list[int], mean: Floats, quantiles: Floats
+) -> Forecast:
+    """The replayed forecast of one decision, after those recorded of the earlier decisions that its portfolio remembers."""
+    rows = np.arange(0 if memory is None else max(0, row - memory), row + 1)
+    means, levels = recorded.mean[rows][:, place], recorded.quantiles[rows][:, place]
+    means[-1], levels[-1] = mean, quantiles
+    symbols = tuple(recorded.symbols[i] for i in place)
+    return Forecast(recorded.decisions[rows], symbols, means, levels, recorded.fold[rows])
 
 
 def restarted(made: Experiment, past: World, t: int) -> Floats:

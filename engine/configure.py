@@ -20,7 +20,7 @@ from backcast.data.errors import InputError
 from backcast.data.sources.base import Source
 from backcast.engine.costs.base import Cost
 from backcast.engine.execution import Execution
-from backcast.engine.portfolio import RankPortfolio
+from backcast.engine.portfolio import Portfolio
 from backcast.engine.simulators.base import Simulator
 from backcast.signals.folds import WalkForward
 from backcast.signals.labels import ForwardReturn
@@ -58,7 +58,7 @@ class Experiment:
     label: ForwardReturn
     models: dict[str, ForecastModel]  # the first is the run's own, the rest challenge it
     folds: WalkForward
-    portfolio: RankPortfolio
+    portfolio: Portfolio
     cost: Cost
     execution: Execution
     simulator: Simulator
@@ -105,6 +105,8 @@ def build(node: Config, parameter: str, kind: type | None = None) -> Any:
 
 def _inner(value: Any, parameter: str) -> Any:
     """A value of a node, in which mappings with a `_target_` are built too, by the same allow-list."""
+    if isinstance(value, list):
+        return [_inner(v, f"{parameter}.{i}") for i, v in enumerate(value)]
     if not isinstance(value, Mapping):
         return value
     if "_target_" in value:
@@ -144,7 +146,7 @@ def experiment(config: Config) -> Experiment:
         label=build(config["label"], "label", ForwardReturn),
         models={model.name: model, **{k: v for k, v in challengers.items() if k != model.name}},
         folds=build(config["folds"], "folds", WalkForward),
-        portfolio=build(config["portfolio"], "portfolio", RankPortfolio),
+        portfolio=build(config["portfolio"], "portfolio", Portfolio),
         cost=build(config["costs"], "costs", Cost),
         execution=build(config["execution"], "execution", Execution),
         simulator=build(config["simulator"], "simulator", Simulator),

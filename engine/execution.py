@@ -11,7 +11,7 @@ import numpy as np
 from backcast.data import asof
 from backcast.data.errors import InputError
 from backcast.data.types import Bools, Floats, Panel
-from backcast.engine.portfolio import RankPortfolio
+from backcast.engine.portfolio import Portfolio
 from backcast.engine.types import Events, Plan, Targets
 from backcast.signals.types import FillTable
 
@@ -52,7 +52,7 @@ class Execution:
             raise InputError("execution.fill", self.fill, "next_close or auto, since the source has no open")
         return "next_open" if has_open and self.fill != "next_close" else "next_close"
 
-    def check(self, portfolio: RankPortfolio) -> None:
+    def check(self, portfolio: Portfolio) -> None:
         """Errors: InputError for a portfolio that this execution could never fill."""
         if portfolio.borrows and not self.margin:
             raise InputError(

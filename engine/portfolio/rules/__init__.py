@@ -1,0 +1,1 @@
+"""Rules that turn forecasts into weights, one a file."""

@@ -1,0 +1,1 @@
+"""Steps that a portfolio's weights go through, one a file."""
