@@ -203,7 +203,10 @@ def show_run(run: Run) -> None:
 def _with_defaults(overrides: list[str], multirun: bool) -> list[str]:
     """The overrides with a study and a job, where the user named none."""
     now = datetime.now(UTC).strftime("%Y%m%d-%H%M%S-%f")[:-3]
-    plain = f"{_value(overrides, 'model', 'tft')}_{_value(overrides, 'dataset', 'us20')}"
+    given = _value(overrides, "portfolio") == "given"
+    plain = (
+        f"{'given' if given else _value(overrides, 'model', 'tft')}_{_value(overrides, 'dataset', 'us20')}"
+    )
     study = _value(overrides, "study", f"sweep_{now}" if multirun else plain)
     job = _value(overrides, "job", now)
     for name, value in (("study", study), ("job", job)):

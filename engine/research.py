@@ -20,7 +20,7 @@ from backcast.data.errors import BackcastError
 from backcast.data.ingest import ingest
 from backcast.data.store import Store
 from backcast.data.types import Floats
-from backcast.engine import audit, runs, walkforward
+from backcast.engine import audit, given, given_audit, runs, walkforward
 from backcast.engine.budget import thread_budget
 from backcast.engine.configure import (
     AuditLevel,
@@ -80,7 +80,10 @@ def run(config: Config, folder: Path, progress: Progress | None = None) -> Run:
     out = runs.RunFolder.create(folder)
     with _failure_recorded(out), progress or Progress(quiet=True) as shown:
         out.write_yaml("config.yaml", redacted(config))
-        pinned = pin(experiment(config), config)
+        made = experiment(config)
+        config = given.recorded(made, config)
+        out.write_yaml("config.yaml", redacted(config))
+        pinned = pin(made, config)
         pinned.hold(folder)
         _evaluate(pinned, config, out, shown, clock)
         report = write_report(folder)
@@ -202,6 +205,9 @@ def _audit(
     if pinned.made.audit.level == "off":
         return []
     evidence = audit.Evidence(own.fitted.forecast, own.targets, out.path / "models")
+    if given.is_given(pinned.made):
+        update = progress.stage("leak audit")
+        return given_audit.checks(pinned.made, pinned.store, pinned.pin, world, evidence, own.account, update)
     checks = audit.replay(
         pinned.made, pinned.store, pinned.pin, world, evidence, pinned.threads, progress.stage("leak audit")
     )
@@ -235,6 +241,7 @@ def _write_facts(pinned: Pinned, world: World, own: Outcome, config: Config, out
             "execution": {**config["execution"], "fill": made.execution.resolve(panel)},
             "portfolio": {k: v for k, v in config["portfolio"].items() if k != "_target_"},
             "label": {"horizon": made.label.horizon},
+            **given.facts(made, own.targets),
             "every": made.folds.every,
             "config_sha": digest(redacted(config)),
             "code": runs.code_version(),
@@ -251,7 +258,8 @@ def _coverage(world: World, own: Outcome) -> dict[str, Any]:
     panel, at = world.panel, own.fitted.forecast.decisions
     complete = np.isfinite(world.features.values).all(axis=0)
     begun = np.logical_or.accumulate(complete, axis=1)[:, at]
-    silent = panel.member[:, at] & ~np.isfinite(own.fitted.forecast.mean.T)
+    asked = bool(world.features.names)  # where targets are given nobody forecasts
+    silent = panel.member[:, at] & ~np.isfinite(own.fitted.forecast.mean.T) & asked
     left_out = {
         "warmup_cells": int((silent & ~begun).sum()),
         "incomplete_cells": int((silent & begun).sum()),
@@ -274,12 +282,14 @@ def audit_again(folder: Path, instants: int, progress: Progress) -> dict[str, An
     forecast = runs.read_forecast(out.read_table("forecasts.parquet"), clock, symbols, decisions, numbers)
     targets = runs.read_targets(out.read_table("targets.parquet"), clock, symbols)
     evidence = audit.Evidence(forecast, targets, out.path / "models")
-    checks = audit.replay(
-        made, pinned.store, pinned.pin, world, evidence, pinned.threads, progress.stage("leak audit")
-    )
     account = walkforward.simulate(made, world.panel, world.delistings, targets)
-    filled = audit.execution_check(account, clock, made.execution.resolve(world.panel))
-    checks += [audit.training_check(made, world), filled]
+    update = progress.stage("leak audit")
+    if given.is_given(made):
+        checks = given_audit.checks(made, pinned.store, pinned.pin, world, evidence, account, update)
+    else:
+        checks = audit.replay(made, pinned.store, pinned.pin, world, evidence, pinned.threads, update)
+        filled = audit.execution_check(account, clock, made.execution.resolve(world.panel))
+        checks += [audit.training_check(made, world), filled]
     found = audit.verdict("quick", checks)
     out.write_json("audit.json", found)
     write_report(folder)

@@ -35,6 +35,7 @@ PACKAGES = (
     "pytorch-forecasting",
     "vectorbt",
 )
+NEVER = np.datetime64("NaT", "us")
 LEVELS = [f"q{round(q * 100):02d}" for q in QUANTILES]
 
 
@@ -125,8 +126,8 @@ def fold_table(folds: Sequence[Fold], counts: Sequence[dict[str, int]], clock: C
         {
             "fold": [f.number for f in folds],
             "fit_at": utc([decided[f.fit_at] for f in folds]),
-            "train_start": utc([decided[f.train[0]] for f in folds]),
-            "train_end": utc([decided[f.train[-1]] for f in folds]),
+            "train_start": utc([decided[f.train[0]] if len(f.train) else NEVER for f in folds]),
+            "train_end": utc([decided[f.train[-1]] if len(f.train) else NEVER for f in folds]),
             "train_rows": [c["rows"] for c in counts],
             "purged_rows": [c["purged"] for c in counts],
             "test_start": utc([decided[f.test[0]] for f in folds]),

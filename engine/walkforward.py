@@ -31,6 +31,7 @@ from backcast.engine.types import Account, Targets
 from backcast.signals.dataset import training_set
 from backcast.signals.graph import Graph
 from backcast.signals.models.base import FittedModel, ForecastModel
+from backcast.signals.models.none import NoModel
 from backcast.signals.types import QUANTILES, Features, Fold, Forecast, Labels, TrainingSet
 
 
@@ -94,6 +95,8 @@ def forecast(
     bit of the result.
     """
     folds = folds_of(made, world.panel)
+    if isinstance(model, NoModel):
+        return _no_forecast(folds, world.panel.symbols)
     sets = [
         training_set(
             world.features,
@@ -121,6 +124,13 @@ def forecast(
         ]
         results = joblib.Parallel(n_jobs=min(jobs, len(folds)), backend="loky")(calls)
     return Fitted(_join(folds, results, world.panel.symbols), [counts for _, counts in sets])
+
+
+def _no_forecast(folds: Sequence[Fold], symbols: tuple[str, ...]) -> Fitted:
+    """Nothing for every decision."""
+    shapes = [(len(fold.test), len(symbols)) for fold in folds]
+    nothing = [(np.full(shape, np.nan), np.full((*shape, len(QUANTILES)), np.nan)) for shape in shapes]
+    return Fitted(_join(folds, nothing, symbols), [{"rows": 0, "purged": 0, "unlabelled": 0} for _ in folds])
 
 
 def _fit_fold(

@@ -65,6 +65,8 @@ def in_words(every: Every | Sequence[str], intraday: bool = False) -> str:
     if isinstance(every, int):
         unit = "bar" if intraday else "session"
         return f"a decision every {unit}" if every == 1 else f"a decision every {every} {unit}s"
+    if every == "given":
+        return "decisions as given"
     if isinstance(every, str):
         unit = {"weekly": "week", "monthly": "month"}.get(every, "session")
         return (

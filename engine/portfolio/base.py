@@ -86,7 +86,9 @@ class Portfolio(ABC):
 
     def _walk(self, forecast: Forecast, panel: Panel) -> Iterator[tuple[list[Stage], Floats]]:
         if forecast.symbols != panel.symbols:
-            raise InputError("forecast.symbols", len(forecast.symbols), "the symbols of the panel, in its order")
+            raise InputError(
+                "forecast.symbols", len(forecast.symbols), "the symbols of the panel, in its order"
+            )
         history, path = History(panel), Path(self)
         for decision, scores in zip(forecast.decisions.tolist(), forecast.mean, strict=True):
             yield path.decide(history, decision, scores)

@@ -88,7 +88,9 @@ class _Cells:
     def __init__(self, panel: Panel, field: str) -> None:
         self._base = panel.field(field)
         own = panel.revisions.where(panel.revisions.field == panel.fields.index(field))
-        order = np.argsort(own.decision, kind="stable")  # within a decision in order of known_at: the last one stays
+        order = np.argsort(
+            own.decision, kind="stable"
+        )  # within a decision in order of known_at: the last one stays
         self._symbol, self._time, self._value = own.symbol[order], own.time[order], own.value[order]
         self._decision = own.decision[order]
         self._now, self._done = self._base, 0

@@ -31,7 +31,9 @@ class Known:
     def previous(self) -> Floats:
         """(N,) the weights held by drift. A rule or a step that reads them says so (`memory`, `remembers`)."""
         if self.before is None:
-            raise RuntimeError("a rule that reads previous weights has memory = None, a step remembers = True")
+            raise RuntimeError(
+                "a rule that reads previous weights has memory = None, a step remembers = True"
+            )
         return self.before
 
     @property

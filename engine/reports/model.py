@@ -112,7 +112,10 @@ def _grounds(
     evidence: Evidence, own: Figures, challengers: tuple[Rival, ...], benchmark: Rival | None, trust: Trust
 ) -> Grounds:
     """A long-only strategy has to beat its benchmark too: holding the market is no skill."""
-    long_only = evidence.manifest.get("portfolio", {}).get("side") == "long_only"
+    given = evidence.manifest.get("given")
+    long_only = (
+        not given["short"] if given else evidence.manifest.get("portfolio", {}).get("side") == "long_only"
+    )
     rivals = (*challengers, benchmark) if long_only and benchmark else challengers
     stopped = trust.stopped
     if not stopped and evidence.strategy.bankrupt:

@@ -16,7 +16,8 @@ from backcast.engine.cli import main
 from backcast.engine.sessions import compounded, first_bars, summed
 
 CLOCK = clock("XNYS", np.datetime64("2024-05-01"), np.datetime64("2024-08-16"), 0, "60min")
-RUN = ("model=ridge", "dataset=stored", "dataset.name=hours", "folds=intraday", "features=ohlcv", "label.horizon=4")  # fmt: skip
+RUN = ("model=ridge", "dataset=stored", "dataset.name=hours", "folds=intraday", "features=ohlcv",
+       "label.horizon=4")  # fmt: skip
 
 
 def bars(symbols: int = 6, seed: int = 3) -> pl.DataFrame:

@@ -23,9 +23,7 @@ class VolatilityTarget(Step):
     keeps_balance = True
     raises = True
 
-    def __init__(
-        self, volatility_target: float, volatility_window: int = 60, max_gross: float = 2.0
-    ) -> None:
+    def __init__(self, volatility_target: float, volatility_window: int = 60, max_gross: float = 2.0) -> None:
         self.target = number("portfolio.volatility_target", volatility_target, 10.0)
         self.window = whole("portfolio.volatility_window", volatility_window, 2, "sessions")
         self.max_gross = number("portfolio.max_gross", max_gross, 100.0)
