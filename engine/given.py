@@ -161,6 +161,12 @@ def recorded(made: Experiment, config: Any) -> Any:
     return {**config, "portfolio": {**config["portfolio"], "sha256": made.portfolio.digest()}}
 
 
+def check(made: Experiment, panel: Panel) -> None:
+    """Refuses, before anything runs, what this panel makes wrong in a table. Errors: InputError, as `placed` says."""
+    if isinstance(made.portfolio, GivenPortfolio):
+        placed(made.portfolio.table(), panel, made.portfolio.absent, made.execution.margin)
+
+
 def facts(made: Experiment, targets: Targets) -> dict[str, Any]:
     """What the manifest says about targets that were given; nothing where they were not."""
     if not isinstance(made.portfolio, GivenPortfolio):

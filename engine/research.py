@@ -143,6 +143,7 @@ def _evaluate(
     cache = FeatureCache.at_home(cache_gib(config))
     world = walkforward.observe(pinned.made, pinned.store, pinned.pin, pinned.threads, cache=cache)
     done(1.0)
+    given.check(pinned.made, world.panel)
     clock.lap("prices and features")
     log = TrialLog(pinned.store.lineage(pinned.made.source.name))
     outcomes: dict[str, Outcome] = {}
