@@ -2,8 +2,9 @@
 
 1. Sample decision instants: the first, the last, the first of each fold, and random ones up to the level's number.
 2. For each, read the world again from a store that ends there, compute features, forecast with the saved model, set
-   targets (a portfolio that remembers earlier decisions is walked through their recorded forecasts). Law 5 makes the two paths comparable: they must be equal to the last bit. So must features that are
-   computed from their look-back alone: a state that remembers more, or something else, is found.
+   targets; a portfolio that remembers is walked there through the recorded forecasts of earlier decisions. Law 5 makes the
+   two paths comparable: they must be equal to the last bit. So must features that are computed from their look-back
+   alone: a state that remembers more, or something else, is found.
 3. Check that no training label was known after its fit, and that no fill precedes its decision.
 """
 

@@ -39,8 +39,9 @@ class Portfolio(ABC):
     side: str
     gross: float
 
-    def __init__(self, steps: Steps = ()) -> None:
-        self.steps = ordered(steps)
+    def __init__(self, steps: Steps = (), scale: Step | None = None) -> None:
+        """scale: a step that the rule brings itself; it comes before the first cap."""
+        self.steps = ordered(steps, scale)
 
     @abstractmethod
     def weigh(self, known: Known) -> Floats:
@@ -57,12 +58,18 @@ class Portfolio(ABC):
         return None if any(step.remembers for _, step in self.steps) else self.rule_memory
 
     @property
-    def borrows(self) -> bool:
-        """Whether it may ask for more than all of the equity on the long side alone."""
+    def most_gross(self) -> float:
+        """The largest sum of absolute weights that it may ask for; limits on trading may hold more by drift."""
         most = self.gross
         for _, step in self.steps:
             most = step.most_gross(most)
-        return self.side == "long_only" and most > 1.0 and not any(step.shorts for _, step in self.steps)
+        return most
+
+    @property
+    def borrows(self) -> bool:
+        """Whether it may ask for more than all of the equity on the long side alone."""
+        shorts = any(step.shorts for _, step in self.steps)
+        return self.side == "long_only" and self.most_gross > 1.0 and not shorts
 
     def begin(self) -> Rule:
         """The rule at the start of a path; one that remembers more than the weights held overrides it."""

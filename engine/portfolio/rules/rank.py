@@ -8,7 +8,6 @@ from backcast.data.types import Floats, Ints
 from backcast.engine.portfolio.base import Portfolio, Steps
 from backcast.engine.portfolio.known import Known
 from backcast.engine.portfolio.settings import choice, number
-from backcast.engine.portfolio.steps.base import ordered
 from backcast.engine.portfolio.steps.volatility import VolatilityTarget
 
 
@@ -17,7 +16,7 @@ class RankPortfolio(Portfolio):
 
     side: long_short (half of gross on each side) or long_only. gross: sum of absolute weights. quantile: share of the names
     with a forecast on each side, at least one name. volatility_target, volatility_window, max_gross: a `VolatilityTarget`
-    before all other steps; null: none.
+    before the caps; null: none.
     """
 
     rule = "rank"
@@ -35,11 +34,9 @@ class RankPortfolio(Portfolio):
         self.side = choice("portfolio.side", side, "long_short", "long_only")
         self.gross = number("portfolio.gross", gross, 100.0)
         self.quantile = number("portfolio.quantile", quantile, 0.5 if side == "long_short" else 1.0)
-        first = VolatilityTarget(
-            1.0 if volatility_target is None else volatility_target, volatility_window, max_gross
-        )
-        scaled = () if volatility_target is None else ((first.name, first),)
-        super().__init__(dict((*scaled, *ordered(steps))) if scaled else steps)
+        wanted = 1.0 if volatility_target is None else volatility_target  # the others are checked even so
+        target = VolatilityTarget(wanted, volatility_window, max_gross)
+        super().__init__(steps, None if volatility_target is None else target)
 
     @property
     def rule_memory(self) -> int:

@@ -10,27 +10,27 @@ from backcast.data.errors import InputError
 from backcast.data.types import Floats
 from backcast.engine.portfolio.known import Known
 
-SHAPE, CAP, TRADE = 0, 1, 2
+SHAPE, SCALE, CAP, TRADE = 0, 1, 2, 3
 
 
 class Step(ABC):
     """Weights in, weights out, from what the decision knows alone.
 
-    name: what a trace calls it. kind: SHAPE (scales or shapes the weights), CAP (takes none of them further from 0, unless
-    it `raises`), TRADE (each weight stays between the one held and the one asked for). remembers: it reads
-    `known.previous`. balances: it promises a balance of longs and shorts, which only a step that `keeps_balance` (it
-    multiplies all weights by one number) leaves as it is. shorts: it may sell what the rule holds long. leaves_alone: a weight
-    equal to the one held means no trade.
+    name: what a trace calls it. kind: SHAPE (changes weights against each other), SCALE (multiplies all by one number), CAP
+    (takes none further from 0, unless it `raises`) or TRADE (each weight stays between the one held and the one asked for);
+    steps come in this order. remembers: it reads `known.previous`. balances: it promises a balance of longs and shorts, which only a
+    step that `keeps_balance` (all weights times one number) leaves as it is. shorts: it may sell what the rule holds long.
+    leaves_alone: a weight equal to the one held means no trade.
     """
 
     name: ClassVar[str]
-    kind: ClassVar[int] = SHAPE
-    remembers: ClassVar[bool] = False
-    balances: ClassVar[bool] = False
-    shorts: ClassVar[bool] = False
-    leaves_alone: ClassVar[bool] = False
+    kind: int = SHAPE
+    remembers: bool = False
+    balances: bool = False
     keeps_balance: bool = False
     raises: bool = False
+    shorts: bool = False
+    leaves_alone: bool = False
 
     @abstractmethod
     def apply(self, weights: Floats, known: Known) -> Floats:
@@ -41,15 +41,28 @@ class Step(ABC):
         return before
 
 
-def ordered(steps: Mapping[str, Step] | Sequence[Step]) -> tuple[tuple[str, Step], ...]:
-    """Steps with the names that a trace shows: the keys of a mapping, else their own.
+def ordered(
+    steps: Mapping[str, Step] | Sequence[Step], scale: Step | None = None
+) -> tuple[tuple[str, Step], ...]:
+    """Steps with the names that a trace shows: the keys of a mapping, else their own. `scale` comes before the first cap.
 
     Errors: InputError for what is no step, and for an order in which a later step would undo what an earlier one promises.
     """
+    named = _named(steps)
+    if scale is not None:
+        at = sum(step.kind == SHAPE for _, step in named)
+        named.insert(at, (scale.name, scale))
+    for i, (later, step) in enumerate(named):
+        for earlier, other in named[:i]:
+            _refuse_undoing(earlier, other, later, step)
+    return tuple(named)
+
+
+def _named(steps: object) -> list[tuple[str, Step]]:
     if isinstance(steps, Mapping):
-        named = tuple((str(name), step) for name, step in steps.items())
+        named = [(str(name), step) for name, step in steps.items()]
     elif isinstance(steps, Sequence) and not isinstance(steps, str):
-        named = tuple((getattr(step, "name", str(i)), step) for i, step in enumerate(steps))
+        named = [(getattr(step, "name", str(i)), step) for i, step in enumerate(steps)]
     else:
         raise InputError("portfolio.steps", steps, "a list of steps, or a mapping of names to steps")
     for name, step in named:
@@ -57,9 +70,6 @@ def ordered(steps: Mapping[str, Step] | Sequence[Step]) -> tuple[tuple[str, Step
             raise InputError(
                 f"portfolio.steps.{name}", step, "a step", "conf/portfolio/steps has one YAML of each."
             )
-    for i, (later, step) in enumerate(named):
-        for earlier, other in named[:i]:
-            _refuse_undoing(earlier, other, later, step)
     return named
 
 
@@ -69,7 +79,7 @@ def _refuse_undoing(earlier: str, other: Step, later: str, step: Step) -> None:
         raise InputError(
             "portfolio.steps",
             order,
-            "scaling and neutrality first, then caps, then limits on trading",
+            "neutrality first, then a volatility target, then caps, then limits on trading",
             f"Put {later} before {earlier}, which it would undo.",
         )
     if other.balances and step.kind != TRADE and not step.keeps_balance:

@@ -7,7 +7,7 @@ import numpy as np
 from backcast.data.types import Floats
 from backcast.engine.portfolio.known import Known
 from backcast.engine.portfolio.settings import number, whole
-from backcast.engine.portfolio.steps.base import SHAPE, Step
+from backcast.engine.portfolio.steps.base import SCALE, Step
 
 
 class VolatilityTarget(Step):
@@ -19,7 +19,7 @@ class VolatilityTarget(Step):
     """
 
     name = "volatility target"
-    kind = SHAPE
+    kind = SCALE
     keeps_balance = True
     raises = True
 

@@ -1,0 +1,122 @@
+"""Mean-variance."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from backcast.data.errors import InputError
+from backcast.data.types import Floats, Ints
+from backcast.engine.portfolio.base import Portfolio, Steps
+from backcast.engine.portfolio.costing import costing
+from backcast.engine.portfolio.extra import covariance_of, need_skfolio
+from backcast.engine.portfolio.groups import Groups
+from backcast.engine.portfolio.known import Known
+from backcast.engine.portfolio.rules.sided import measured
+from backcast.engine.portfolio.settings import choice, number, positive, whole
+
+SMALL = 1e-6
+"""Weights below this are what a solver means by 0."""
+
+
+class MeanVariancePortfolio(Portfolio):
+    """The weights w that maximise forecast'w - risk_aversion x horizon x w'Cw less costs, within constraints.
+
+    C: covariance of the last `window` returns of a session as known, ledoit_wolf or sample; horizon: sessions that the
+    forecast's return runs over. Names with a forecast and a whole window. side: long_only or long_short. Constraints: gross
+    (the most of absolute weights in sum), most_per_name, net (the most of |sum of weights|; long_short only, null: any), and
+    most_per_group (of |sum of a group's weights|) with groups (a field or a mapping; unknown counts as one group).
+    cost, capital: a cost object charges the change from what is held by drift, at its rate for an equal share of gross.
+    Needs skfolio, the extra `sizing`. Source: Markowitz (1952).
+    """
+
+    rule = "mean-variance"
+
+    def __init__(
+        self,
+        side: str = "long_short",
+        gross: float = 1.0,
+        risk_aversion: float = 5.0,
+        horizon: int = 1,
+        window: int = 120,
+        covariance: str = "ledoit_wolf",
+        most_per_name: float | None = 0.1,
+        net: float | None = None,
+        groups: object = None,
+        most_per_group: float | None = None,
+        cost: object = None,
+        capital: float | None = None,
+        steps: Steps = (),
+    ) -> None:
+        need_skfolio("mean-variance")
+        self.side = choice("portfolio.side", side, "long_short", "long_only")
+        self.gross = number("portfolio.gross", gross, 100.0)
+        self.risk_aversion = positive("portfolio.risk_aversion", risk_aversion)
+        self.horizon = whole("portfolio.horizon", horizon, 1, "sessions")
+        self.window = whole("portfolio.window", window, 2, "sessions")
+        self.covariance = covariance_of(covariance)
+        self.most_per_name = (
+            self.gross if most_per_name is None else number("portfolio.most_per_name", most_per_name, 100.0)
+        )
+        self.net = self._net(net)
+        if (groups is None) != (most_per_group is None):
+            raise InputError(
+                "portfolio.most_per_group", most_per_group, "both groups and most_per_group, or neither"
+            )
+        self.groups = None if groups is None else Groups("portfolio.groups", groups)
+        self.most_per_group = (
+            None if most_per_group is None else number("portfolio.most_per_group", most_per_group, 100.0)
+        )
+        self.cost = None if cost is None else costing("portfolio.cost", cost)
+        self.capital = 0.0 if cost is None else positive("portfolio.capital", capital)
+        super().__init__(steps)
+
+    @property
+    def rule_memory(self) -> int | None:
+        return 0 if self.cost is None else None
+
+    def weigh(self, known: Known) -> Floats:
+        weights = np.zeros(len(known.scores))
+        names = np.flatnonzero(np.isfinite(known.scores) & measured(known, self.window))
+        if len(names):
+            from backcast.engine.portfolio.optimisers import mean_variance
+
+            least = 0.0 if self.side == "long_only" else -self.most_per_name
+            found = mean_variance(
+                known.returns(self.window)[names].T,
+                known.scores[names],
+                self.risk_aversion * self.horizon,
+                self.covariance,
+                (least, self.most_per_name),
+                (-self.net, self.net),
+                self.gross,
+                self._group_limits(names, known),
+                self._costs(names, known),
+            )
+            weights[names] = np.where(np.abs(found) < SMALL, 0.0, found)
+        return weights
+
+    def _net(self, net: float | None) -> float:
+        if net is None:
+            return self.gross
+        if self.side == "long_only":
+            raise InputError("portfolio.net", net, "null for a long-only portfolio, whose net is its gross")
+        if isinstance(net, bool) or not isinstance(net, int | float) or not 0 <= net <= 100:
+            raise InputError("portfolio.net", net, "a number from 0 to 100, or null")
+        return float(net)
+
+    def _group_limits(self, names: Ints, known: Known) -> tuple[Floats, Floats] | None:
+        if self.groups is None or self.most_per_group is None:
+            return None
+        _, group = np.unique(self.groups.codes(known)[names], return_inverse=True)
+        member = (np.arange(group.max() + 1)[:, None] == group).astype(np.float64)
+        return np.vstack([member, -member]), np.full(2 * len(member), self.most_per_group)
+
+    def _costs(self, names: Ints, known: Known) -> tuple[Floats, Floats] | None:
+        if self.cost is None:
+            return None
+        there = "volume" in known.history.panel.fields
+        traded = known.traded(self.window) if there else np.full(len(known.names), np.nan)
+        unit = np.full(len(names), self.gross / len(names))
+        volatility = known.volatility(self.window)[names]
+        rates = self.cost.cost_of(unit, volatility, traded[names], self.capital) / unit
+        return rates, known.previous[names]
