@@ -39,9 +39,11 @@ def account(
         net = np.where(solvent, equity / before - 1, 0.0)
         gross = np.where(solvent, net + (spent[0] + spent[1]) / before, 0.0)
         turnover = np.where(solvent, spent[2] / before, 0.0)
+    none = np.zeros(len(equity))
     return Account(
-        sessions, plan.symbols, capital, equity, cash, gross, net, turnover, spent[0], spent[1], fills, events
-    )
+        sessions, plan.symbols, capital, equity, cash, none, gross, net, turnover, spent[0], spent[1],
+        none, none, none, none, none, fills, events,
+    )  # fmt: skip
 
 
 def spent_by_session(plan: Plan, fills: Fills) -> Floats:

@@ -36,7 +36,7 @@ class NativeSimulator(Simulator):
         if len(short):  # an order for which there was no cash at all is an event, but no fill
             some = log[0] != 0.0
             session, symbol, log = session[some], symbol[some], log[:, some]
-        fills = Fills(plan.decided[session], session + plan.offset, symbol, *log)
+        fills = Fills(plan.decided[session], session + plan.offset, symbol, *log, np.zeros(len(session)))
         return account(plan, capital, equity, cash, spent, fills, events)
 
 

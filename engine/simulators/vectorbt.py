@@ -74,7 +74,8 @@ def _fills(portfolio: Any, plan: Plan, cost: Cost) -> Fills:
     t, s, quantity = t[order], s[order], quantity[order]
     price = plan.fill_price[t, s]
     spread = np.abs(quantity) * price * cost.half_spread_bps / 1e4
-    return Fills(plan.decided[t], t + plan.offset, s, quantity, price, records["fees"][order], spread)
+    fees = records["fees"][order]
+    return Fills(plan.decided[t], t + plan.offset, s, quantity, price, fees, spread, np.zeros(len(t)))
 
 
 def _events(plan: Plan, fills: Fills, capital: float, equity: Floats) -> Events:
