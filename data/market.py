@@ -113,7 +113,7 @@ def _endings(
     of one symbol the one that was known last counts."""
     ends = placed.of(*ENDINGS)
     found: dict[str, tuple[int, float]] = {}
-    merged = set()
+    merged: set[str] = set()
     kinds, values = ends.table["kind"].to_pylist(), ends.value
     for i in np.argsort(ends.known_at, kind="stable").tolist():
         name = symbols[ends.symbol[i]]

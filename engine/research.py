@@ -19,6 +19,7 @@ from backcast.data.calendar import DAILY
 from backcast.data.coverage import coverage
 from backcast.data.errors import BackcastError, InputError
 from backcast.data.ingest import ingest
+from backcast.data.market import Market
 from backcast.data.store import Store
 from backcast.data.types import Floats
 from backcast.engine import audit, runs, walkforward
@@ -37,6 +38,7 @@ from backcast.engine.feature_cache import FeatureCache
 from backcast.engine.progress import Progress
 from backcast.engine.reports.model import Report, write_report
 from backcast.engine.reports.page import write_tearsheet
+from backcast.engine.sensitivity import haircut_table
 from backcast.engine.trials import TrialLog
 from backcast.engine.types import Account, Targets
 from backcast.engine.walkforward import Fitted, World
@@ -143,6 +145,7 @@ def _evaluate(
     done = progress.stage("prices and features")
     cache = FeatureCache.at_home(cache_gib(config))
     world = walkforward.observe(pinned.made, pinned.store, pinned.pin, pinned.threads, cache=cache)
+    market = asof.load_market(pinned.store, pinned.made.source.name, pinned.pin)
     done(1.0)
     clock.lap("prices and features")
     log = TrialLog(pinned.store.lineage(pinned.made.source.name))
@@ -151,11 +154,14 @@ def _evaluate(
         part = out if not outcomes else out.inside(f"challengers/{name}")
         identity = trial_config(config, name)
         with _trial(log, digest(identity), redacted(identity), pinned) as returns:
-            outcomes[name] = _walk(pinned, world, model, part, progress)
+            outcomes[name] = _walk(pinned, world, market, model, part, progress)
             returns.append(outcomes[name].account.net_return)
         clock.lap(f"model {name}")
     own = next(iter(outcomes.values()))
     _write_facts(pinned, world, own, config, out)
+    haircuts = haircut_table(pinned.made, world.panel, market, own.targets, own.account)
+    if haircuts is not None:
+        out.write_table("haircut.parquet", haircuts)
     checks = _audit(pinned, world, own, out, progress)
     clock.lap("audit")
     out.write_json("trials.json", log.count().to_json())
@@ -181,14 +187,19 @@ def trial_sharpe(returns: Floats) -> float | None:
 
 
 def _walk(
-    pinned: Pinned, world: World, model: ForecastModel, out: runs.RunFolder, progress: Progress
+    pinned: Pinned,
+    world: World,
+    market: Market,
+    model: ForecastModel,
+    out: runs.RunFolder,
+    progress: Progress,
 ) -> Outcome:
     """One model from fit to account, and its tables."""
     made, clock = pinned.made, world.panel.clock
     fitted = walkforward.forecast(
         made, model, world, out.path / "models", pinned.threads, progress.stage(f"walk forward: {model.name}")
     )
-    targets, account = walkforward.trade(made, world, fitted.forecast)
+    targets, account = walkforward.trade(made, world, market, fitted.forecast)
     out.write_table("forecasts.parquet", runs.forecast_table(fitted.forecast, clock, made.label.horizon))
     out.write_table("targets.parquet", runs.target_table(targets, clock))
     filled_at = clock.opens_at if made.execution.resolve(world.panel) == "next_open" else clock.closes_at
@@ -223,6 +234,7 @@ def _write_facts(pinned: Pinned, world: World, own: Outcome, config: Config, out
     out.write_json(
         "manifest.json",
         {
+            "format": runs.FORMAT,
             "run": "/".join(out.path.resolve().parts[-2:]),
             "dataset": info.to_json(),
             "store": {"lineage": pinned.store.lineage(made.source.name), "pin": pinned.pin},
@@ -278,7 +290,8 @@ def audit_again(folder: Path, instants: int, progress: Progress) -> dict[str, An
     checks = audit.replay(
         made, pinned.store, pinned.pin, world, evidence, pinned.threads, progress.stage("leak audit")
     )
-    account = walkforward.simulate(made, world.panel, world.delistings, targets)
+    market = asof.load_market(pinned.store, made.source.name, pinned.pin)
+    account = walkforward.simulate(made, world.panel, market, targets)
     checks += [audit.training_check(made, world), audit.execution_check(account)]
     found = audit.verdict("quick", checks)
     out.write_json("audit.json", found)
