@@ -118,7 +118,7 @@ def _parser() -> argparse.ArgumentParser:
     verb("collect", _collect, "One table and one Parquet file of all jobs of a study.").add_argument(
         "study", metavar="STUDY", help="a study's name under ./runs, or its folder"
     )
-    verb("verify", _verify, "Let the other simulator trade a run's targets, and compare.").add_argument(
+    verb("verify", _verify, "Let other simulators trade a run's targets, and compare.").add_argument(
         "run", metavar="RUN", help="a run folder (runs/STUDY/JOB)"
     )
     audit = verb("audit", _audit, "Replay a run's decisions from stores that end at them.")
@@ -328,10 +328,10 @@ def _collect(arguments: argparse.Namespace, _: list[str]) -> int:
 
 
 def _verify(arguments: argparse.Namespace, _: list[str]) -> int:
-    from backcast.engine.verify import verify
+    from backcast.engine.verify import show, verify
 
     comparison = verify(Path(arguments.run))
-    print(comparison.sentence)
+    show(comparison)
     return 0 if comparison.agrees else 1
 
 

@@ -18,6 +18,7 @@ from backcast.data import asof
 from backcast.data.coverage import coverage
 from backcast.data.errors import BackcastError
 from backcast.data.ingest import ingest
+from backcast.data.market import Market
 from backcast.data.store import Store
 from backcast.data.types import Floats
 from backcast.engine import audit, given, given_audit, runs, walkforward
@@ -36,6 +37,7 @@ from backcast.engine.feature_cache import FeatureCache
 from backcast.engine.progress import Progress
 from backcast.engine.reports.model import Report, write_report
 from backcast.engine.reports.page import write_tearsheet
+from backcast.engine.sensitivity import haircut_table
 from backcast.engine.sessions import compounded, periods_per_year
 from backcast.engine.trials import TrialLog
 from backcast.engine.types import Account, Targets
@@ -142,6 +144,7 @@ def _evaluate(
     done = progress.stage("prices and features")
     cache = FeatureCache.at_home(cache_gib(config))
     world = walkforward.observe(pinned.made, pinned.store, pinned.pin, pinned.threads, cache=cache)
+    market = asof.load_market(pinned.store, pinned.made.source.name, pinned.pin)
     done(1.0)
     given.check(pinned.made, world.panel)
     clock.lap("prices and features")
@@ -151,12 +154,15 @@ def _evaluate(
         part = out if not outcomes else out.inside(f"challengers/{name}")
         identity = trial_config(config, name)
         with _trial(log, digest(identity), redacted(identity), pinned) as returns:
-            outcomes[name] = _walk(pinned, world, model, part, progress)
+            outcomes[name] = _walk(pinned, world, market, model, part, progress)
             account = outcomes[name].account
             returns.append(compounded(world.panel.clock.sessions[account.sessions], account.net_return))
         clock.lap(f"model {name}")
     own = next(iter(outcomes.values()))
     _write_facts(pinned, world, own, config, out)
+    haircuts = haircut_table(pinned.made, world.panel, market, own.targets, own.account)
+    if haircuts is not None:
+        out.write_table("haircut.parquet", haircuts)
     checks = _audit(pinned, world, own, out, progress)
     clock.lap("audit")
     out.write_json("trials.json", log.count().to_json())
@@ -182,14 +188,19 @@ def trial_sharpe(returns: Floats) -> float | None:
 
 
 def _walk(
-    pinned: Pinned, world: World, model: ForecastModel, out: runs.RunFolder, progress: Progress
+    pinned: Pinned,
+    world: World,
+    market: Market,
+    model: ForecastModel,
+    out: runs.RunFolder,
+    progress: Progress,
 ) -> Outcome:
     """One model from fit to account, and its tables."""
     made, clock = pinned.made, world.panel.clock
     fitted = walkforward.forecast(
         made, model, world, out.path / "models", pinned.threads, progress.stage(f"walk forward: {model.name}")
     )
-    targets, account = walkforward.trade(made, world, fitted.forecast)
+    targets, account = walkforward.trade(made, world, market, fitted.forecast)
     out.write_table("forecasts.parquet", runs.forecast_table(fitted.forecast, clock, made.label.horizon))
     out.write_table("targets.parquet", runs.target_table(targets, clock))
     filled_at = clock.opens_at if made.execution.resolve(world.panel) == "next_open" else clock.closes_at
@@ -229,6 +240,7 @@ def _write_facts(pinned: Pinned, world: World, own: Outcome, config: Config, out
     out.write_json(
         "manifest.json",
         {
+            "format": runs.FORMAT,
             "run": "/".join(out.path.resolve().parts[-2:]),
             "dataset": info.to_json(),
             "store": {"lineage": pinned.store.lineage(made.source.name), "pin": pinned.pin},
@@ -283,7 +295,8 @@ def audit_again(folder: Path, instants: int, progress: Progress) -> dict[str, An
     forecast = runs.read_forecast(out.read_table("forecasts.parquet"), clock, symbols, decisions, numbers)
     targets = runs.read_targets(out.read_table("targets.parquet"), clock, symbols)
     evidence = audit.Evidence(forecast, targets, out.path / "models")
-    account = walkforward.simulate(made, world.panel, world.delistings, targets)
+    market = asof.load_market(pinned.store, made.source.name, pinned.pin)
+    account = walkforward.simulate(made, world.panel, market, targets)
     update = progress.stage("leak audit")
     if given.is_given(made):
         checks = given_audit.checks(made, pinned.store, pinned.pin, world, evidence, account, update)

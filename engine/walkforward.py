@@ -20,9 +20,9 @@ import numpy as np
 
 from backcast.data import asof
 from backcast.data.errors import InputError
+from backcast.data.market import Market
 from backcast.data.store import Store
 from backcast.data.types import Bools, Floats, Panel
-from backcast.engine import execution
 from backcast.engine.configure import Experiment
 from backcast.engine.feature_cache import FeatureCache
 from backcast.engine.progress import Update
@@ -166,16 +166,15 @@ def forecast_instant(fitted: FittedModel, features: Features, member: Bools, t: 
     return fitted.predict(np.ascontiguousarray(features.values[:, :, start : t + 1]), member[:, t])
 
 
-def trade(made: Experiment, world: World, forecast: Forecast) -> tuple[Targets, Account]:
+def trade(made: Experiment, world: World, market: Market, forecast: Forecast) -> tuple[Targets, Account]:
     """The targets that forecasts become, and the account that trades them."""
     targets = made.portfolio.targets(forecast, world.panel)
-    return targets, simulate(made, world.panel, world.delistings, targets)
+    return targets, simulate(made, world.panel, market, targets)
 
 
-def simulate(made: Experiment, panel: Panel, delistings: asof.Delistings, targets: Targets) -> Account:
-    """The account of given targets."""
-    plan = made.execution.plan(panel, targets, asof.delisted_by(delistings, execution.FOREVER))
-    return made.simulator.simulate(plan, made.cost, made.capital)
+def simulate(made: Experiment, panel: Panel, market: Market, targets: Targets) -> Account:
+    """The account of given targets: panel is what decisions knew, market what really happened."""
+    return made.simulator.simulate(made.execution.plan(panel, market, targets), made.cost, made.capital)
 
 
 def _join(

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from backcast.data.errors import InputError
+from backcast.data.market import Market
 from backcast.data.types import Clock, Floats, Panel, Revisions
 from backcast.engine.execution import Execution
 from backcast.engine.portfolio import RankPortfolio
@@ -33,8 +36,20 @@ def targets_of(panel: Panel, decisions: list[int], weights: list[list[float]]) -
     return Targets(np.array(decisions, dtype=np.int64), panel.symbols, np.array(weights, dtype=np.float64))
 
 
+def market_of(panel: Panel, endings: dict[str, tuple[int, float]] | None = None) -> Market:
+    """A market at the panel's own prices, without actions."""
+    none = np.empty(0, dtype=np.int64)
+    ones = np.ones(panel.values.shape[1:])
+    never = np.empty(0, dtype="datetime64[us]")
+    return Market(
+        panel.fields, panel.symbols, panel.clock, panel.values, ones, none, none, none, np.empty(0), never, endings or {},
+        panel.price_basis,
+    )  # fmt: skip
+
+
 def planned(panel: Panel, decisions: list[int], weights: list[list[float]], **keys: object) -> Plan:
-    return Execution(**keys).plan(panel, targets_of(panel, decisions, weights), {})  # type: ignore[arg-type]
+    execution = Execution(**keys)  # type: ignore[arg-type]
+    return execution.plan(panel, market_of(panel), targets_of(panel, decisions, weights))
 
 
 def events(plan: Plan) -> list[tuple[int, int, str]]:
@@ -85,11 +100,24 @@ def test_a_vanished_holding_is_sold_late_at_a_haircut() -> None:
 
 def test_a_delisting_pays_its_proceeds_the_session_after() -> None:
     panel = panel_of([[10.0, 10.0, 8.0, NAN, NAN, NAN, NAN], [1.0] * 7])
-    plan = Execution(exit_after=3, haircut=0.25).plan(
-        panel, targets_of(panel, [0], [[1.0, 0.0]]), {"A": (2, 7.5)}
-    )
-    assert plan.fill_price[2, 0] == 7.5
+    market = market_of(panel, {"A": (2, 7.5)})
+    plan = Execution(exit_after=3, haircut=0.25).plan(panel, market, targets_of(panel, [0], [[1.0, 0.0]]))
+    assert plan.exits is not None
+    assert plan.exits[2, 0] == 7.5 and np.isfinite(plan.exits).sum() == 1  # session 3, the one after its last
     assert (3, 0, "delisted") in events(plan)
+    merged = Execution().plan(
+        panel, replace(market, merged=frozenset("A")), targets_of(panel, [0], [[1.0, 0.0]])
+    )
+    assert (3, 0, "merged") in events(merged)
+
+
+def test_a_delisting_after_a_halt_pays_when_it_happened() -> None:
+    panel = panel_of([[10.0, 10.0, 8.0, NAN, NAN, NAN, NAN], [1.0] * 7])
+    market = market_of(panel, {"A": (4, 7.5)})
+    plan = Execution().plan(panel, market, targets_of(panel, [0], [[1.0, 0.0]]))
+    assert plan.exits is not None
+    assert np.flatnonzero(np.isfinite(plan.exits[:, 0])).tolist() == [4]
+    assert events(plan) == [(3, 0, "frozen_price"), (5, 0, "delisted")]
 
 
 def test_the_end_of_the_data_is_no_vanishing() -> None:
@@ -124,7 +152,7 @@ def test_a_vanishing_nobody_could_know_yet_is_no_label() -> None:
     ([1, 0], [[1.0], [1.0]], "ascending"),
     ([0, 0], [[1.0], [1.0]], "ascending"),
     ([9], [[1.0]], "decisions of the data's 3 sessions"),
-    ([0], [[np.inf]], "a finite share"),
+    ([0], [[np.inf]], "a finite number"),
 ])  # fmt: skip
 def test_targets_that_cannot_be_are_refused(
     decisions: list[int], weights: list[list[float]], says: str
@@ -134,15 +162,15 @@ def test_targets_that_cannot_be_are_refused(
         np.array(decisions, dtype=np.int64), panel.symbols, np.array(weights).reshape(len(decisions), 1)
     )
     with pytest.raises(InputError, match=says):
-        Execution().plan(panel, given, {})
+        Execution().plan(panel, market_of(panel), given)
 
 
 def test_unknown_symbols_and_worthless_prices_are_refused() -> None:
     panel = panel_of([[10.0, -1.0, 12.0]])
-    with pytest.raises(InputError, match="price of A on 2020-01-02"):
+    with pytest.raises(InputError, match="close of A on 2020-01-02"):
         planned(panel, [0], [[1.0]])
     with pytest.raises(InputError, match="the symbols of the panel"):
-        Execution().plan(panel, Targets(np.array([0]), ("Z",), np.ones((1, 1))), {})
+        Execution().plan(panel, market_of(panel), Targets(np.array([0]), ("Z",), np.ones((1, 1))))
 
 
 @pytest.mark.parametrize("keys", [
