@@ -61,6 +61,12 @@ class Clock:
         days = np.unique(self.sessions[: at + 1])
         return int(np.searchsorted(self.sessions, days[max(len(days) - 1 - sessions, 0)]))
 
+    def after(self, at: int, sessions: int) -> int:
+        """The first bar of the session that lies so many sessions after that of bar `at`; the clock's length where it has none.
+        On a daily clock that is `at + sessions`, at most the length."""
+        days = np.unique(self.sessions[at:])
+        return int(np.searchsorted(self.sessions, days[sessions])) if sessions < len(days) else len(self)
+
     def until(self, instant: np.datetime64) -> Clock:
         """The bars whose decision falls at or before `instant`."""
         n = int(np.searchsorted(self.decides_at, instant, side="right"))

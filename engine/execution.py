@@ -125,7 +125,7 @@ class Execution:
         fills[:, :-LAG] = price[:, LAG:]
         known = np.minimum(np.arange(sessions) + LAG, sessions)
         whole = np.repeat(known[None], symbols, axis=0)
-        for s, last, exit_at, proceeds in self._endings(closes, panel.symbols, delistings):
+        for s, last, exit_at, proceeds in self._endings(closes, panel, delistings):
             got = closes[s, last] * (1 - self.haircut) if proceeds is None else proceeds
             fills[s, last : exit_at - LAG + 1] = got
             whole[s, last : exit_at - LAG + 1] = exit_at
@@ -150,7 +150,7 @@ class Execution:
             orders.scale(split)
         orders.drop_untradable(tradable)
         exits, forced = np.full(mark.shape, np.nan), np.zeros(mark.shape, dtype=bool)
-        for s, last, exit_at, proceeds in self._endings(closes.T, panel.symbols, market.endings):
+        for s, last, exit_at, proceeds in self._endings(closes.T, panel, market.endings):
             by_order = proceeds is None and targets.kind != ORDERS
             kind = "vanished" if proceeds is None else _ending(market, s)
             orders.end(s, last, exit_at, kind, by_order)
@@ -245,7 +245,7 @@ class Execution:
         return found
 
     def _endings(
-        self, closes: Floats, symbols: tuple[str, ...], delistings: Delistings
+        self, closes: Floats, panel: Panel, delistings: Delistings
     ) -> list[tuple[int, int, int, float | None]]:
         """Of each symbol whose data end early enough for its holders to get out: symbol, last session, session of the exit, and
         the proceeds a share by its fact, None without one."""
@@ -256,9 +256,9 @@ class Execution:
         last = known.shape[1] - 1 - known[:, ::-1].argmax(axis=1)
         found = []
         for s in np.flatnonzero(known.any(axis=1) & (last < end)).tolist():
-            fact = delistings.get(symbols[s])
+            fact = delistings.get(panel.symbols[s])
             final = int(last[s]) if fact is None else max(int(last[s]), fact[0])  # halted before its end
-            exit_at = final + (self.exit_after if fact is None else 1)
+            exit_at = panel.clock.after(final, self.exit_after) if fact is None else final + LAG
             if exit_at <= end:
                 found.append((s, int(last[s]), exit_at, None if fact is None else fact[1]))
         return found

@@ -52,10 +52,7 @@ class GivenPortfolio(Portfolio):
         super().__init__()
         if not isinstance(path, str) or not path:
             raise InputError("portfolio.path", path, "a .csv or .parquet file")
-        if kind not in (None, WEIGHTS, SHARES, ORDERS):
-            raise InputError("portfolio.kind", kind, f"{WEIGHTS}, {SHARES}, {ORDERS} or null")
-        if absent not in (None, HOLD, ZERO):
-            raise InputError("portfolio.absent", absent, f"{HOLD}, {ZERO} or null")
+        check_settings(kind, absent, "portfolio.")
         self.path, self.kind, self.absent, self.sha256 = Path(path), kind, absent, sha256
         self.margin = False
         self._table: GivenTable | None = None
@@ -108,6 +105,14 @@ class GivenPortfolio(Portfolio):
         """On a whole panel, or on one that an audit has cut before the table's last decision."""
         cut = _ends_within(self.table(), panel.clock)
         return placed(self.table(), panel, self.absent, self.margin, truncated=cut)
+
+
+def check_settings(kind: object, absent: object, prefix: str) -> None:
+    """Errors: InputError for a kind of targets, or a meaning of absent ones, that there is not."""
+    if kind not in (None, WEIGHTS, SHARES, ORDERS):
+        raise InputError(f"{prefix}kind", kind, f"{WEIGHTS}, {SHARES}, {ORDERS} or null")
+    if absent not in (None, HOLD, ZERO):
+        raise InputError(f"{prefix}absent", absent, f"{HOLD}, {ZERO} or null")
 
 
 class GivenFolds(WalkForward):
@@ -188,9 +193,10 @@ def placed(
     margin: bool = False,
     truncated: bool = False,
     named: str = "the data set",
+    prefix: str = "portfolio.",
 ) -> Targets:
     """The targets of a table on a panel. truncated: a world that ends early, so that later decisions, and symbols that nobody
-    has seen yet, are left out; named: what the panel is called in errors.
+    has seen yet, are left out; named, prefix: what the panel, and our settings, are called in errors.
 
     Errors: InputError for symbols that it does not have, or that are outside the universe as known at the decision; for a
     decision that says nothing about a symbol with a target where `absent` does not say what that means; for weights
@@ -200,7 +206,7 @@ def placed(
     values = table.widened(panel.symbols, named, strict=not truncated)[: len(decisions)]
     _refuse_outside(table, panel, decisions, values, named)
     if table.kind != ORDERS:
-        _refuse_ambiguous(table, panel.symbols, values, absent)
+        _refuse_ambiguous(table, panel.symbols, values, absent, prefix)
         if absent == ZERO:
             values = np.where(np.isnan(values), 0.0, values)
     if table.kind == WEIGHTS and not margin:
@@ -232,7 +238,9 @@ def _inside(panel: Panel) -> Bools:
     return np.asarray(np.logical_or.accumulate(known, axis=1))
 
 
-def _refuse_ambiguous(table: GivenTable, symbols: Sequence[str], values: Floats, absent: str | None) -> None:
+def _refuse_ambiguous(
+    table: GivenTable, symbols: Sequence[str], values: Floats, absent: str | None, prefix: str
+) -> None:
     if absent is not None:
         return
     set_, last = np.isfinite(values), np.zeros(values.shape[1])
@@ -241,7 +249,7 @@ def _refuse_ambiguous(table: GivenTable, symbols: Sequence[str], values: Floats,
         if silent.any():
             name = symbols[int(silent.argmax())]
             raise InputError(
-                "portfolio.absent",
+                f"{prefix}absent",
                 None,
                 f"{HOLD} or {ZERO}, since {table.where} says nothing about {name} at {table.at(d)} and set a target before",
                 f"{HOLD}: it is left alone; {ZERO}: it is sold. Or write a row for every symbol held.",
