@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 BASES = {
-    "raw": "raw prices, splits and dividends as paid in cash",
+    "raw": "raw prices, dividends paid in cash",
     "total_return": "dividends are in the prices",
     "split_adjusted": "dividends are missing: prices are adjusted for splits alone",
 }
@@ -15,7 +15,7 @@ BASES = {
 EVENTS = {
     "not_tradable": ("order without a price", "orders without a price"),
     "frozen_price": ("spell at an old price", "spells at an old price"),
-    "vanished": ("vanished holding sold", "vanished holdings sold"),
+    "vanished": ("vanished holding closed", "vanished holdings closed"),
     "delisted": ("delisting paid out", "delistings paid out"),
     "merged": ("merger paid in cash", "mergers paid in cash"),
     "unfilled_at_end": ("decision too late to fill", "decisions too late to fill"),
