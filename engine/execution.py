@@ -155,7 +155,6 @@ class Execution:
         offset = int(min(targets.decisions[0] + LAG, len(panel.clock) - 1))
         part = slice(offset, len(panel.clock))
         dividends = self._dividends(market, orders, offset)
-        shorts = (orders.weights < 0) & prices.tradable
         split, exits = market.split.T[part], prices.exits[part]
         return Plan(
             panel.clock,
@@ -177,7 +176,7 @@ class Execution:
             deposit=cash_flows.placed(self.deposits, panel.clock, offset),
             years=_years(panel.clock)[part],
             rules=self.rules,
-            **self._frictions(panel, market, shorts, part),
+            **self._frictions(panel, market, part),
         )
 
     def _prices(self, market: Market) -> _Prices:
@@ -247,22 +246,17 @@ class Execution:
             market.ex[here] - offset, market.pay[here] - offset, market.symbol[here], market.amount[here]
         )
 
-    def _frictions(self, panel: Panel, market: Market, shorts: Bools, part: slice) -> dict[str, Any]:
+    def _frictions(self, panel: Panel, market: Market, part: slice) -> dict[str, Any]:
         """What costs need, as known at the decision before each fill."""
         volume = frictions.traded(panel, market, self.windows["traded"])
         found: dict[str, Any] = {
             "volatility": _lagged(frictions.volatility(panel, self.windows["volatility"]))[part],
             "traded": None if volume is None else _lagged(volume)[part],
         }
-        columns = {name: frictions.column(panel, self.columns, name) for name in self.columns}
-        lagged = {name: _lagged(values) for name, values in columns.items()}
-        if "half_spread" in lagged:  # an order that needs one that nobody knew is the simulator's event
-            found["half_spread"] = lagged["half_spread"][part]
-        if "borrowable" in lagged:  # what nobody knew to be there cannot be borrowed
-            found["borrowable"] = (np.nan_to_num(lagged["borrowable"]) > 0)[part]
-        if "borrow_rate" in lagged:
-            name, rate = self.columns["borrow_rate"], lagged["borrow_rate"]
-            found["borrow_rate"] = frictions.known_where(rate, shorts, name, panel)[part]
+        for name in self.columns:  # an order that needs what nobody knew is the simulator's event
+            found[name] = _lagged(frictions.column(panel, self.columns, name))[part]
+        if "borrowable" in found:  # what nobody knew to be there cannot be borrowed
+            found["borrowable"] = np.nan_to_num(found["borrowable"]) > 0
         return found
 
     def _endings(

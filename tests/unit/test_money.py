@@ -143,6 +143,16 @@ def test_events_are_called_in_plain_words() -> None:
     assert event_words(many).endswith(f"{len(EVENTS) - 5} more kinds")
 
 
+def test_an_end_that_pays_out_is_counted_once(made_up_run: MakeRun) -> None:
+    folder = made_up_run()
+    events = pl.read_parquet(folder / "events.parquet").head(0)
+    day = pl.read_parquet(folder / "account.parquet")["session"][3]
+    rows = [("A", "merged"), ("A", "cash_exit"), ("B", "cash_exit"), ("C", "delisted")]
+    more = pl.DataFrame([(day, *row, "") for row in rows], schema=events.schema, orient="row")
+    more.write_parquet(folder / "events.parquet")
+    assert build_report(folder).trust.events == {"merged": 1, "cash_exit": 1, "delisted": 1}
+
+
 def test_costs_of_every_kind_have_words() -> None:
     assert cost_words({}) == "none"
     assert cost_words({"fee_bps": 0.0, "half_spread_bps": 1.0}) == "1 bp per unit traded (1 half-spread)"

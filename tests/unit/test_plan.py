@@ -166,17 +166,15 @@ def test_columns_of_the_data_are_those_of_the_decision() -> None:
 
 
 def test_columns_that_are_not_there_or_cannot_be_are_refused() -> None:
-    panel = with_fields(panel_of([[10.0] * 3]), wide=[[0.1, 1.0, 0.1]], rate=[[NAN, 0.1, 0.1]])
+    panel = with_fields(panel_of([[10.0] * 3]), wide=[[0.1, 1.0, 0.1]])
 
     def plan(**columns: str) -> Any:
         return Execution(columns=columns).plan(panel, market_of(panel), targets_of(panel, [0], [[-1.0]]))
 
-    with pytest.raises(InputError, match="a column of the data: close, wide, rate"):
+    with pytest.raises(InputError, match="a column of the data: close, wide"):
         plan(half_spread="none")
     with pytest.raises(InputError, match="wide of A on 2020-01-02"):
         plan(half_spread="wide")
-    with pytest.raises(InputError, match="rate of A before its order"):
-        plan(borrow_rate="rate")
 
 
 def test_deposits_fall_on_sessions_and_years_count_days() -> None:
