@@ -162,7 +162,7 @@ def _evaluate(
     haircuts = haircut_table(pinned.made, world.panel, market, own.targets, own.account)
     if haircuts is not None:
         out.write_table("haircut.parquet", haircuts)
-    checks = _audit(pinned, world, own, out, progress)
+    checks = _audit(pinned, world, market, own, out, progress)
     clock.lap("audit")
     out.write_json("trials.json", log.count().to_json())
     out.write_json("audit.json", audit.verdict(pinned.made.audit.level, checks))
@@ -210,7 +210,7 @@ def _walk(
 
 
 def _audit(
-    pinned: Pinned, world: World, own: Outcome, out: runs.RunFolder, progress: Progress
+    pinned: Pinned, world: World, market: Market, own: Outcome, out: runs.RunFolder, progress: Progress
 ) -> list[audit.Check]:
     """The checks of the configured level; none where it is off."""
     if pinned.made.audit.level == "off":
@@ -219,7 +219,15 @@ def _audit(
     checks = audit.replay(
         pinned.made, pinned.store, pinned.pin, world, evidence, pinned.threads, progress.stage("leak audit")
     )
-    return [*checks, audit.training_check(pinned.made, world), audit.execution_check(own.account)]
+    checks.append(audit.training_check(pinned.made, world))
+    return [*checks, *_account_checks(pinned.made, world, market, own.targets, own.account)]
+
+
+def _account_checks(
+    made: Experiment, world: World, market: Market, targets: Targets, account: Account
+) -> list[audit.Check]:
+    plan = made.execution.plan(world.panel, market, targets)
+    return [audit.execution_check(account), audit.account_check(plan, account)]
 
 
 def _write_facts(pinned: Pinned, world: World, own: Outcome, config: Config, out: runs.RunFolder) -> None:
@@ -292,7 +300,8 @@ def audit_again(folder: Path, instants: int, progress: Progress) -> dict[str, An
     )
     market = asof.load_market(pinned.store, made.source.name, pinned.pin)
     account = walkforward.simulate(made, world.panel, market, targets)
-    checks += [audit.training_check(made, world), audit.execution_check(account)]
+    checks.append(audit.training_check(made, world))
+    checks += _account_checks(made, world, market, targets, account)
     found = audit.verdict("quick", checks)
     out.write_json("audit.json", found)
     write_report(folder)
