@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from backcast.data.errors import InputError
-from backcast.engine.costs.base import Cost
+import numpy as np
+
+from backcast.engine.costs.base import Cost, number
+from backcast.engine.costs.charge import Rates
 
 
 class LinearCost(Cost):
     """A fee and a half-spread, both in basis points of the traded value: at least 0 and below 10,000."""
 
     def __init__(self, fee_bps: float, half_spread_bps: float) -> None:
-        self.fee_bps = _bps("costs.fee_bps", fee_bps)
-        self.half_spread_bps = _bps("costs.half_spread_bps", half_spread_bps)
+        self._fee = number("fee_bps", fee_bps, 10_000, "basis points")
+        self._half_spread = number("half_spread_bps", half_spread_bps, 10_000, "basis points")
 
-    def to_json(self) -> dict[str, float]:
-        return {"fee_bps": self.fee_bps, "half_spread_bps": self.half_spread_bps}
+    def rates(self) -> Rates:
+        return Rates(fees=np.array([self._fee / 1e4]), half_spread=self._half_spread / 1e4)
 
-
-def _bps(name: str, value: object) -> float:
-    if (
-        isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 10_000
-    ):  # NaN is neither
-        raise InputError(name, value, "basis points, at least 0 and below 10000")
-    return float(value)
+    def to_json(self) -> dict[str, object]:
+        return {"fee_bps": self._fee, "half_spread_bps": self._half_spread}

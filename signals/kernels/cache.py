@@ -16,7 +16,7 @@ import numba
 from numba.core import config
 
 _PACKAGE = Path(__file__).resolve().parents[2]
-_KERNELS = ("signals/kernels", "engine/simulators", "data")
+_KERNELS = ("signals/kernels", "engine/costs", "engine/simulators", "engine/simulators/kernel", "data")
 
 
 def use_kernel_cache() -> Path | None:
@@ -68,3 +68,6 @@ def _writable(folder: Path) -> bool:
 use_kernel_cache()
 compiled = numba.njit(cache=True, nogil=True, error_model="numpy")
 """The decorator of every kernel: cached, without the GIL, IEEE division, no fastmath."""
+
+compiled_within = numba.njit(nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
+"""The decorator of a function that only kernels call: Python cannot, which saves most of the time to compile it."""

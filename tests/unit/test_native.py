@@ -84,7 +84,7 @@ def test_a_buy_beyond_the_cash_is_partial_and_said() -> None:
 
 def test_bankruptcy_ends_trading_in_plain_words() -> None:
     account = simulate([[-1.0], [-1.0], [0.0]], [[10.0], [30.0], [20.0]])
-    assert account.equity.tolist() == [100.0, -100.0, 0.0]
+    assert account.equity.tolist() == [100.0, -100.0, -100.0]
     assert "bankrupt" in account.events.kind
     assert len(account.fills.quantity) == 1
 

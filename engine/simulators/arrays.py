@@ -1,0 +1,147 @@
+"""From a plan to the arrays that the kernel reads, checked first."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from backcast.data.errors import InputError
+from backcast.data.types import Floats
+from backcast.engine.costs.base import needs
+from backcast.engine.costs.charge import Rates
+from backcast.engine.simulators.kernel import state
+from backcast.engine.simulators.kernel.state import KINDS, Given, Log
+from backcast.engine.types import ORDERS, SHARES, WEIGHTS, Dividends, Plan
+
+KIND = {WEIGHTS: state.WEIGHTS, SHARES: state.SHARES, ORDERS: state.ORDERS}
+
+SIGNS = {"split": "above 0", "half_spread": "at least 0", "exits": "at least 0", "capacity": "at least 0", "volatility": "at least 0",
+         "traded": "at least 0", "borrow_rate": "at least 0", "years": "at least 0"}  # fmt: skip
+"""What the numbers of an array must be, where they are known."""
+
+NONE, NONE_ALLOWED = np.empty((0, 0)), np.empty((0, 0), dtype=np.bool_)
+
+
+def checked(plan: Plan, rates: Rates, capital: float) -> None:
+    """Errors: InputError for a plan that could not be traded: wrong shapes or signs, or without what its costs need."""
+    if not 0 < capital < np.inf:
+        raise InputError("capital", capital, "a positive amount")
+    if plan.kind not in KIND:
+        raise InputError("plan.kind", plan.kind, f"one of {', '.join(KIND)}")
+    for name in sorted(needs(rates)):
+        if getattr(plan, name) is None:
+            raise InputError(
+                f"plan.{name}", None, "an array, since the costs depend on it", "Choose other costs, or data that have it."
+            )
+    _check_shapes(plan)
+    _check_values(plan)
+    _check_rules(plan)
+
+
+def _check_shapes(plan: Plan) -> None:
+    shape = plan.weights.shape
+    for name in ("fill_price", "tradable", "mark_price", "exits", "split", "capacity", "volatility", "traded", "half_spread",
+                 "borrowable", "borrow_rate", "decided", "deposit", "years"):  # fmt: skip
+        array = getattr(plan, name)
+        wanted = shape[:1] if name in ("decided", "deposit", "years") else shape
+        if array is not None and array.shape != wanted:
+            raise InputError(f"plan.{name}", array.shape, f"an array of shape {wanted}")
+
+
+def _check_values(plan: Plan) -> None:
+    if np.isinf(plan.weights).any():
+        raise _wrong(plan, "weights", np.isinf(plan.weights), "finite, or NaN for no order")
+    for name in ("fill_price", "mark_price"):
+        prices = getattr(plan, name)
+        if prices.size and not np.nanmin(prices, initial=np.inf) >= 0:
+            raise _wrong(plan, name, prices < 0, "at least 0")
+    unpriced = plan.tradable & np.isnan(plan.fill_price)
+    if unpriced.any():
+        raise _wrong(plan, "fill_price", unpriced, "a price where it is tradable")
+    for name, wanted in SIGNS.items():
+        array = getattr(plan, name)
+        if array is not None:
+            wrong = (array <= 0 if wanted == "above 0" else array < 0) | np.isinf(array) & (name != "capacity")
+            if wrong.any():
+                raise _wrong(plan, name, wrong, wanted)
+    for name in ("deposit", "years"):
+        array = getattr(plan, name)
+        if array is not None and not np.isfinite(array).all():
+            raise _wrong(plan, name, ~np.isfinite(array), "finite")
+
+
+def _wrong(plan: Plan, name: str, wrong: Any, wanted: str) -> InputError:
+    at = tuple(int(i) for i in np.argwhere(wrong)[0])
+    where = f" of {plan.symbols[at[1]]}" if len(at) == 2 else ""
+    session = plan.clock.sessions[plan.offset + at[0]]
+    return InputError(f"plan.{name}{where} on {session}", float(getattr(plan, name)[at]), wanted)
+
+
+def _check_rules(plan: Plan) -> None:
+    rules, dividends = plan.rules, plan.dividends or Dividends.none()
+    if not 0 <= rules.lot < np.inf:
+        raise InputError("rules.lot", rules.lot, "a number of shares, 0 for fractions")
+    if not rules.max_leverage > 0:
+        raise InputError("rules.max_leverage", rules.max_leverage, "above 0")
+    if not 0 <= rules.maintenance < 1:
+        raise InputError("rules.maintenance", rules.maintenance, "a share from 0 to 1")
+    if isinstance(plan.patience, bool) or plan.patience < 0:
+        raise InputError("plan.patience", plan.patience, "a number of sessions")
+    ex, pay, symbol = dividends.ex, dividends.pay, dividends.symbol
+    if (np.diff(ex) < 0).any() or (ex < 0).any() or (pay < ex).any():
+        raise InputError("plan.dividends", len(ex), "dividends in order of ex, each paid at its ex or later")
+    if ((symbol < 0) | (symbol >= len(plan.symbols))).any() or not np.isfinite(dividends.amount).all():
+        raise InputError("plan.dividends", len(ex), "dividends of symbols of the plan, of known amounts")
+
+
+def given_of(plan: Plan) -> Given:
+    """The plan's arrays, each contiguous and of one type."""
+    dividends = plan.dividends or Dividends.none()
+    empty = np.empty(0)
+    return Given(
+        _ints(plan.decided),
+        _floats(plan.weights),
+        _floats(plan.fill_price),
+        np.ascontiguousarray(plan.tradable, dtype=np.bool_),
+        _floats(plan.mark_price),
+        *(NONE if x is None else _floats(x) for x in (plan.exits, plan.split, plan.capacity)),
+        *(NONE if x is None else _floats(x) for x in (plan.volatility, plan.traded, plan.half_spread)),
+        NONE_ALLOWED if plan.borrowable is None else np.ascontiguousarray(plan.borrowable, dtype=np.bool_),
+        NONE if plan.borrow_rate is None else _floats(plan.borrow_rate),
+        *(empty if x is None else _floats(x) for x in (plan.deposit, plan.years)),
+        _ints(dividends.ex),
+        _ints(dividends.pay),
+        np.argsort(_ints(dividends.pay), kind="stable"),
+        _ints(dividends.symbol),
+        _floats(dividends.amount),
+    )
+
+
+def terms_of(plan: Plan, capital: float, keep: bool) -> Floats:
+    """How a plan is traded, in plain numbers, in the order of the names in `kernel.state`."""
+    rules = plan.rules
+    numbers = (capital, plan.margin, KIND[plan.kind], rules.lot, rules.max_leverage, rules.maintenance, plan.patience, plan.offset)
+    return np.array([*numbers, keep, 0, -1], dtype=np.float64)
+
+
+def log_of(plan: Plan, rates: Rates, keep: bool) -> Log:
+    """An empty log, with room for every order of the plan where it is kept (memory that is not written to costs nothing), and an
+    impact only where there can be one."""
+    symbols = len(plan.symbols)
+    orders = int(np.count_nonzero(plan.tradable & ~np.isnan(plan.weights))) if keep else 0
+    rows = 5 if rates.impact_linear > 0 or rates.impact_power > 0 else 4
+    return Log(
+        np.empty((3, orders + 2 * symbols), dtype=np.int64),
+        np.empty((rows, orders + 2 * symbols)),
+        np.empty((5, 14 * symbols + 8)),
+        np.zeros(2 + KINDS, dtype=np.int64),
+    )
+
+
+def _floats(array: Any) -> Floats:
+    return np.ascontiguousarray(array, dtype=np.float64)
+
+
+def _ints(array: Any) -> Any:
+    return np.ascontiguousarray(array, dtype=np.int64)

@@ -1,0 +1,46 @@
+"""What trading could not do, or did on its own, in words."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from backcast.engine.simulators.kernel import state
+from backcast.engine.types import Events, Plan
+
+WORDS: dict[float, tuple[str, str]] = {
+    state.PARTIAL: ("partial_fill", "cash for {1:.6g} of {0:.6g} shares"),
+    state.CAPACITY: ("capacity", "volume for {1:.6g} of {0:.6g} shares"),
+    state.DROPPED: ("order_dropped", "{0:.6g} shares of an order were still to trade"),
+    state.NOT_BORROWABLE: ("not_borrowable", "{1:.6g} of {0:.6g} shares sold: no more can be borrowed"),
+    state.LEVERAGE: ("max_leverage", "leverage for {1:.6g} of {0:.6g} shares"),
+    state.BELOW_LOT: ("below_lot", "{0:.6g} shares asked for, less than a lot of {1:.6g}"),
+    state.UNKNOWN_COST: ("cost_unknown", "{0:.6g} shares: data that a cost needs are missing; not charged"),
+    state.MARGIN_CALL: ("margin_call", "equity was {0:.6g} of gross exposure at the close before; {1:.6g} of each is kept"),
+    state.NOT_TRADABLE: ("not_tradable", "{0:.6g} shares of a margin call not traded: no price at the fill"),
+    state.EXIT: ("cash_exit", "{0:.6g} shares taken for {1:.6g} each"),
+    state.LIEU: ("cash_in_lieu", "{0:.6g} of a share paid in cash at {1:.6g} each"),
+    state.OVERDRAWN: ("overdrawn", "cash is {0:.6g} without margin"),
+    state.BANKRUPT: ("bankrupt", "the account is worth nothing or less; it trades no more"),
+}  # fmt: skip
+"""The name of each kind of event, and what its two figures say."""
+
+KINDS = tuple(WORDS[float(kind)][0] for kind in range(state.KINDS))
+
+Row = tuple[int, int, float, float, float]
+"""Session of the plan, symbol (-1 = none), kind, and its two figures."""
+
+
+def merged(plan: Plan, rows: list[Row]) -> Events:
+    """The plan's events with those of trading, by session and symbol."""
+    planned = plan.events
+    found = list(zip(planned.session.tolist(), planned.symbol.tolist(), planned.kind, planned.detail))
+    for t, s, kind, first, second in rows:
+        name, words = WORDS[kind]
+        found.append((t + plan.offset, s, name, words.format(first, second)))
+    found.sort(key=lambda row: row[:2])
+    return Events(
+        np.array([row[0] for row in found], dtype=np.int64),
+        np.array([row[1] for row in found], dtype=np.int64),
+        tuple(row[2] for row in found),
+        tuple(row[3] for row in found),
+    )

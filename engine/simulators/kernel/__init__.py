@@ -1,0 +1,1 @@
+"""The one compiled loop of the native simulator: `trade`, in the order of a session (`Simulator`)."""

@@ -1,0 +1,185 @@
+"""A session's orders where nothing but cash can stand in the way and costs are proportional: the fast path."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from backcast.data.types import Bools, Floats, Ints
+from backcast.engine.costs.charge import (
+    HALF_SPREAD,
+    IMPACT_LINEAR,
+    IMPACT_POWER,
+    MAXIMUM,
+    MINIMUM,
+    PER_ORDER,
+    PER_SHARE,
+    SPREAD_DATA,
+    SPREAD_VOLATILITY,
+)
+from backcast.engine.simulators.kernel.state import (
+    DECIDED,
+    FEE,
+    HAS_MARGIN,
+    KIND,
+    NOW,
+    OFFSET,
+    PARTIAL,
+    ROUNDING,
+    SHARES,
+    SPREAD,
+    TRADED,
+    WEIGHTS,
+    note,
+)
+from backcast.signals.kernels.cache import compiled_within
+
+
+@compiled_within
+def proportional(rates: Floats, tiers: Floats) -> bool:
+    """Whether an order costs a constant share of its value."""
+    return (
+        tiers.shape[1] == 1
+        and rates[PER_SHARE] == 0.0
+        and rates[PER_ORDER] == 0.0
+        and rates[MINIMUM] == 0.0
+        and not rates[MAXIMUM] < np.inf
+        and rates[HALF_SPREAD] <= 1.0
+        and rates[SPREAD_VOLATILITY] == 0.0
+        and rates[SPREAD_DATA] == 0.0
+        and rates[IMPACT_LINEAR] == 0.0
+        and rates[IMPACT_POWER] == 0.0
+    )
+
+
+@compiled_within
+def wanted(
+    cash: float,
+    value: float,
+    weights: Floats,
+    tradable: Bools,
+    prices: Floats,
+    held: Floats,
+    kind: float,
+    up: float,
+    down: float,
+    asked: Floats,
+    chosen: Ints,
+) -> tuple[int, int, float]:
+    """Quantities asked for by symbol, and who sells, and from S on who buys; gives their numbers, and what cash it would leave."""
+    symbols, sells, buys, left = len(weights), 0, 0, cash
+    for s in range(symbols):
+        weight = weights[s]
+        quantity = weight
+        if kind == WEIGHTS:
+            quantity = weight * value / prices[s] - held[s] if weight != 0.0 else -held[s]
+        elif kind == SHARES:
+            quantity = weight - held[s]
+        orders = tradable[s] and weight == weight
+        asked[s] = quantity
+        chosen[sells] = s
+        chosen[symbols + buys] = s
+        sells += orders and quantity < 0.0
+        buys += orders and quantity > 0.0
+        left -= quantity * prices[s] * (up if quantity > 0.0 else down) if orders else 0.0
+    return sells, buys, left
+
+
+@compiled_within
+def sell_plainly(
+    cash: float, sells: int, chosen: Ints, asked: Floats, prices: Floats, held: Floats, terms: Floats, spread: float, fee: float,
+    fills: Ints, figures: Floats, used: Ints, rows: Floats,
+) -> float:  # fmt: skip
+    """Cash after the sales."""
+    decided, t, n = int(terms[DECIDED]), int(terms[NOW]), used[0]
+    session, fees, crossings, values = t + int(terms[OFFSET]), 0.0, 0.0, 0.0
+    for k in range(sells):
+        s = chosen[k]
+        quantity, price = asked[s], prices[s]
+        worth = -quantity * price
+        crossed = worth * spread
+        charged = (worth - crossed) * fee
+        cash += worth - crossed - charged
+        held[s] += quantity
+        fills[0, n], fills[1, n], fills[2, n] = decided, session, s
+        figures[0, n], figures[1, n], figures[2, n], figures[3, n] = quantity, price, charged, crossed
+        fees, crossings, values, n = fees + charged, crossings + crossed, values + worth, n + 1
+    used[0] = n
+    rows[FEE, t] += fees
+    rows[SPREAD, t] += crossings
+    rows[TRADED, t] += values
+    return cash
+
+
+@compiled_within
+def buy_plainly(
+    cash: float, buys: int, short: bool, chosen: Ints, asked: Floats, prices: Floats, held: Floats, terms: Floats, spread: float,
+    fee: float, fills: Ints, figures: Floats, events: Floats, used: Ints, rows: Floats,
+) -> float:  # fmt: skip
+    """Cash after the buys. short: whether it may not suffice for all."""
+    decided, t, n = int(terms[DECIDED]), int(terms[NOW]), used[0]
+    session, fees, crossings, values = t + int(terms[OFFSET]), 0.0, 0.0, 0.0
+    up, symbols = (1.0 + spread) * (1.0 + fee), len(prices)
+    for k in range(symbols, symbols + buys):
+        s = chosen[k]
+        quantity, price, before = asked[s], prices[s], cash
+        if short and quantity * price * up > cash * (1.0 + ROUNDING):
+            quantity = max(cash, 0.0) / (price * up)
+            note(terms[NOW], s, PARTIAL, asked[s], quantity, events, used)
+            if quantity == 0.0:
+                continue
+        worth = quantity * price
+        crossed = worth * spread
+        charged = (worth + crossed) * fee
+        cash -= worth + crossed + charged
+        held[s] += quantity
+        fills[0, n], fills[1, n], fills[2, n] = decided, session, s
+        figures[0, n], figures[1, n], figures[2, n], figures[3, n] = quantity, price, charged, crossed
+        fees, crossings, values, n = fees + charged, crossings + crossed, values + worth, n + 1
+        if short and cash <= 1e-12 * before:
+            cash = 0.0  # it was meant to be used up: what is left are the last digits
+    used[0] = n
+    rows[FEE, t] += fees
+    rows[SPREAD, t] += crossings
+    rows[TRADED, t] += values
+    return cash
+
+
+@compiled_within
+def smallest_first(chosen: Ints, begin: int, end: int, asked: Floats, prices: Floats) -> None:
+    """Sorts orders by their value, so that as many as can be are whole. Shell's sort: short to compile, and needs no memory."""
+    gap = (end - begin) // 2
+    while gap > 0:
+        for i in range(begin + gap, end):
+            s, k = chosen[i], i
+            size = abs(asked[s]) * prices[s]
+            while k >= begin + gap:
+                other = chosen[k - gap]
+                larger = abs(asked[other]) * prices[other]
+                if larger < size or (larger == size and other < s):
+                    break
+                chosen[k] = other
+                k -= gap
+            chosen[k] = s
+        gap //= 2
+
+
+@compiled_within
+def trade_plainly(
+    cash: float, value: float, weights: Floats, tradable: Bools, prices: Floats, held: Floats, asked: Floats, chosen: Ints,
+    terms: Floats, rates: Floats, fee: float, fills: Ints, figures: Floats, events: Floats, used: Ints, rows: Floats,
+) -> float:  # fmt: skip
+    """Cash after the session's orders."""
+    spread = rates[HALF_SPREAD]
+    up, down = (1.0 + spread) * (1.0 + fee), (1.0 - spread) * (1.0 - fee)
+    sells, buys, left = wanted(
+        cash, value, weights, tradable, prices, held, terms[KIND], up, down, asked, chosen
+    )
+    short = left < 0.0 and terms[HAS_MARGIN] == 0.0
+    if short:
+        smallest_first(chosen, len(prices), len(prices) + buys, asked, prices)
+    cash = sell_plainly(
+        cash, sells, chosen, asked, prices, held, terms, spread, fee, fills, figures, used, rows
+    )
+    return buy_plainly(
+        cash, buys, short, chosen, asked, prices, held, terms, spread, fee, fills, figures, events, used, rows
+    )
