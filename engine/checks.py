@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from backcast.data.adjust import PRICES
 from backcast.data.errors import InputError
 from backcast.data.market import Market
 from backcast.data.types import Bools, Panel
@@ -69,12 +70,14 @@ def check_market(market: Market, panel: Panel) -> None:
             "market", (len(market.symbols), len(market.clock)), "a market on the axes of the panel"
         )
     for f, name in enumerate(market.fields):
-        values = market.values[f]
-        wrong, expected = (
-            (values < 0, "a volume of at least 0")
-            if name == "volume"
-            else ((values <= 0) | np.isinf(values), "a price above 0")
-        )
+        if name in PRICES:
+            values, expected = market.values[f], "a price above 0"
+            wrong = (values <= 0) | np.isinf(values)
+        elif name == "volume":
+            values, expected = market.values[f], "a volume of at least 0"
+            wrong = (values < 0) | np.isinf(values)
+        else:
+            continue
         if wrong.any():
             s, t = (int(i) for i in np.argwhere(wrong)[0])
             where = f"{name} of {market.symbols[s]} on {market.clock.sessions[t]}"

@@ -9,6 +9,7 @@ splits, dividends and endings of raw prices beside them.
 from __future__ import annotations
 
 from copy import copy
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -35,6 +36,10 @@ DAYS_A_YEAR = 365
 PRICES = {"next_open": ("open",), "next_close": ("close",), "next_typical": ("high", "low", "close")}
 """Of each way to fill the fields whose mean is the price."""
 
+ENDINGS = {"vanished": "out at its last price, worse by the haircut", "delisted": "out at its proceeds",
+           "merged": "paid out in cash"}  # fmt: skip
+"""How a holder gets out of a symbol whose data end."""
+
 Delistings = dict[str, tuple[int, float]]
 """Of each delisted symbol: its last session's index, and what a holder got for a share."""
 
@@ -48,8 +53,9 @@ class Execution:
     margin: whether buying may take cash below zero; max_leverage: gross exposure over equity that orders may then reach;
     maintenance: least equity over gross exposure at a close, below which positions are cut.
     exit_after, haircut: a holding whose data end without a delisting fact is sold so many sessions after its last bar, at its
-    last price less this share. columns: of the data, for half_spread, borrow_rate and borrowable, as known at
-    the decision. windows: sessions of volatility and traded value. deposits: dated amounts, taken out below 0.
+    last price less this share (a short position is bought back at as much above it).
+    columns: of the data, for half_spread, borrow_rate and borrowable, as known at the decision. windows: sessions of volatility
+    and traded value. deposits: dated amounts, taken out below 0.
     """
 
     def __init__(
@@ -139,54 +145,68 @@ class Execution:
         """
         check_targets(panel, targets)
         check_market(market, panel)
-        closes, prices = market.field("close").T, self._price(market.values, market).T
-        split = market.split.T
-        mark = carried(closes, split)
-        before = np.vstack([np.full((1, mark.shape[1]), np.nan), mark[:-1]]) / split
-        tradable = np.isfinite(prices)
-        fill = np.where(tradable, prices, before)
+        prices = self._prices(market)
         orders = Orders(panel.clock, targets, targets.decisions + LAG)
         if targets.kind != WEIGHTS:
-            orders.scale(split)
-        orders.drop_untradable(tradable)
-        exits, forced = np.full(mark.shape, np.nan), np.zeros(mark.shape, dtype=bool)
-        for s, last, exit_at, proceeds in self._endings(closes.T, panel, market.endings):
-            by_order = proceeds is None and targets.kind != ORDERS
-            kind = "vanished" if proceeds is None else _ending(market, s)
-            orders.end(s, last, exit_at, kind, by_order)
-            got = mark[exit_at, s] * (1 - self.haircut) if proceeds is None else proceeds
-            mark[exit_at:, s] = got
-            if by_order:
-                fill[exit_at, s], tradable[exit_at, s], forced[exit_at, s] = got, True, True
-            else:  # a number of shares to sell is not known before trading: they are taken at the open, at no cost
-                exits[exit_at, s] = got
-        orders.note_frozen(np.isfinite(closes))
+            orders.scale(market.split.T)
+        orders.drop_untradable(prices.tradable)
+        self._end(market, orders, prices)
+        orders.note_frozen(np.isfinite(market.field("close").T))
         offset = int(min(targets.decisions[0] + LAG, len(panel.clock) - 1))
         part = slice(offset, len(panel.clock))
         dividends = self._dividends(market, orders, offset)
-        shorts = (orders.weights < 0) & tradable
+        split, exits = market.split.T[part], prices.exits[part]
         return Plan(
             panel.clock,
             panel.symbols,
             offset,
             orders.weights[part],
             orders.decided[part],
-            fill[part],
-            tradable[part],
-            mark[part],
+            prices.fill[part],
+            prices.tradable[part],
+            prices.mark[part],
             orders.events(),
             self.margin,
             kind=targets.kind,
-            exits=exits[part] if np.isfinite(exits[part]).any() else None,
-            split=split[part] if (split[part] != 1.0).any() else None,
+            exits=exits if np.isfinite(exits).any() else None,
+            split=split if (split != 1.0).any() else None,
             dividends=dividends,
-            capacity=self._capacity(market, forced, part),
+            capacity=self._capacity(market, prices.forced, part),
             patience=self.patience,
             deposit=cash_flows.placed(self.deposits, panel.clock, offset),
             years=_years(panel.clock)[part],
             rules=self.rules,
-            **self._frictions(panel, market, shorts, part),
+            **self._frictions(panel, market, part),
         )
+
+    def _prices(self, market: Market) -> _Prices:
+        """Prices of the newest version, the last known value where there is none."""
+        closes, prices, split = market.field("close").T, self._price(market.values, market).T, market.split.T
+        mark = carried(closes, split)
+        before = np.vstack([np.full((1, mark.shape[1]), np.nan), mark[:-1]]) / split
+        tradable = np.isfinite(prices)
+        fill, exits = np.where(tradable, prices, before), np.full(mark.shape, np.nan)
+        return _Prices(fill, mark, tradable, exits, np.zeros(mark.shape, dtype=bool))
+
+    def _end(self, market: Market, orders: Orders, prices: _Prices) -> None:
+        """What holders of a symbol whose data end get, and when."""
+        closes = market.field("close")
+        for s, last, exit_at, proceeds in self._endings(closes, market, market.endings):
+            position = orders.end(s, last, exit_at)
+            kind = _ending(market, s) if proceeds is not None else "vanished"
+            worse = 1 - self.haircut if position >= 0 else 1 + self.haircut  # who is short has to buy
+            got = prices.mark[exit_at, s] * worse if proceeds is None else proceeds
+            prices.mark[exit_at:, s] = got
+            # A number of shares to sell is not known before trading, and nothing sells at 0: both are taken at no cost.
+            if proceeds is None and orders.kind != ORDERS and got > 0:
+                orders.sell(s, exit_at)
+                prices.fill[exit_at, s] = got
+                prices.tradable[exit_at, s] = prices.forced[exit_at, s] = True
+            else:
+                prices.exits[exit_at, s] = got
+            if position:
+                since = f"no data after {market.clock.sessions[last]}"
+                orders.note(exit_at, s, kind, f"{since}; {ENDINGS[kind]}")
 
     def _price(self, values: Floats, source: Panel | Market) -> Floats:
         """(S, T) the price at which orders of a session fill."""
@@ -226,26 +246,21 @@ class Execution:
             market.ex[here] - offset, market.pay[here] - offset, market.symbol[here], market.amount[here]
         )
 
-    def _frictions(self, panel: Panel, market: Market, shorts: Bools, part: slice) -> dict[str, Any]:
+    def _frictions(self, panel: Panel, market: Market, part: slice) -> dict[str, Any]:
         """What costs need, as known at the decision before each fill."""
         volume = frictions.traded(panel, market, self.windows["traded"])
         found: dict[str, Any] = {
             "volatility": _lagged(frictions.volatility(panel, self.windows["volatility"]))[part],
             "traded": None if volume is None else _lagged(volume)[part],
         }
-        columns = {name: frictions.column(panel, self.columns, name) for name in self.columns}
-        lagged = {name: _lagged(values) for name, values in columns.items()}
-        if "half_spread" in lagged:  # an order that needs one that nobody knew is the simulator's event
-            found["half_spread"] = lagged["half_spread"][part]
-        if "borrowable" in lagged:  # what nobody knew to be there cannot be borrowed
-            found["borrowable"] = (np.nan_to_num(lagged["borrowable"]) > 0)[part]
-        if "borrow_rate" in lagged:
-            name, rate = self.columns["borrow_rate"], lagged["borrow_rate"]
-            found["borrow_rate"] = frictions.known_where(rate, shorts, name, panel)[part]
+        for name in self.columns:  # an order that needs what nobody knew is the simulator's event
+            found[name] = _lagged(frictions.column(panel, self.columns, name))[part]
+        if "borrowable" in found:  # what nobody knew to be there cannot be borrowed
+            found["borrowable"] = np.nan_to_num(found["borrowable"]) > 0
         return found
 
     def _endings(
-        self, closes: Floats, panel: Panel, delistings: Delistings
+        self, closes: Floats, panel: Panel | Market, delistings: Delistings
     ) -> list[tuple[int, int, int, float | None]]:
         """Of each symbol whose data end early enough for its holders to get out: symbol, last session, session of the exit, and
         the proceeds a share by its fact, None without one."""
@@ -262,6 +277,17 @@ class Execution:
             if exit_at <= end:
                 found.append((s, int(last[s]), exit_at, None if fact is None else fact[1]))
         return found
+
+
+@dataclass(frozen=True)
+class _Prices:
+    """Of a plan, (T, S) each: fill, mark, tradable and exits as there, and which orders are forced. Filled in place."""
+
+    fill: Floats
+    mark: Floats
+    tradable: Bools
+    exits: Floats
+    forced: Bools
 
 
 def _lagged(values: Floats) -> Floats:

@@ -9,7 +9,7 @@ import numpy as np
 
 from backcast.data.errors import InputError
 from backcast.data.market import Market
-from backcast.data.types import Bools, Floats, Panel
+from backcast.data.types import Floats, Panel
 from backcast.signals.feature import FeatureSet
 
 COLUMNS = ("half_spread", "borrow_rate", "borrowable")
@@ -80,14 +80,3 @@ def column(panel: Panel, columns: Mapping[str, str], name: str) -> Floats:
         where = f"{field} of {panel.symbols[s]} on {panel.clock.sessions[t]}"
         raise InputError(where, float(values[s, t]), expected)
     return values
-
-
-def known_where(values: Floats, asked: Bools, column: str, panel: Panel) -> Floats:
-    """(T, S) values, 0 where unknown; an order that needs one that nobody knew is an error, for it would cost nothing."""
-    missing = asked & np.isnan(values)
-    if missing.any():
-        t, s = (int(i) for i in np.argwhere(missing)[0])
-        name = f"{column} of {panel.symbols[s]} before its order of {panel.clock.sessions[t]}"
-        hint = "Give it from the first order on, or take the symbol out of the universe."
-        raise InputError(name, "unknown", "a value known at the decision", hint)
-    return np.nan_to_num(values)

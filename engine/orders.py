@@ -33,11 +33,14 @@ class Orders:
         """A number of shares that was decided before a split is a number of old ones: brokers adjust open orders."""
         self.weights *= split
 
+    def asked(self, columns: slice = slice(None)) -> Floats:
+        """(T, S) the position that the orders so far asked for, in their unit; 0 where none did, or the symbol ended."""
+        orders = self.weights[:, columns]
+        return np.nancumsum(orders, axis=0) if self.kind == ORDERS else np.nan_to_num(carried(orders))
+
     def held(self) -> Bools:
         """(T, S) whether the orders so far left a position."""
-        orders = self.kind == ORDERS
-        asked = np.nancumsum(self.weights, axis=0) if orders else np.nan_to_num(carried(self.weights))
-        held: Bools = asked != 0.0
+        held: Bools = self.asked() != 0.0
         for s, at in self._ended.items():
             held[at:, s] = False
         return held
@@ -60,17 +63,15 @@ class Orders:
             self.kind, f"order of {value:g}"
         )
 
-    def end(self, s: int, last: int, exit_at: int, kind: str, sold_by_order: bool) -> None:
-        """No orders after a symbol's last session; what is left is sold by an order of 0, or taken away."""
-        was_held = bool(self.held()[exit_at, s])
+    def end(self, s: int, last: int, exit_at: int) -> float:
+        """No orders after a symbol's last session. Gives the position that was asked for until then."""
         self.weights[last + 1 :, s] = np.nan
-        if sold_by_order:
-            self.weights[exit_at, s] = 0.0
         self._ended[s] = exit_at
-        if was_held:
-            how = {"vanished": "sold at its last price less the haircut", "merged": "paid out in cash"}
-            since = f"no data after {self.sessions[last]}"
-            self._rows.append((exit_at, s, kind, f"{since}; {how.get(kind, 'sold at its proceeds')}"))
+        return float(self.asked(slice(s, s + 1))[exit_at, 0])
+
+    def sell(self, s: int, exit_at: int) -> None:
+        """What is left is traded away in a session."""
+        self.weights[exit_at, s] = 0.0
 
     def note_frozen(self, known: Bools) -> None:
         """An event for each spell in which a holding is valued at an old price."""

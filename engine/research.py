@@ -163,7 +163,7 @@ def _evaluate(
     haircuts = haircut_table(pinned.made, world.panel, market, own.targets, own.account)
     if haircuts is not None:
         out.write_table("haircut.parquet", haircuts)
-    checks = _audit(pinned, world, own, out, progress)
+    checks = _audit(pinned, world, market, own, out, progress)
     clock.lap("audit")
     out.write_json("trials.json", log.count().to_json())
     out.write_json("audit.json", audit.verdict(pinned.made.audit.level, checks))
@@ -211,7 +211,7 @@ def _walk(
 
 
 def _audit(
-    pinned: Pinned, world: World, own: Outcome, out: runs.RunFolder, progress: Progress
+    pinned: Pinned, world: World, market: Market, own: Outcome, out: runs.RunFolder, progress: Progress
 ) -> list[audit.Check]:
     """The checks of the configured level; none where it is off."""
     if pinned.made.audit.level == "off":
@@ -219,13 +219,21 @@ def _audit(
     evidence = audit.Evidence(own.fitted.forecast, own.targets, out.path / "models")
     if given.is_given(pinned.made):
         update = progress.stage("leak audit")
-        return given_audit.checks(pinned.made, pinned.store, pinned.pin, world, evidence, own.account, update)
+        checks = given_audit.checks(pinned.made, pinned.store, pinned.pin, world, evidence, update)
+        return [*checks, *_account_checks(pinned.made, world, market, own.targets, own.account)]
     checks = audit.replay(
         pinned.made, pinned.store, pinned.pin, world, evidence, pinned.threads, progress.stage("leak audit")
     )
-    fill = pinned.made.execution.resolve(world.panel)
-    filled = audit.execution_check(own.account, world.panel.clock, fill)
-    return [*checks, audit.training_check(pinned.made, world), filled]
+    checks.append(audit.training_check(pinned.made, world))
+    return [*checks, *_account_checks(pinned.made, world, market, own.targets, own.account)]
+
+
+def _account_checks(
+    made: Experiment, world: World, market: Market, targets: Targets, account: Account
+) -> list[audit.Check]:
+    plan = made.execution.plan(world.panel, market, targets)
+    filled = audit.execution_check(account, world.panel.clock, made.execution.resolve(world.panel))
+    return [filled, audit.account_check(plan, account)]
 
 
 def _write_facts(pinned: Pinned, world: World, own: Outcome, config: Config, out: runs.RunFolder) -> None:
@@ -299,11 +307,11 @@ def audit_again(folder: Path, instants: int, progress: Progress) -> dict[str, An
     account = walkforward.simulate(made, world.panel, market, targets)
     update = progress.stage("leak audit")
     if given.is_given(made):
-        checks = given_audit.checks(made, pinned.store, pinned.pin, world, evidence, account, update)
+        checks = given_audit.checks(made, pinned.store, pinned.pin, world, evidence, update)
     else:
         checks = audit.replay(made, pinned.store, pinned.pin, world, evidence, pinned.threads, update)
-        filled = audit.execution_check(account, clock, made.execution.resolve(world.panel))
-        checks += [audit.training_check(made, world), filled]
+        checks.append(audit.training_check(made, world))
+    checks += _account_checks(made, world, market, targets, account)
     found = audit.verdict("quick", checks)
     out.write_json("audit.json", found)
     write_report(folder)

@@ -88,13 +88,12 @@ def read_evidence(path: Path) -> Evidence:
         _track(RunFolder(path / "challengers" / name), name, begins, capital)
         for name in manifest["challengers"]
     )
-    events = _table(folder, "events.parquet", ("kind",))["kind"].value_counts().sort("kind")
     return Evidence(
         manifest,
         _trials(folder),
         _mapping(folder, "audit.json", ("level", "passed", "checks")),
         folds,
-        dict(events.iter_rows()),
+        _events(folder),
         strategy,
         challengers,
         _benchmark(folder, strategy),
@@ -126,6 +125,18 @@ def _table(folder: RunFolder, name: str, columns: tuple[str, ...]) -> pl.DataFra
     if missing:
         raise InputError(str(folder.path / name), missing, "a table with these columns", AGAIN)
     return frame
+
+
+def _events(folder: RunFolder) -> dict[str, int]:
+    """How many of each kind. What a planned end paid out is one thing: the plan's row says why, the simulator's how much."""
+    events = _table(folder, "events.parquet", ("session", "symbol", "kind"))
+    planned = events.filter(pl.col("kind").is_in(["vanished", "delisted", "merged"])).select(
+        "session", "symbol"
+    )
+    paid = pl.col("kind") == "cash_exit"
+    told = events.filter(paid).join(planned, on=["session", "symbol"], how="anti")
+    counts = pl.concat([events.filter(~paid)["kind"], told["kind"]]).value_counts().sort("kind")
+    return dict(counts.iter_rows())
 
 
 def _trials(folder: RunFolder) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Any
 from backcast.data.calendar import DAILY
 from backcast.data.durable import write_text
 from backcast.data.errors import InputError
+from backcast.data.market import PAY_AFTER_DAYS
 from backcast.engine.reports.axes import WIDTH
 from backcast.engine.reports.charts import DRAWDOWN_HEIGHT, EQUITY_HEIGHT, drawdown_chart, equity_chart
 from backcast.engine.reports.model import FORMAT
@@ -29,6 +30,8 @@ AGAIN = "Draw it again with `backcast report RUN`."
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 A4_WIDTH_MM, A4_HEIGHT_MM, PAGE_REM = 194.0, 281.0, 96.0
 """The printable part of a page with 8 mm margins, and the width of the page's column in rem."""
+SHORT_YEARS = 8
+"""Up to so many years the monthly table leaves room below it for what was paid and received."""
 MONTHLY_ROOM, ROW_LEAST, ROW_MOST = 46.0, 0.95, 1.9
 """Height of the monthly table and bounds of its rows, in rem: many years make low rows, so that one page is enough."""
 
@@ -79,6 +82,8 @@ def view(report: dict[str, Any]) -> dict[str, Any]:
         "cost_note": cost_note(report),
         "flows": flow_row(report),
         "haircuts": haircut_row(report),
+        "short": len(rows) <= SHORT_YEARS,
+        "pay_after_days": PAY_AFTER_DAYS,
         "vanished": report["trust"]["events"].get("vanished", 0),
         "months": MONTHS,
         "years": rows,
@@ -96,16 +101,11 @@ def height_rem(shown: dict[str, Any]) -> float:
     said += sum(_lines(text, 100, 2.1) for text in verdict["warnings"])
     rivals = 4.8 + 1.85 * len(shown["rivals"])
     charts = 2 * 3.2 + (EQUITY_HEIGHT + DRAWDOWN_HEIGHT) / WIDTH * PAGE_REM
-    how = 3.2 + 9.6
-    left = (
-        3.2
-        + sum(_lines(row["value"], 36, 1.9) for row in shown["trust"])
-        + 7.0
-        + 5.4
-        + (how if years > 14 else 0)
-    )
-    left += 5.4 if shown["haircuts"] else 0
-    right = 3.2 + (years + 1) * shown["row_rem"] + (0 if years > 14 else how)
+    how, money = 3.2 + 11.0, 5.6 + (5.6 if shown["haircuts"] else 0.0)
+    left = 10.2 + sum(_lines(row["value"], 36, 1.9) for row in shown["trust"])
+    right = 3.2 + (years + 1) * shown["row_rem"]
+    left, right = (left + how, right) if years > 14 else (left, right + how)
+    left, right = (left, right + money) if shown["short"] else (left + money, right)
     return head + said + 7.4 + rivals + charts + max(left, right)
 
 

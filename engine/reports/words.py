@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 BASES = {
-    "raw": "raw prices, splits and dividends as paid in cash",
+    "raw": "raw prices, dividends paid in cash",
     "total_return": "dividends are in the prices",
     "split_adjusted": "dividends are missing: prices are adjusted for splits alone",
 }
@@ -15,13 +15,22 @@ BASES = {
 EVENTS = {
     "not_tradable": ("order without a price", "orders without a price"),
     "frozen_price": ("spell at an old price", "spells at an old price"),
-    "vanished": ("vanished holding sold", "vanished holdings sold"),
+    "vanished": ("vanished holding closed", "vanished holdings closed"),
     "delisted": ("delisting paid out", "delistings paid out"),
     "merged": ("merger paid in cash", "mergers paid in cash"),
     "unfilled_at_end": ("decision too late to fill", "decisions too late to fill"),
     "partial_fill": ("order cut for lack of cash", "orders cut for lack of cash"),
     "pay_date_by_rule": ("dividend without a pay date", "dividends without a pay date"),
     "margin_call": ("margin call", "margin calls"),
+    "capacity": ("order cut for lack of volume", "orders cut for lack of volume"),
+    "order_dropped": ("order given up unfinished", "orders given up unfinished"),
+    "not_borrowable": ("short sale without shares to borrow", "short sales without shares to borrow"),
+    "max_leverage": ("order cut by the leverage limit", "orders cut by the leverage limit"),
+    "below_lot": ("order below a lot", "orders below a lot"),
+    "cost_unknown": ("cost without its data", "costs without their data"),
+    "cash_exit": ("holding paid out in cash", "holdings paid out in cash"),
+    "cash_in_lieu": ("part of a share paid in cash", "parts of shares paid in cash"),
+    "overdrawn": ("session with cash below zero", "sessions with cash below zero"),
     "bankrupt": ("bankruptcy", "bankruptcies"),
 }
 """Kinds of event, one and many; another kind is called by its name."""
