@@ -51,13 +51,7 @@ class Rates(NamedTuple):
 
 @compiled_within
 def charge(
-    quantity: float,
-    price: float,
-    volatility: float,
-    traded: float,
-    half_spread: float,
-    rates: Floats,
-    tiers: Floats,
+    quantity: float, price: float, volatility: float, traded: float, half_spread: float, rates: Floats, tiers: Floats
 ) -> tuple[float, float, float, float]:
     """Fee, spread and impact of an order, in currency, and 1 where all that they need is known: what is not known costs nothing.
 
@@ -100,13 +94,7 @@ def charge(
 
 @compiled
 def charges(
-    value: Floats,
-    price: Floats,
-    volatility: Floats,
-    traded: Floats,
-    half_spread: Floats,
-    rates: Floats,
-    tiers: Floats,
+    value: Floats, price: Floats, volatility: Floats, traded: Floats, half_spread: Floats, rates: Floats, tiers: Floats
 ) -> Floats:
     """(S,) what orders of so much value (S,), signed, in currency, cost in all; NaN where what it needs is not known."""
     total = np.zeros(len(value))

@@ -5,6 +5,7 @@ Source: skfolio 1.12, `RiskBudgeting` (Roncalli 2013) and `MeanRisk` (Markowitz 
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import cvxpy as cp
@@ -84,8 +85,12 @@ def _covariance(name: str) -> Any:
 
 def _solved(optimiser: Any, returns: Floats) -> Floats:
     try:
-        optimiser.fit(returns)
-    except (ValueError, cp.error.SolverError, np.linalg.LinAlgError) as error:
+        with (
+            warnings.catch_warnings()
+        ):  # a covariance that skfolio would replace by a near one is not what was asked
+            warnings.filterwarnings("error", message=".*positive definite.*")
+            optimiser.fit(returns)
+    except (ValueError, UserWarning, cp.error.SolverError, np.linalg.LinAlgError) as error:
         raise InputError(
             "portfolio",
             type(optimiser).__name__,

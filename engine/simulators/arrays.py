@@ -32,10 +32,7 @@ def checked(plan: Plan, rates: Rates, capital: float) -> None:
     for name in sorted(needs(rates)):
         if getattr(plan, name) is None:
             raise InputError(
-                f"plan.{name}",
-                None,
-                "an array, since the costs depend on it",
-                "Choose other costs, or data that have it.",
+                f"plan.{name}", None, "an array, since the costs depend on it", "Choose other costs, or data that have it."
             )
     _check_shapes(plan)
     _check_values(plan)
@@ -65,9 +62,7 @@ def _check_values(plan: Plan) -> None:
     for name, wanted in SIGNS.items():
         array = getattr(plan, name)
         if array is not None:
-            wrong = (array <= 0 if wanted == "above 0" else array < 0) | np.isinf(array) & (
-                name != "capacity"
-            )
+            wrong = (array <= 0 if wanted == "above 0" else array < 0) | np.isinf(array) & (name != "capacity")
             if wrong.any():
                 raise _wrong(plan, name, wrong, wanted)
     for name in ("deposit", "years"):
@@ -126,16 +121,7 @@ def given_of(plan: Plan) -> Given:
 def terms_of(plan: Plan, capital: float, keep: bool) -> Floats:
     """How a plan is traded, in plain numbers, in the order of the names in `kernel.state`."""
     rules = plan.rules
-    numbers = (
-        capital,
-        plan.margin,
-        KIND[plan.kind],
-        rules.lot,
-        rules.max_leverage,
-        rules.maintenance,
-        plan.patience,
-        plan.offset,
-    )
+    numbers = (capital, plan.margin, KIND[plan.kind], rules.lot, rules.max_leverage, rules.maintenance, plan.patience, plan.offset)
     return np.array([*numbers, keep, 0, -1], dtype=np.float64)
 
 

@@ -41,7 +41,11 @@ def test_its_audit_covers_what_it_can_and_runs_again(weights: Path) -> None:
     run = backcast.run("portfolio=given", f"portfolio.path={weights}", *DATA, "study=given", "job=audited")
     audit = json.loads((run.folder / "audit.json").read_text())
     assert audit["passed"] is True
-    assert {c["layer"]: c["cells"] > 0 for c in audit["checks"]} == {"targets": True, "execution": True}
+    assert {c["layer"]: c["cells"] > 0 for c in audit["checks"]} == {
+        "targets": True,
+        "execution": True,
+        "account": True,
+    }
     assert main(["audit", str(run.folder), "--instants", "4"]) == 0
     assert main(["verify", str(run.folder)]) == 0
     assert main(["report", str(run.folder)]) == 0

@@ -18,9 +18,9 @@ class Step(ABC):
 
     name: what a trace calls it. kind: SHAPE (changes weights against each other), SCALE (multiplies all by one number), CAP
     (takes none further from 0, unless it `raises`) or TRADE (each weight stays between the one held and the one asked for);
-    steps come in this order. remembers: it reads `known.previous`. balances: it promises a balance of longs and shorts, which only a
-    step that `keeps_balance` (all weights times one number) leaves as it is. shorts: it may sell what the rule holds long.
-    leaves_alone: a weight equal to the one held means no trade.
+    steps come in this order. remembers: it reads `known.previous`. balances: it promises a balance of longs and shorts,
+    which only a step that `keeps_balance` (all weights times one number) leaves as it is. shorts: it may sell what the rule
+    holds long. leaves_alone: a weight equal to the one held means no trade.
     """
 
     name: ClassVar[str]

@@ -108,15 +108,7 @@ def within_leverage(
 
 @compiled_within
 def within_cash(
-    s: int,
-    quantity: float,
-    cash: float,
-    sheet: Floats,
-    terms: Floats,
-    rates: Floats,
-    tiers: Floats,
-    events: Floats,
-    used: Ints,
+    s: int, quantity: float, cash: float, sheet: Floats, terms: Floats, rates: Floats, tiers: Floats, events: Floats, used: Ints
 ) -> float:
     """What of a buy whose costs are on the sheet the cash pays for."""
     pay = quantity * sheet[PRICE, s] + sheet[COST_FEE, s] + sheet[COST_SPREAD, s] + sheet[COST_IMPACT, s]

@@ -79,7 +79,9 @@ def trade_fully(
             continue
         gross += (abs(sheet[HELD, s] + quantity) - abs(sheet[HELD, s])) * sheet[PRICE, s]
         before = cash
-        cash = book(s, quantity, sheet[SOURCE, s], cash, sheet, terms, fills, figures, events, used, rows)
+        cash = book(
+            s, quantity, sheet[SOURCE, s], cash, sheet, terms, fills, figures, events, used, rows
+        )
         if quantity > 0.0 and not margin and cash <= 1e-12 * before:
             cash = 0.0  # it was meant to be used up: what is left are the last digits
     return cash
@@ -87,15 +89,7 @@ def trade_fully(
 
 @compiled_within
 def _choose(
-    cash: float,
-    value: float,
-    sheet: Floats,
-    chosen: Ints,
-    terms: Floats,
-    rates: Floats,
-    tiers: Floats,
-    events: Floats,
-    used: Ints,
+    cash: float, value: float, sheet: Floats, chosen: Ints, terms: Floats, rates: Floats, tiers: Floats, events: Floats, used: Ints
 ) -> tuple[int, int, float, float]:
     """Puts quantities and their costs on the sheet, and who sells, and from S on who buys. Gives their numbers, what cash all of it
     would leave, and by how much what grows would add to gross exposure."""
