@@ -260,7 +260,7 @@ def _write_facts(pinned: Pinned, world: World, own: Outcome, config: Config, out
             "periods_per_year": periods_per_year(panel.clock),
             "costs": made.cost.to_json(),
             "execution": {**config["execution"], "fill": made.execution.resolve(panel)},
-            "portfolio": {k: v for k, v in config["portfolio"].items() if k != "_target_"},
+            "portfolio": _sizing(made, config),
             "label": {"horizon": made.label.horizon},
             **given.facts(made, own.targets),
             "every": made.folds.every,
@@ -271,6 +271,12 @@ def _write_facts(pinned: Pinned, world: World, own: Outcome, config: Config, out
             "findings": pinned.store.findings_by_check(made.source.name, pinned.pin),
         },
     )
+
+
+def _sizing(made: Experiment, config: Config) -> dict[str, Any]:
+    """The portfolio's settings, and the side and gross that its rule has where they do not say so."""
+    own = {k: v for k, v in config["portfolio"].items() if k != "_target_"}
+    return {"side": made.portfolio.side, "gross": made.portfolio.gross, **own}
 
 
 def _coverage(world: World, own: Outcome) -> dict[str, Any]:
