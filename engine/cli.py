@@ -129,6 +129,11 @@ def _parser() -> argparse.ArgumentParser:
     verb("report", _report, "Draw a run's report and tear sheet again from its files.").add_argument(
         "run", metavar="RUN", help="a run folder (runs/STUDY/JOB)"
     )
+    trace = verb("trace", _trace, "One position's whole story: what was known, forecast, ordered, filled and paid.")
+    trace.add_argument("run", metavar="RUN", help="a run folder (runs/STUDY/JOB)")
+    trace.add_argument("symbol", metavar="SYMBOL", help="a permanent symbol of the run's data")
+    trace.add_argument("date", metavar="DATE", help="the decision at or before this session, or instant (UTC)")
+    trace.add_argument("--json", action="store_true", help="everything, as plain values")
     for name, add, text in (
         (
             "features",
@@ -345,6 +350,21 @@ def _audit(arguments: argparse.Namespace, _: list[str]) -> int:
     show(found)
     print(f"Written: {Path(arguments.run) / 'audit.json'}, and the tear sheet was drawn again.")
     return 0 if found["passed"] else 2
+
+
+def _trace(arguments: argparse.Namespace, _: list[str]) -> int:
+    from backcast.engine.trace import trace
+
+    found = trace(Path(arguments.run), arguments.symbol, arguments.date)
+    if arguments.json:
+        import json
+
+        print(json.dumps(found.to_json(), indent=1, allow_nan=False))
+    else:
+        from backcast.engine.trace_drawing import draw
+
+        draw(found)
+    return 0
 
 
 def _report(arguments: argparse.Namespace, _: list[str]) -> int:

@@ -90,3 +90,21 @@ def test_a_model_and_given_targets_exclude_each_other(
 ) -> None:
     assert main(["run", *command, *DATA]) == 2
     assert says in capsys.readouterr().err
+
+
+def test_shares_and_orders_come_to_the_same_account(ridge_run: Path, weights: Path) -> None:
+    fills = pl.read_parquet(ridge_run / "fills.parquet").drop_nulls("decided_at")
+    orders = (
+        fills.group_by("decided_at", "symbol")
+        .agg(order=pl.col("quantity").sum())
+        .sort("decided_at", "symbol")
+    )
+    orders.write_parquet("orders.parquet")
+    held = orders.with_columns(shares=pl.col("order").cum_sum().over("symbol")).drop("order")
+    held.write_parquet("shares.parquet")
+    made = {}
+    for name, absent in (("orders", "null"), ("shares", "hold")):
+        run = backcast.run("portfolio=given", f"portfolio.path={name}.parquet", f"portfolio.absent={absent}",
+                           "execution.margin=true", *DATA, "study=kinds", f"job={name}")  # fmt: skip
+        made[name] = pl.read_parquet(run.folder / "account.parquet")["equity"]
+    assert made["orders"].to_numpy() == pytest.approx(made["shares"].to_numpy(), rel=1e-9)
