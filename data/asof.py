@@ -19,8 +19,18 @@ import pyarrow.compute as pc
 from backcast.data.adjust import Actions, adjusted, ratios
 from backcast.data.calendar import clock as make_clock
 from backcast.data.errors import InputError, StaleDataError
-from backcast.data.identity import ENDINGS, Names, identities, instants, next_versions
-from backcast.data.schema import INSTANT, DatasetInfo
+from backcast.data.identity import (
+    ENDINGS,
+    Names,
+    from_the_open,
+    identities,
+    index_on,
+    instants,
+    named,
+    next_versions,
+)
+from backcast.data.market import Market, market_of
+from backcast.data.schema import DatasetInfo
 from backcast.data.store import Store
 from backcast.data.types import Clock, Floats, Instants, Ints, Panel, Revisions
 from backcast.data.universe import members, state_as_known
@@ -48,7 +58,7 @@ def load_panel(
     facts = store.read(dataset, "facts", pin, until)
     items = store.items(dataset, pin)
     states = _facts(facts, items, clock, names, symbols)
-    spells = _from_the_open(store.read(dataset, "membership", pin, until), world.sessions)
+    spells = from_the_open(store.read(dataset, "membership", pin, until), world.sessions)
     membership = _membership(spells, clock, names, symbols)
     panel = Panel(
         (*info.bar_fields, *items),
@@ -90,6 +100,25 @@ def load_benchmark(
     closes[rows.session] = bars["close"].to_numpy()[rows.row]
     last = np.maximum.accumulate(np.where(np.isfinite(closes), np.arange(len(clock)), 0))
     return np.asarray(closes[last])
+
+
+def load_market(store: Store, dataset: str, pin: dict[str, int]) -> Market:
+    """What really happened by a pinned version, for accounts: the newest version of everything, in the source's units."""
+    world = _read(store, dataset, pin, None)
+    rows = _on_clock(world.moves, world.clock, world.names)
+    first = Panel(
+        world.info.bar_fields,
+        world.symbols,
+        world.clock,
+        world.values,
+        np.isfinite(world.values[world.info.bar_fields.index("close")]),
+        world.revisions,
+        world.info.price_basis,
+        _share_by_rule(world.bars),
+    )
+    return market_of(
+        first, as_known(first, FOREVER), world.moves, rows.row, rows.on(world.symbols), rows.session
+    )
 
 
 Delistings = dict[str, list[tuple[int, float, np.datetime64]]]
@@ -141,7 +170,7 @@ def dated_tickers(store: Store, dataset: str, pin: dict[str, int], at: np.dateti
     """What tickers meant, as known at an instant: (symbol, ticker, first_at, last_at, bars); symbol is the permanent name."""
     world = _read(store, dataset, pin, at)
     event = instants(world.bars, "event_at")
-    vocabulary, name, _ = _named(world.bars, event, world.names)
+    vocabulary, name, _ = named(world.bars, event, world.names)
     rows = world.bars.select(["event_at"]).append_column("ticker", world.bars["symbol"])
     rows = rows.append_column("symbol", pa.array(vocabulary).take(pa.array(name)))
     grouped = rows.group_by(["symbol", "ticker"]).aggregate(
@@ -175,7 +204,7 @@ def _read(store: Store, dataset: str, pin: dict[str, int], until: np.datetime64 
     sessions, clock = _clock(info, bars, until, store.last_bar(dataset, pin))
     if not len(clock):
         raise StaleDataError(f"No bar of the data set {dataset} has come to its decision by {until}.")
-    moves = _from_the_open(store.read(dataset, "actions", pin, until), sessions)
+    moves = from_the_open(store.read(dataset, "actions", pin, until), sessions)
     known_by = np.searchsorted(clock.decides_at, instants(moves, "known_at"))
     names = identities(moves, known_by, clock)
     rows = _on_clock(bars, clock, names, skip=info.benchmark)
@@ -204,7 +233,7 @@ class _Rows:
 
     def on(self, symbols: tuple[str, ...]) -> Ints:
         """(N,) each row's index on an axis of symbols; -1 where it is not on it."""
-        return _index(self.vocabulary, symbols)[self.name]
+        return index_on(self.vocabulary, symbols)[self.name]
 
 
 def _clock(
@@ -226,19 +255,6 @@ def _clock(
     return wide, whole if until is None else whole.until(until)
 
 
-def _from_the_open(table: pa.Table, sessions: Clock) -> pa.Table:
-    """Rows that count from a session on, dated at the end of its first bar; what ends a symbol does so at the close."""
-    event = instants(table, "event_at")
-    ends = (
-        np.isin(table["kind"].to_pylist(), ENDINGS)
-        if "kind" in table.schema.names
-        else np.zeros(len(event), bool)
-    )
-    moved = np.where(ends, event, sessions.openings(event))
-    column = pa.array(moved.astype("datetime64[us]")).cast(INSTANT)
-    return table.set_column(table.schema.get_field_index("event_at"), "event_at", column)
-
-
 def _on_clock(
     table: pa.Table, clock: Clock, names: Names, skip: str | None = None, only: str | None = None
 ) -> _Rows:
@@ -247,7 +263,7 @@ def _on_clock(
     Errors: InputError for an event_at that is no bar's end.
     """
     event, known = instants(table, "event_at"), instants(table, "known_at")
-    vocabulary, name, ticker = _named(table, event, names)
+    vocabulary, name, ticker = named(table, event, names)
     session = np.searchsorted(clock.closes_at, event)
     here = (
         (event >= clock.closes_at[0]) & (session < len(clock))
@@ -266,26 +282,6 @@ def _on_clock(
     row = np.flatnonzero(here & wanted[ticker.indices.to_numpy()])
     decision = np.maximum(np.searchsorted(clock.decides_at, known[row]), session[row])
     return _Rows(row, vocabulary, name[row], session[row], known[row], decision)
-
-
-def _named(table: pa.Table, event: Instants, names: Names) -> tuple[list[str], Ints, pa.DictionaryArray]:
-    """The permanent names, sorted, each row's index into them, and the tickers as they came."""
-    ticker = table["symbol"].combine_chunks().dictionary_encode()
-    tickers, code = ticker.dictionary.to_pylist(), ticker.indices.to_numpy()
-    meanings = {name for known in names.values() for _, name in known}
-    vocabulary = sorted({*tickers, *meanings})
-    name = _index(tickers, tuple(vocabulary))[code]
-    for renamed in names.keys() & set(tickers):
-        own = np.flatnonzero(code == tickers.index(renamed))
-        for start, meaning in names[renamed]:  # in order of time: the newest meaning stays
-            name[own[event[own] >= start]] = vocabulary.index(meaning)
-    return vocabulary, name, ticker
-
-
-def _index(words: list[str], axis: tuple[str, ...]) -> Ints:
-    """Where each word stands on an axis; -1 where it does not."""
-    place = {word: i for i, word in enumerate(axis)}
-    return np.array([place.get(word, -1) for word in words], dtype=np.int64)
 
 
 FOREVER = np.datetime64("9999-12-31", "us")
@@ -355,7 +351,7 @@ def _facts(
     """The states (I, S, T) of the items: at each decision the newest period known. A fact about `*`, such as a macro series,
     holds for every symbol that has none of its own."""
     item = facts["item"].combine_chunks().dictionary_encode()
-    number = _index(item.dictionary.to_pylist(), items)[item.indices.to_numpy()]
+    number = index_on(item.dictionary.to_pylist(), items)[item.indices.to_numpy()]
     offsets, shape = number * len(symbols), (len(items), len(symbols), len(clock))
     states = _states(facts, "value", offsets, clock, names, symbols, len(items) * len(symbols)).reshape(shape)
     common = _states(facts, "value", number, clock, {}, (EVERY,), len(items))
@@ -382,8 +378,8 @@ def _states(
 ) -> Floats:
     """(series, T) states of dated rows; a row's series is its symbol's index plus its offset."""
     event, known = instants(table, "event_at"), instants(table, "known_at")
-    vocabulary, name, _ = _named(table, event, names)
-    symbol = _index(vocabulary, symbols)[name]
+    vocabulary, name, _ = named(table, event, names)
+    symbol = index_on(vocabulary, symbols)[name]
     # A fact about a later instant than its announcement (a membership from next Monday) holds from that instant on.
     decision = np.searchsorted(clock.decides_at, np.maximum(event, known))
     chosen = np.flatnonzero(symbol >= 0)

@@ -14,7 +14,7 @@ from backcast.data.errors import InputError
 from backcast.data.types import Clock, Instants, Ints
 
 EPOCH = "1970-01-01"
-"""Slots are counted from here, so that they do not depend on where a data set starts."""
+"""Slots are counted from here, or from where a calendar begins, so that they do not depend on where a data set starts."""
 
 YEARS = 20
 """periods_per_year is the mean number of bars over this many calendar years before the clock's end."""
@@ -29,7 +29,15 @@ def _calendar(name: str, end_year: int) -> Any:
         close = difflib.get_close_matches(name, known, n=3)
         hint = f"Close: {', '.join(close)}." if close else "Such as XNYS, XLON or 24/7."
         raise InputError("dataset.calendar", name, "a calendar of exchange_calendars", hint)
-    return exchange_calendars.get_calendar(name, start=EPOCH, end=f"{end_year}-12-31")
+    bounds = type(exchange_calendars.get_calendar(name))
+    latest, earliest = bounds.bound_max(), bounds.bound_min()
+    if latest is not None and latest.year < end_year:
+        hint = "A newer exchange_calendars may know more; or let the data end earlier."
+        raise InputError(
+            "dataset.calendar", name, f"sessions up to {latest.year}, where its holidays end", hint
+        )
+    start = EPOCH if earliest is None else max(EPOCH, str(earliest.date()))
+    return exchange_calendars.get_calendar(name, start=start, end=f"{end_year}-12-31")
 
 
 DAILY = "1d"
@@ -54,7 +62,7 @@ def clock(
     Intraday bars count from the session's open, and anew from the end of its break where it has one; the last one before
     a break or a close is shorter where the minutes do not divide the session.
     """
-    end_year = int(last.astype("datetime64[Y]").astype(np.int64)) + 1970
+    end_year = _year(last)
     spans, sessions = _spans(name, end_year)
     days = np.array([first, last]).astype("datetime64[D]") + np.array([0, 1])
     begin, end = np.searchsorted(sessions, days)
@@ -94,6 +102,40 @@ def session_hours(name: str, sessions: npt.NDArray[Any]) -> tuple[Instants, Inst
 def zone_of_calendar(name: str) -> str:
     """The time zone of an exchange."""
     return str(_calendar(name, 2000).tz)
+
+
+def following(bars: Clock) -> npt.NDArray[Any]:
+    """(T,) the session after each bar's own, by the exchange's published schedule and never by where the data end. (A closure
+    that nobody announced counts as if it had been.) Errors: InputError where the schedule ends with the clock."""
+    last, year = bars.sessions[-1], _year(bars.sessions[-1])
+    _, sessions = _spans(bars.calendar, year)
+    if last >= sessions[-1]:
+        _, sessions = _spans(bars.calendar, year + 1)
+    return np.asarray(sessions[np.searchsorted(sessions, bars.sessions, side="right")])
+
+
+def closings(bars: Clock) -> Instants:
+    """(T,) when the session of each bar closes, by the exchange's published schedule: half days close early."""
+    spans, sessions = _spans(bars.calendar, _year(bars.sessions[-1]))
+    return np.asarray(spans[np.searchsorted(sessions, bars.sessions), -1, 1])
+
+
+def minutes_of_day(bars: Clock) -> Ints:
+    """(T,) the end of each bar in minutes after midnight of the exchange's own day."""
+    import pandas as pd  # exchange_calendars brings it
+
+    ends = pd.DatetimeIndex(bars.closes_at, tz="UTC").tz_convert(zone_of_calendar(bars.calendar))
+    return np.asarray(ends.hour * 60 + ends.minute, dtype=np.int64)
+
+
+def sessions_per_year(bars: Clock) -> float:
+    """`periods_per_year` of the daily clock that ends where this one does."""
+    last = bars.sessions[-1]
+    return clock(bars.calendar, last, last, 0).periods_per_year
+
+
+def _year(session: Any) -> int:
+    return int(session.astype("datetime64[Y]").astype(np.int64)) + 1970
 
 
 def _spans(name: str, end_year: int) -> tuple[Instants, Instants]:

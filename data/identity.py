@@ -7,6 +7,7 @@ from itertools import pairwise
 import numpy as np
 import pyarrow as pa
 
+from backcast.data.schema import INSTANT
 from backcast.data.types import Clock, Instants, Ints
 
 ENDINGS = ("delisting", "merger")
@@ -72,6 +73,39 @@ def _name(names: Names, ticker: str, event: np.datetime64) -> str:
         if event >= start:
             found = name
     return found
+
+
+def from_the_open(table: pa.Table, sessions: Clock) -> pa.Table:
+    """Rows that count from a session on, dated at the end of its first bar; what ends a symbol does so at the close."""
+    event = instants(table, "event_at")
+    ends = (
+        np.isin(table["kind"].to_pylist(), ENDINGS)
+        if "kind" in table.schema.names
+        else np.zeros(len(event), bool)
+    )
+    moved = np.where(ends, event, sessions.openings(event))
+    column = pa.array(moved.astype("datetime64[us]")).cast(INSTANT)
+    return table.set_column(table.schema.get_field_index("event_at"), "event_at", column)
+
+
+def named(table: pa.Table, event: Instants, names: Names) -> tuple[list[str], Ints, pa.DictionaryArray]:
+    """The permanent names, sorted, each row's index into them, and the tickers as they came."""
+    ticker = table["symbol"].combine_chunks().dictionary_encode()
+    tickers, code = ticker.dictionary.to_pylist(), ticker.indices.to_numpy()
+    meanings = {name for known in names.values() for _, name in known}
+    vocabulary = sorted({*tickers, *meanings})
+    name = index_on(tickers, tuple(vocabulary))[code]
+    for renamed in names.keys() & set(tickers):
+        own = np.flatnonzero(code == tickers.index(renamed))
+        for start, meaning in names[renamed]:  # in order of time: the newest meaning stays
+            name[own[event[own] >= start]] = vocabulary.index(meaning)
+    return vocabulary, name, ticker
+
+
+def index_on(words: list[str], axis: tuple[str, ...]) -> Ints:
+    """Where each word stands on an axis; -1 where it does not."""
+    place = {word: i for i, word in enumerate(axis)}
+    return np.array([place.get(word, -1) for word in words], dtype=np.int64)
 
 
 def instants(table: pa.Table, name: str) -> Instants:

@@ -41,12 +41,31 @@ class Clock:
     def __len__(self) -> int:
         return len(self.sessions)
 
+    @property
+    def intraday(self) -> bool:
+        """Whether some session has more than one bar."""
+        return bool((self.sessions[1:] == self.sessions[:-1]).any())
+
     def openings(self, closes: Instants) -> Instants:
         """(N,) for closes of sessions the end of their session's first bar; any other instant stays as it is."""
         at = np.searchsorted(self.closes_at, closes)
         here = np.minimum(at, len(self) - 1)
         first = np.searchsorted(self.sessions, self.sessions[here])
         return np.where(self.closes_at[here] == closes, self.closes_at[first], closes)
+
+    def before(self, at: int, sessions: int) -> int:
+        """The first bar of the session that lies so many sessions before that of bar `at`, at least the clock's first bar; `at`
+        itself for none. On a daily clock that is `at - sessions`."""
+        if sessions == 0:
+            return at
+        days = np.unique(self.sessions[: at + 1])
+        return int(np.searchsorted(self.sessions, days[max(len(days) - 1 - sessions, 0)]))
+
+    def after(self, at: int, sessions: int) -> int:
+        """The first bar of the session that lies so many sessions after that of bar `at`; the clock's length where it has none.
+        On a daily clock that is `at + sessions`, at most the length."""
+        days = np.unique(self.sessions[at:])
+        return int(np.searchsorted(self.sessions, days[sessions])) if sessions < len(days) else len(self)
 
     def until(self, instant: np.datetime64) -> Clock:
         """The bars whose decision falls at or before `instant`."""

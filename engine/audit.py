@@ -5,7 +5,8 @@
    targets; a portfolio that remembers is walked there through the recorded forecasts of earlier decisions. Law 5 makes the
    two paths comparable: they must be equal to the last bit. So must features that are computed from their look-back
    alone: a state that remembers more, or something else, is found.
-3. Check that no training label was known after its fit, and that no fill precedes its decision.
+3. Check that no training label was known after its fit, that no fill precedes its decision, and that the fill log explains
+   the account.
 """
 
 from __future__ import annotations
@@ -22,10 +23,12 @@ from rich.markup import escape
 from rich.table import Table
 
 from backcast.data.store import Store
-from backcast.data.types import Floats
+from backcast.data.types import Clock, Floats
 from backcast.engine.configure import Experiment
 from backcast.engine.progress import Update
-from backcast.engine.types import Account, Targets
+from backcast.engine.reconcile import ROWS, TOLERANCE, unexplained
+from backcast.engine.sessions import fill_instants
+from backcast.engine.types import Account, Plan, Targets
 from backcast.engine.walkforward import World, folds_of, forecast_instant, labels_as_known, observe
 from backcast.signals.dataset import training_set
 from backcast.signals.types import Forecast
@@ -188,16 +191,34 @@ def training_check(made: Experiment, world: World) -> Check:
     return check
 
 
-def execution_check(account: Account) -> Check:
-    """Every fill comes in a session after that of its decision."""
+def execution_check(account: Account, clock: Clock, fill: str) -> Check:
+    """Every fill comes in a bar after that of its decision, and not before the instant of the decision."""
     fills = account.fills
-    early = (fills.decided >= 0) & (fills.session <= fills.decided)
+    filled_at, decided_at = fill_instants(clock, fill)[fills.session], clock.decides_at[fills.decided]
+    early = (fills.decided >= 0) & ((fills.session <= fills.decided) | (filled_at < decided_at))
     first = None
     if early.any():
         at = int(np.flatnonzero(early)[0])
         first = {"symbol": account.symbols[fills.symbol[at]], "fill": at}
     return Check(
         "fills after their decisions", "execution", "every fill", len(early), int(early.sum()), first
+    )
+
+
+def account_check(plan: Plan, account: Account) -> Check:
+    """Cash, dividends owed and equity of every session are what the fill log and the market explain."""
+    wrong = np.abs(unexplained(plan, account)) > TOLERANCE
+    first = None
+    if wrong.any():
+        t, row = (int(i) for i in np.argwhere(wrong.T)[0])
+        first = {"session": str(plan.clock.sessions[plan.offset + t]), "row": ROWS[row]}
+    return Check(
+        "every cent of the account explained",
+        "account",
+        "rebuilt from the fill log",
+        wrong.size,
+        int(wrong.sum()),
+        first,
     )
 
 

@@ -118,7 +118,7 @@ def _parser() -> argparse.ArgumentParser:
     verb("collect", _collect, "One table and one Parquet file of all jobs of a study.").add_argument(
         "study", metavar="STUDY", help="a study's name under ./runs, or its folder"
     )
-    verb("verify", _verify, "Let the other simulator trade a run's targets, and compare.").add_argument(
+    verb("verify", _verify, "Let other simulators trade a run's targets, and compare.").add_argument(
         "run", metavar="RUN", help="a run folder (runs/STUDY/JOB)"
     )
     audit = verb("audit", _audit, "Replay a run's decisions from stores that end at them.")
@@ -129,6 +129,11 @@ def _parser() -> argparse.ArgumentParser:
     verb("report", _report, "Draw a run's report and tear sheet again from its files.").add_argument(
         "run", metavar="RUN", help="a run folder (runs/STUDY/JOB)"
     )
+    trace = verb("trace", _trace, "One position's whole story: what was known, forecast, ordered, filled and paid.")
+    trace.add_argument("run", metavar="RUN", help="a run folder (runs/STUDY/JOB)")
+    trace.add_argument("symbol", metavar="SYMBOL", help="a permanent symbol of the run's data")
+    trace.add_argument("date", metavar="DATE", help="the decision at or before this session, or instant (UTC)")
+    trace.add_argument("--json", action="store_true", help="everything, as plain values")
     for name, add, text in (
         (
             "features",
@@ -203,7 +208,10 @@ def show_run(run: Run) -> None:
 def _with_defaults(overrides: list[str], multirun: bool) -> list[str]:
     """The overrides with a study and a job, where the user named none."""
     now = datetime.now(UTC).strftime("%Y%m%d-%H%M%S-%f")[:-3]
-    plain = f"{_value(overrides, 'model', 'tft')}_{_value(overrides, 'dataset', 'us20')}"
+    given = _value(overrides, "portfolio") == "given"
+    plain = (
+        f"{'given' if given else _value(overrides, 'model', 'tft')}_{_value(overrides, 'dataset', 'us20')}"
+    )
     study = _value(overrides, "study", f"sweep_{now}" if multirun else plain)
     job = _value(overrides, "job", now)
     for name, value in (("study", study), ("job", job)):
@@ -325,10 +333,10 @@ def _collect(arguments: argparse.Namespace, _: list[str]) -> int:
 
 
 def _verify(arguments: argparse.Namespace, _: list[str]) -> int:
-    from backcast.engine.verify import verify
+    from backcast.engine.verify import show, verify
 
     comparison = verify(Path(arguments.run))
-    print(comparison.sentence)
+    show(comparison)
     return 0 if comparison.agrees else 1
 
 
@@ -342,6 +350,21 @@ def _audit(arguments: argparse.Namespace, _: list[str]) -> int:
     show(found)
     print(f"Written: {Path(arguments.run) / 'audit.json'}, and the tear sheet was drawn again.")
     return 0 if found["passed"] else 2
+
+
+def _trace(arguments: argparse.Namespace, _: list[str]) -> int:
+    from backcast.engine.trace import trace
+
+    found = trace(Path(arguments.run), arguments.symbol, arguments.date)
+    if arguments.json:
+        import json
+
+        print(json.dumps(found.to_json(), indent=1, allow_nan=False))
+    else:
+        from backcast.engine.trace_drawing import draw
+
+        draw(found)
+    return 0
 
 
 def _report(arguments: argparse.Namespace, _: list[str]) -> int:

@@ -20,6 +20,7 @@ from backcast.data.errors import InputError
 from backcast.data.sources.base import Source
 from backcast.engine.costs.base import Cost
 from backcast.engine.execution import Execution
+from backcast.engine.given import prepared
 from backcast.engine.portfolio import Portfolio
 from backcast.engine.simulators.base import Simulator
 from backcast.signals.folds import WalkForward
@@ -155,7 +156,7 @@ def experiment(config: Config) -> Experiment:
         capital=_capital(config["capital"]),
     )
     made.execution.check(made.portfolio)
-    return made
+    return prepared(made)
 
 
 def _integer(config: Config, key: str, low: int, high: int) -> int:

@@ -1,24 +1,44 @@
 """From decisions to fills: the only place that adds the lag.
 
-A decision at clock index t fills in session t + 1, at its open, or at its close where the source has no open. What cannot be
-filled, and what happens to a holding whose prices stop, is decided here and said in events; simulators only trade the plan.
+A decision at clock index t fills in session t + 1: at its open, its close or its typical price, whole or a share of its volume
+a session. What cannot be filled, and what happens to a holding whose prices stop, is decided here and said in events;
+simulators only trade the plan. Labels are made of forward-adjusted prices; a plan is in the source's own units, with the
+splits, dividends and endings of raw prices beside them.
 """
 
 from __future__ import annotations
 
+from copy import copy
+from dataclasses import dataclass
+from typing import Any
+
 import numpy as np
 
-from backcast.data import asof
 from backcast.data.errors import InputError
-from backcast.data.types import Bools, Floats, Panel
+from backcast.data.market import Market
+from backcast.data.types import Bools, Clock, Floats, Panel
+from backcast.engine import cash_flows, frictions
+from backcast.engine.checks import check_market
+from backcast.engine.checks import check_targets as check_targets
+from backcast.engine.orders import Orders, carried
 from backcast.engine.portfolio import Portfolio
-from backcast.engine.types import Events, Plan, Targets
+from backcast.engine.types import ORDERS, WEIGHTS, Dividends, Plan, Rules, Targets
 from backcast.signals.types import FillTable
 
 LAG = 1
 """Sessions from a decision to its fill."""
 
 FOREVER = np.datetime64("9999-12-31", "us")
+
+DAYS_A_YEAR = 365
+"""Interest and borrow fees count calendar days over this many (act/365)."""
+
+PRICES = {"next_open": ("open",), "next_close": ("close",), "next_typical": ("high", "low", "close")}
+"""Of each way to fill the fields whose mean is the price."""
+
+ENDINGS = {"vanished": "out at its last price, worse by the haircut", "delisted": "out at its proceeds",
+           "merged": "paid out in cash"}  # fmt: skip
+"""How a holder gets out of a symbol whose data end."""
 
 Delistings = dict[str, tuple[int, float]]
 """Of each delisted symbol: its last session's index, and what a holder got for a share."""
@@ -27,30 +47,66 @@ Delistings = dict[str, tuple[int, float]]
 class Execution:
     """How decisions become fills.
 
-    fill: next_open, next_close, or auto (the open where the source has one). exit_after, haircut: a holding whose data end
-    without a delisting fact is sold so many sessions after its last bar, at its last price less this share.
-    margin: whether buying may take cash below zero.
+    fill: next_open, next_close, next_typical (the mean of high, low and close), or auto (the open where the source has one).
+    participation, patience: at most this share of a session's volume trades, and what is left of an order is worked for so
+    many further sessions; null: any number trades. lot: shares come in multiples of it; 0: fractions.
+    margin: whether buying may take cash below zero; max_leverage: gross exposure over equity that orders may then reach;
+    maintenance: least equity over gross exposure at a close, below which positions are cut.
+    exit_after, haircut: a holding whose data end without a delisting fact is sold so many sessions after its last bar, at its
+    last price less this share (a short position is bought back at as much above it).
+    columns: of the data, for half_spread, borrow_rate and borrowable, as known at the decision. windows: sessions of volatility
+    and traded value. deposits: dated amounts, taken out below 0.
     """
 
     def __init__(
-        self, fill: str = "auto", exit_after: int = 5, haircut: float = 0.0, margin: bool = False
+        self,
+        fill: str = "auto",
+        exit_after: int = 5,
+        haircut: float = 0.0,
+        margin: bool = False,
+        participation: float | None = None,
+        patience: int = 0,
+        lot: float = 0.0,
+        max_leverage: float | None = None,
+        maintenance: float = 0.0,
+        columns: Any = None,
+        windows: Any = None,
+        deposits: Any = None,
     ) -> None:
-        if fill not in ("auto", "next_open", "next_close"):
-            raise InputError("execution.fill", fill, "auto, next_open or next_close")
-        if isinstance(exit_after, bool) or not isinstance(exit_after, int) or not 1 <= exit_after <= 1000:
-            raise InputError("execution.exit_after", exit_after, "a number of sessions from 1 to 1000")
-        if isinstance(haircut, bool) or not isinstance(haircut, int | float) or not 0 <= haircut <= 1:
-            raise InputError("execution.haircut", haircut, "a share from 0 to 1")
+        if fill not in ("auto", *PRICES):
+            raise InputError("execution.fill", fill, f"auto, {', '.join(PRICES)}")
+        self.fill, self.margin = fill, margin
+        self.exit_after = _whole("exit_after", exit_after, 1)
+        self.haircut = _number("haircut", haircut, 0.0, 1.0, "a share from 0 to 1")
         if not isinstance(margin, bool):
             raise InputError("execution.margin", margin, "true or false")
-        self.fill, self.exit_after, self.haircut, self.margin = fill, exit_after, float(haircut), margin
+        self.participation = None
+        if participation is not None:
+            self.participation = _number(
+                "participation", participation, 1e-9, 1.0, "a share above 0 and at most 1"
+            )
+        self.patience = _whole("patience", patience, 0)
+        self.rules = _rules(lot, max_leverage, maintenance, margin)
+        self.columns, self.windows = frictions.columns_of(columns), frictions.windows_of(windows)
+        self.deposits = cash_flows.deposits_of(deposits)
+
+    def with_haircut(self, haircut: float) -> Execution:
+        """The same with another haircut, for the sensitivity to it."""
+        other = copy(self)
+        other.haircut = haircut
+        return other
 
     def resolve(self, panel: Panel) -> str:
-        """next_open or next_close, by what the panel has. Errors: InputError for next_open without an open."""
-        has_open = "open" in panel.fields
-        if self.fill == "next_open" and not has_open:
-            raise InputError("execution.fill", self.fill, "next_close or auto, since the source has no open")
-        return "next_open" if has_open and self.fill != "next_close" else "next_close"
+        """How it fills, by what the panel has. Errors: InputError for a fill whose prices it lacks."""
+        name = self.fill
+        if name == "auto":
+            name = "next_open" if "open" in panel.fields else "next_close"
+        lacking = [field for field in PRICES[name] if field not in panel.fields]
+        if lacking:
+            raise InputError(
+                "execution.fill", name, f"next_close or auto, since the source has no {lacking[0]}"
+            )
+        return name
 
     def check(self, portfolio: Portfolio) -> None:
         """Errors: InputError for a portfolio that this execution could never fill."""
@@ -69,63 +125,145 @@ class Execution:
         sessions without data are known; decisions that would fill in between get that price, known at that session.
         """
         closes = values[panel.fields.index("close")]
-        price = values[panel.fields.index(self._field(panel))]
+        price = self._price(values, panel)
         symbols, sessions = price.shape
         fills = np.full((symbols, sessions), np.nan)
         fills[:, :-LAG] = price[:, LAG:]
         known = np.minimum(np.arange(sessions) + LAG, sessions)
         whole = np.repeat(known[None], symbols, axis=0)
-        for s, last, exit_at, proceeds in self._endings(closes, panel.symbols, delistings):
-            fills[s, last : exit_at - LAG + 1] = proceeds
+        for s, last, exit_at, proceeds in self._endings(closes, panel, delistings):
+            got = closes[s, last] * (1 - self.haircut) if proceeds is None else proceeds
+            fills[s, last : exit_at - LAG + 1] = got
             whole[s, last : exit_at - LAG + 1] = exit_at
         return FillTable(fills, whole)
 
-    def plan(self, panel: Panel, targets: Targets, delistings: Delistings) -> Plan:
+    def plan(self, panel: Panel, market: Market, targets: Targets) -> Plan:
         """What a simulator trades: orders on their fill sessions, prices of the newest version, and what could not be done.
 
-        Errors: InputError for targets that no panel could have given.
+        panel: what decisions knew; market: what really happened, on the same axes. Errors: InputError for targets that no panel
+        could have given, and prices that cannot be.
         """
-        _check(panel, targets)
-        values = asof.as_known(panel, FOREVER)
-        closes, prices = (
-            values[panel.fields.index("close")].T,
-            values[panel.fields.index(self._field(panel))].T,
-        )
-        _refuse_worthless(panel, closes, prices)
-        mark = _carried(closes)
-        before = np.vstack([np.full((1, mark.shape[1]), np.nan), mark[:-1]])
-        fill = np.where(np.isfinite(prices), prices, before)
-        tradable = np.isfinite(prices)
-        orders = _Orders(panel, targets)
-        orders.drop_untradable(tradable)
-        for s, last, exit_at, proceeds in self._endings(closes.T, panel.symbols, delistings):
-            orders.force(s, last, exit_at, panel.symbols[s] in delistings)
-            fill[exit_at, s] = proceeds
-            tradable[exit_at, s] = True
-            mark[exit_at:, s] = proceeds
-        orders.note_frozen(np.isfinite(closes))
+        check_targets(panel, targets)
+        check_market(market, panel)
+        prices = self._prices(market)
+        orders = Orders(panel.clock, targets, targets.decisions + LAG)
+        if targets.kind != WEIGHTS:
+            orders.scale(market.split.T)
+        orders.drop_untradable(prices.tradable)
+        self._end(market, orders, prices)
+        orders.note_frozen(np.isfinite(market.field("close").T))
         offset = int(min(targets.decisions[0] + LAG, len(panel.clock) - 1))
         part = slice(offset, len(panel.clock))
+        dividends = self._dividends(market, orders, offset)
+        split, exits = market.split.T[part], prices.exits[part]
         return Plan(
             panel.clock,
             panel.symbols,
             offset,
             orders.weights[part],
             orders.decided[part],
-            fill[part],
-            tradable[part],
-            mark[part],
+            prices.fill[part],
+            prices.tradable[part],
+            prices.mark[part],
             orders.events(),
             self.margin,
+            kind=targets.kind,
+            exits=exits if np.isfinite(exits).any() else None,
+            split=split if (split != 1.0).any() else None,
+            dividends=dividends,
+            capacity=self._capacity(market, prices.forced, part),
+            patience=self.patience,
+            deposit=cash_flows.placed(self.deposits, panel.clock, offset),
+            years=_years(panel.clock)[part],
+            rules=self.rules,
+            **self._frictions(panel, market, part),
         )
 
-    def _field(self, panel: Panel) -> str:
-        return self.resolve(panel).removeprefix("next_")
+    def _prices(self, market: Market) -> _Prices:
+        """Prices of the newest version, the last known value where there is none."""
+        closes, prices, split = market.field("close").T, self._price(market.values, market).T, market.split.T
+        mark = carried(closes, split)
+        before = np.vstack([np.full((1, mark.shape[1]), np.nan), mark[:-1]]) / split
+        tradable = np.isfinite(prices)
+        fill, exits = np.where(tradable, prices, before), np.full(mark.shape, np.nan)
+        return _Prices(fill, mark, tradable, exits, np.zeros(mark.shape, dtype=bool))
+
+    def _end(self, market: Market, orders: Orders, prices: _Prices) -> None:
+        """What holders of a symbol whose data end get, and when."""
+        closes = market.field("close")
+        for s, last, exit_at, proceeds in self._endings(closes, market, market.endings):
+            position = orders.end(s, last, exit_at)
+            kind = _ending(market, s) if proceeds is not None else "vanished"
+            worse = 1 - self.haircut if position >= 0 else 1 + self.haircut  # who is short has to buy
+            got = prices.mark[exit_at, s] * worse if proceeds is None else proceeds
+            prices.mark[exit_at:, s] = got
+            # A number of shares to sell is not known before trading, and nothing sells at 0: both are taken at no cost.
+            if proceeds is None and orders.kind != ORDERS and got > 0:
+                orders.sell(s, exit_at)
+                prices.fill[exit_at, s] = got
+                prices.tradable[exit_at, s] = prices.forced[exit_at, s] = True
+            else:
+                prices.exits[exit_at, s] = got
+            if position:
+                since = f"no data after {market.clock.sessions[last]}"
+                orders.note(exit_at, s, kind, f"{since}; {ENDINGS[kind]}")
+
+    def _price(self, values: Floats, source: Panel | Market) -> Floats:
+        """(S, T) the price at which orders of a session fill."""
+        name = self.fill if self.fill != "auto" else "next_open" if "open" in source.fields else "next_close"
+        parts = [values[source.fields.index(field)] for field in PRICES[name]]
+        return parts[0] if len(parts) == 1 else np.asarray(sum(parts) / len(parts))
+
+    def _capacity(self, market: Market, forced: Bools, part: slice) -> Floats | None:
+        """(T, S) the most shares that may trade; what is sold because its data ended has no volume to be a share of."""
+        if self.participation is None:
+            return None
+        if "volume" not in market.fields:
+            raise InputError(
+                "execution.participation", self.participation, "null, since the source has no volume"
+            )
+        most = self.participation * np.nan_to_num(market.field("volume").T[part])
+        return np.where(forced[part], np.inf, most)
+
+    def _dividends(self, market: Market, orders: Orders, offset: int) -> Dividends | None:
+        """Those that a holder may get, in sessions of the plan; where a held one has no pay date, that is an event."""
+        here = market.ex >= offset
+        if not here.any():
+            return None
+        held = orders.held_before()
+        if market.pay_by_rule is not None:
+            for ex, s in zip(
+                market.ex[here & market.pay_by_rule], market.symbol[here & market.pay_by_rule], strict=True
+            ):
+                if held[ex, s]:
+                    orders.note(
+                        int(ex),
+                        int(s),
+                        "pay_date_by_rule",
+                        "the source gives no pay date; paid by our convention",
+                    )
+        return Dividends(
+            market.ex[here] - offset, market.pay[here] - offset, market.symbol[here], market.amount[here]
+        )
+
+    def _frictions(self, panel: Panel, market: Market, part: slice) -> dict[str, Any]:
+        """What costs need, as known at the decision before each fill."""
+        volume = frictions.traded(panel, market, self.windows["traded"])
+        found: dict[str, Any] = {
+            "volatility": _lagged(frictions.volatility(panel, self.windows["volatility"]))[part],
+            "traded": None if volume is None else _lagged(volume)[part],
+        }
+        for name in self.columns:  # an order that needs what nobody knew is the simulator's event
+            found[name] = _lagged(frictions.column(panel, self.columns, name))[part]
+        if "borrowable" in found:  # what nobody knew to be there cannot be borrowed
+            found["borrowable"] = np.nan_to_num(found["borrowable"]) > 0
+        return found
 
     def _endings(
-        self, closes: Floats, symbols: tuple[str, ...], delistings: Delistings
-    ) -> list[tuple[int, int, int, float]]:
-        """Of each symbol whose data end early enough to be sold: symbol, last session, session and price of the exit."""
+        self, closes: Floats, panel: Panel | Market, delistings: Delistings
+    ) -> list[tuple[int, int, int, float | None]]:
+        """Of each symbol whose data end early enough for its holders to get out: symbol, last session, session of the exit, and
+        the proceeds a share by its fact, None without one."""
         known = np.isfinite(closes)
         if not known.any():
             return []
@@ -133,108 +271,69 @@ class Execution:
         last = known.shape[1] - 1 - known[:, ::-1].argmax(axis=1)
         found = []
         for s in np.flatnonzero(known.any(axis=1) & (last < end)).tolist():
-            fact = delistings.get(symbols[s])
-            exit_at = int(last[s]) + (1 if fact else self.exit_after)
+            fact = delistings.get(panel.symbols[s])
+            final = int(last[s]) if fact is None else max(int(last[s]), fact[0])  # halted before its end
+            exit_at = panel.clock.after(final, self.exit_after) if fact is None else final + LAG
             if exit_at <= end:
-                price = fact[1] if fact else float(closes[s, last[s]]) * (1 - self.haircut)
-                found.append((s, int(last[s]), exit_at, price))
+                found.append((s, int(last[s]), exit_at, None if fact is None else fact[1]))
         return found
 
 
-class _Orders:
-    """The orders of a plan (T, S), and the events of making them."""
+@dataclass(frozen=True)
+class _Prices:
+    """Of a plan, (T, S) each: fill, mark, tradable and exits as there, and which orders are forced. Filled in place."""
 
-    def __init__(self, panel: Panel, targets: Targets) -> None:
-        sessions = len(panel.clock)
-        self.weights = np.full((sessions, len(panel.symbols)), np.nan)
-        self.decided = np.full(sessions, -1, dtype=np.int64)
-        self._rows: list[tuple[int, int, str, str]] = []
-        filled = targets.decisions + LAG
-        inside = filled < sessions
-        self.weights[filled[inside]] = targets.weights[inside]
-        self.decided[filled[inside]] = targets.decisions[inside]
-        for decision in targets.decisions[~inside]:
-            at = panel.clock.decides_at[decision]
-            self._rows.append(
-                (sessions - 1, -1, "unfilled_at_end", f"the decision of {at} would fill after the data end")
-            )
-
-    def held(self) -> Bools:
-        """(T, S) whether the last order of each symbol so far asked for a position."""
-        return np.nan_to_num(_carried(self.weights)) != 0.0
-
-    def drop_untradable(self, tradable: Bools) -> None:
-        """Takes out orders of symbols that do not trade at the fill; those that would have traded are events."""
-        missing = np.isfinite(self.weights) & ~tradable
-        before = np.vstack([np.zeros((1, self.weights.shape[1]), dtype=bool), self.held()[:-1]])
-        wanted = missing & ((self.weights != 0.0) | before)
-        for t, s in np.argwhere(wanted).tolist():
-            self._rows.append(
-                (t, s, "not_tradable", f"no price at the fill; weight {self.weights[t, s]:.4f} not set")
-            )
-        self.weights[missing] = np.nan
-
-    def force(self, s: int, last: int, exit_at: int, delisted: bool) -> None:
-        """Sells what is left of a symbol whose data ended."""
-        was_held = self.held()[exit_at, s]
-        self.weights[last + 1 :, s] = np.nan
-        self.weights[exit_at, s] = 0.0
-        if was_held:
-            kind = "delisted" if delisted else "vanished"
-            how = "at its proceeds" if delisted else "at its last price less the haircut"
-            self._rows.append((exit_at, s, kind, f"no data after session {last}; sold {how}"))
-
-    def note_frozen(self, known: Bools) -> None:
-        """An event for each spell in which a holding is valued at an old price."""
-        frozen = self.held() & ~known
-        begins = frozen & ~np.vstack([np.zeros((1, frozen.shape[1]), dtype=bool), frozen[:-1]])
-        for t, s in np.argwhere(begins).tolist():
-            rest = frozen[t:, s]
-            length = len(rest) if rest.all() else int((~rest).argmax())
-            self._rows.append((t, s, "frozen_price", f"valued at its last price for {length} sessions"))
-
-    def events(self) -> Events:
-        """All events in order of session, symbol and kind."""
-        rows = sorted(self._rows)
-        return Events(
-            np.array([r[0] for r in rows], dtype=np.int64),
-            np.array([r[1] for r in rows], dtype=np.int64),
-            tuple(r[2] for r in rows),
-            tuple(r[3] for r in rows),
-        )
+    fill: Floats
+    mark: Floats
+    tradable: Bools
+    exits: Floats
+    forced: Bools
 
 
-def _carried(values: Floats) -> Floats:
-    """(T, S) the last value seen, carried forward in time."""
-    at = np.where(np.isfinite(values), np.arange(len(values))[:, None], 0)
-    np.maximum.accumulate(at, axis=0, out=at)
-    return np.asarray(np.take_along_axis(values, at, axis=0))
+def _lagged(values: Floats) -> Floats:
+    """(T, S) at each fill session what the decision before it knew, from (S, T) by decision."""
+    moved = np.full(values.T.shape, np.nan)
+    moved[LAG:] = values.T[:-LAG]
+    return moved
 
 
-def _check(panel: Panel, targets: Targets) -> None:
-    d = targets.decisions
-    if targets.symbols != panel.symbols or targets.weights.shape != (len(d), len(panel.symbols)):
-        raise InputError("targets.symbols", len(targets.symbols), "the symbols of the panel, in its order")
-    if not len(d):
-        raise InputError("targets", 0, "at least one decision")
-    if (np.diff(d) <= 0).any():
-        raise InputError("targets.decisions", d[:5].tolist(), "decisions in ascending order, each once")
-    if d[0] < 0 or d[-1] >= len(panel.clock):
-        raise InputError(
-            "targets.decisions", int(d[-1]), f"decisions of the data's {len(panel.clock)} sessions"
-        )
-    if np.isinf(targets.weights).any():
-        row, s = np.argwhere(np.isinf(targets.weights))[0]
-        raise InputError(
-            f"weight of {panel.symbols[s]}", float(targets.weights[row, s]), "a finite share of equity"
-        )
+def _ending(market: Market, s: int) -> str:
+    return "merged" if market.symbols[s] in market.merged else "delisted"
 
 
-def _refuse_worthless(panel: Panel, *prices: Floats) -> None:
-    for values in prices:
-        wrong = values <= 0
-        if wrong.any():
-            t, s = np.argwhere(wrong)[0]
+def _years(clock: Clock) -> Floats:
+    """(T,) of each session the time since the one before; bars of one session are no time apart."""
+    days = np.diff(clock.sessions, prepend=clock.sessions[:1]).astype("timedelta64[D]").astype(np.float64)
+    return days / DAYS_A_YEAR
+
+
+def _rules(lot: object, max_leverage: object, maintenance: object, margin: bool) -> Rules:
+    """Errors: InputError for rules out of range, or that contradict each other."""
+    share = _number("maintenance", maintenance, 0.0, 0.99, "a share of gross exposure from 0 to 0.99")
+    most = np.inf
+    if max_leverage is not None:
+        if not margin:
             raise InputError(
-                f"price of {panel.symbols[s]} on {panel.clock.sessions[t]}", float(values[t, s]), "above 0"
+                "execution.max_leverage", max_leverage, "null without margin", "Set execution.margin=true."
             )
+        most = _number(
+            "max_leverage", max_leverage, 1e-9, 100.0, "gross exposure over equity, above 0 and at most 100"
+        )
+    if share and most * share > 1:
+        raise InputError(
+            "execution.maintenance", share, f"a share with a max_leverage of at most {1 / share:g}, its reciprocal",
+            "A margin call cuts back to max_leverage, which must be inside of what maintenance allows.",
+        )  # fmt: skip
+    return Rules(_number("lot", lot, 0.0, 1e9, "a number of shares, 0 for fractions"), most, share)
+
+
+def _number(name: str, value: object, low: float, high: float, expected: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
+        raise InputError(f"execution.{name}", value, expected)
+    return float(value)
+
+
+def _whole(name: str, value: object, low: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= 1000:
+        raise InputError(f"execution.{name}", value, f"a number of sessions from {low} to 1000")
+    return value

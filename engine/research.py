@@ -15,13 +15,13 @@ from typing import Any
 import numpy as np
 
 from backcast.data import asof
-from backcast.data.calendar import DAILY
 from backcast.data.coverage import coverage
-from backcast.data.errors import BackcastError, InputError
+from backcast.data.errors import BackcastError
 from backcast.data.ingest import ingest
+from backcast.data.market import Market
 from backcast.data.store import Store
 from backcast.data.types import Floats
-from backcast.engine import audit, runs, walkforward
+from backcast.engine import audit, given, given_audit, runs, walkforward
 from backcast.engine.budget import thread_budget
 from backcast.engine.configure import (
     AuditLevel,
@@ -37,6 +37,8 @@ from backcast.engine.feature_cache import FeatureCache
 from backcast.engine.progress import Progress
 from backcast.engine.reports.model import Report, write_report
 from backcast.engine.reports.page import write_tearsheet
+from backcast.engine.sensitivity import haircut_table
+from backcast.engine.sessions import compounded, periods_per_year
 from backcast.engine.trials import TrialLog
 from backcast.engine.types import Account, Targets
 from backcast.engine.walkforward import Fitted, World
@@ -80,7 +82,10 @@ def run(config: Config, folder: Path, progress: Progress | None = None) -> Run:
     out = runs.RunFolder.create(folder)
     with _failure_recorded(out), progress or Progress(quiet=True) as shown:
         out.write_yaml("config.yaml", redacted(config))
-        pinned = pin(experiment(config), config)
+        made = experiment(config)
+        config = given.recorded(made, config)
+        out.write_yaml("config.yaml", redacted(config))
+        pinned = pin(made, config)
         pinned.hold(folder)
         _evaluate(pinned, config, out, shown, clock)
         report = write_report(folder)
@@ -97,10 +102,6 @@ def pin(made: Experiment, config: Config) -> Pinned:
     if made.source.name not in store.datasets():
         ingest(store, made.source)
     pinned = store.version(made.source.name, config.get("snapshot"))
-    frequency = store.info(made.source.name).frequency
-    if frequency != DAILY:
-        hint = "Its panels, features and SQL are there; a run trades once a session."
-        raise InputError("dataset.frequency", frequency, f"{DAILY} for a run", hint)
     return Pinned(made, store, pinned, thread_budget(config["threads"]))
 
 
@@ -143,7 +144,9 @@ def _evaluate(
     done = progress.stage("prices and features")
     cache = FeatureCache.at_home(cache_gib(config))
     world = walkforward.observe(pinned.made, pinned.store, pinned.pin, pinned.threads, cache=cache)
+    market = asof.load_market(pinned.store, pinned.made.source.name, pinned.pin)
     done(1.0)
+    given.check(pinned.made, world.panel)
     clock.lap("prices and features")
     log = TrialLog(pinned.store.lineage(pinned.made.source.name))
     outcomes: dict[str, Outcome] = {}
@@ -151,12 +154,16 @@ def _evaluate(
         part = out if not outcomes else out.inside(f"challengers/{name}")
         identity = trial_config(config, name)
         with _trial(log, digest(identity), redacted(identity), pinned) as returns:
-            outcomes[name] = _walk(pinned, world, model, part, progress)
-            returns.append(outcomes[name].account.net_return)
+            outcomes[name] = _walk(pinned, world, market, model, part, progress)
+            account = outcomes[name].account
+            returns.append(compounded(world.panel.clock.sessions[account.sessions], account.net_return))
         clock.lap(f"model {name}")
     own = next(iter(outcomes.values()))
     _write_facts(pinned, world, own, config, out)
-    checks = _audit(pinned, world, own, out, progress)
+    haircuts = haircut_table(pinned.made, world.panel, market, own.targets, own.account)
+    if haircuts is not None:
+        out.write_table("haircut.parquet", haircuts)
+    checks = _audit(pinned, world, market, own, out, progress)
     clock.lap("audit")
     out.write_json("trials.json", log.count().to_json())
     out.write_json("audit.json", audit.verdict(pinned.made.audit.level, checks))
@@ -181,14 +188,19 @@ def trial_sharpe(returns: Floats) -> float | None:
 
 
 def _walk(
-    pinned: Pinned, world: World, model: ForecastModel, out: runs.RunFolder, progress: Progress
+    pinned: Pinned,
+    world: World,
+    market: Market,
+    model: ForecastModel,
+    out: runs.RunFolder,
+    progress: Progress,
 ) -> Outcome:
     """One model from fit to account, and its tables."""
     made, clock = pinned.made, world.panel.clock
     fitted = walkforward.forecast(
         made, model, world, out.path / "models", pinned.threads, progress.stage(f"walk forward: {model.name}")
     )
-    targets, account = walkforward.trade(made, world, fitted.forecast)
+    targets, account = walkforward.trade(made, world, market, fitted.forecast)
     out.write_table("forecasts.parquet", runs.forecast_table(fitted.forecast, clock, made.label.horizon))
     out.write_table("targets.parquet", runs.target_table(targets, clock))
     filled_at = clock.opens_at if made.execution.resolve(world.panel) == "next_open" else clock.closes_at
@@ -199,16 +211,29 @@ def _walk(
 
 
 def _audit(
-    pinned: Pinned, world: World, own: Outcome, out: runs.RunFolder, progress: Progress
+    pinned: Pinned, world: World, market: Market, own: Outcome, out: runs.RunFolder, progress: Progress
 ) -> list[audit.Check]:
     """The checks of the configured level; none where it is off."""
     if pinned.made.audit.level == "off":
         return []
     evidence = audit.Evidence(own.fitted.forecast, own.targets, out.path / "models")
+    if given.is_given(pinned.made):
+        update = progress.stage("leak audit")
+        checks = given_audit.checks(pinned.made, pinned.store, pinned.pin, world, evidence, update)
+        return [*checks, *_account_checks(pinned.made, world, market, own.targets, own.account)]
     checks = audit.replay(
         pinned.made, pinned.store, pinned.pin, world, evidence, pinned.threads, progress.stage("leak audit")
     )
-    return [*checks, audit.training_check(pinned.made, world), audit.execution_check(own.account)]
+    checks.append(audit.training_check(pinned.made, world))
+    return [*checks, *_account_checks(pinned.made, world, market, own.targets, own.account)]
+
+
+def _account_checks(
+    made: Experiment, world: World, market: Market, targets: Targets, account: Account
+) -> list[audit.Check]:
+    plan = made.execution.plan(world.panel, market, targets)
+    filled = audit.execution_check(account, world.panel.clock, made.execution.resolve(world.panel))
+    return [filled, audit.account_check(plan, account)]
 
 
 def _write_facts(pinned: Pinned, world: World, own: Outcome, config: Config, out: runs.RunFolder) -> None:
@@ -223,6 +248,7 @@ def _write_facts(pinned: Pinned, world: World, own: Outcome, config: Config, out
     out.write_json(
         "manifest.json",
         {
+            "format": runs.FORMAT,
             "run": "/".join(out.path.resolve().parts[-2:]),
             "dataset": info.to_json(),
             "store": {"lineage": pinned.store.lineage(made.source.name), "pin": pinned.pin},
@@ -231,11 +257,12 @@ def _write_facts(pinned: Pinned, world: World, own: Outcome, config: Config, out
             "simulator": made.simulator.name,
             "capital": made.capital,
             "seed": made.seed,
-            "periods_per_year": panel.clock.periods_per_year,
+            "periods_per_year": periods_per_year(panel.clock),
             "costs": made.cost.to_json(),
             "execution": {**config["execution"], "fill": made.execution.resolve(panel)},
             "portfolio": _sizing(made, config),
             "label": {"horizon": made.label.horizon},
+            **given.facts(made, own.targets),
             "every": made.folds.every,
             "config_sha": digest(redacted(config)),
             "code": runs.code_version(),
@@ -258,7 +285,8 @@ def _coverage(world: World, own: Outcome) -> dict[str, Any]:
     panel, at = world.panel, own.fitted.forecast.decisions
     complete = np.isfinite(world.features.values).all(axis=0)
     begun = np.logical_or.accumulate(complete, axis=1)[:, at]
-    silent = panel.member[:, at] & ~np.isfinite(own.fitted.forecast.mean.T)
+    asked = bool(world.features.names)  # where targets are given nobody forecasts
+    silent = panel.member[:, at] & ~np.isfinite(own.fitted.forecast.mean.T) & asked
     left_out = {
         "warmup_cells": int((silent & ~begun).sum()),
         "incomplete_cells": int((silent & begun).sum()),
@@ -281,11 +309,15 @@ def audit_again(folder: Path, instants: int, progress: Progress) -> dict[str, An
     forecast = runs.read_forecast(out.read_table("forecasts.parquet"), clock, symbols, decisions, numbers)
     targets = runs.read_targets(out.read_table("targets.parquet"), clock, symbols)
     evidence = audit.Evidence(forecast, targets, out.path / "models")
-    checks = audit.replay(
-        made, pinned.store, pinned.pin, world, evidence, pinned.threads, progress.stage("leak audit")
-    )
-    account = walkforward.simulate(made, world.panel, world.delistings, targets)
-    checks += [audit.training_check(made, world), audit.execution_check(account)]
+    market = asof.load_market(pinned.store, made.source.name, pinned.pin)
+    account = walkforward.simulate(made, world.panel, market, targets)
+    update = progress.stage("leak audit")
+    if given.is_given(made):
+        checks = given_audit.checks(made, pinned.store, pinned.pin, world, evidence, update)
+    else:
+        checks = audit.replay(made, pinned.store, pinned.pin, world, evidence, pinned.threads, update)
+        checks.append(audit.training_check(made, world))
+    checks += _account_checks(made, world, market, targets, account)
     found = audit.verdict("quick", checks)
     out.write_json("audit.json", found)
     write_report(folder)

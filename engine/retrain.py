@@ -23,6 +23,7 @@ from backcast.engine.configure import Config, digest, experiment, redacted
 from backcast.engine.progress import Progress
 from backcast.engine.registry import Registry
 from backcast.engine.research import Pinned, pin
+from backcast.engine.sessions import refuse_early_fills
 from backcast.engine.walkforward import World, forecast_instant, labels_as_known
 from backcast.signals.dataset import complete_over, training_set
 from backcast.signals.models.base import FittedModel, ForecastModel
@@ -161,12 +162,14 @@ def quantile_loss(fitted: FittedModel, world: World, labels: Labels, decisions: 
 def _holdout_fold(pinned: Pinned, world: World, holdout: int) -> Fold:
     """The fold that fits before the holdout and is tested on it."""
     clock = world.panel.clock
-    fit_at = len(clock) - 1 - pinned.made.label.horizon - 1 - holdout
+    end = len(clock) - 1 - pinned.made.label.horizon - 1
+    fit_at = clock.before(end, holdout) if end >= 1 else 0
     if fit_at < 1:
-        raise InputError(
-            "retrain.holdout_sessions", holdout, f"fewer sessions than the {len(clock)} known by then"
-        )
-    return pinned.made.folds.fold_at(clock, fit_at, fit_at + holdout)
+        days = len(np.unique(clock.sessions))
+        raise InputError("retrain.holdout_sessions", holdout, f"fewer sessions than the {days} known by then")
+    fold = pinned.made.folds.fold_at(clock, fit_at, end)
+    refuse_early_fills(clock, [fold], pinned.made.execution.resolve(world.panel))
+    return fold
 
 
 def _refuse_stale(world: World, as_of: np.datetime64, max_age_days: float) -> None:

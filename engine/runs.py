@@ -20,7 +20,8 @@ import yaml
 from backcast.data.durable import write_text
 from backcast.data.errors import InputError
 from backcast.data.types import Clock, Floats, Ints
-from backcast.engine.types import Account, Events, Targets
+from backcast.engine.sessions import compounded, first_bars
+from backcast.engine.types import ORDERS, SHARES, WEIGHTS, Account, Events, Targets
 from backcast.signals.types import QUANTILES, Fold, Forecast
 
 PACKAGES = (
@@ -34,6 +35,21 @@ PACKAGES = (
     "pytorch-forecasting",
     "vectorbt",
 )
+FORMAT = 2
+"""Of a run folder, in its manifest: raised when a reader of older ones would be wrong."""
+
+FILL_COSTS = ("fee", "spread", "impact")
+"""What a fill costs, by kind."""
+COSTS = (*FILL_COSTS, "borrow")
+"""What a session costs, by kind: the difference of gross and net."""
+FLOWS = ("dividend", "interest", "deposit")
+"""What comes in beside the prices, or goes out where negative."""
+ACCOUNT = ("equity", "cash", "owed", "gross_return", "net_return", "turnover", *COSTS, *FLOWS)
+"""The columns of account.parquet beside its session."""
+TARGET_COLUMNS = {WEIGHTS: "weight", SHARES: "shares", ORDERS: "order"}
+"""What the column of targets.parquet is called, by their kind."""
+
+NEVER = np.datetime64("NaT", "us")
 LEVELS = [f"q{round(q * 100):02d}" for q in QUANTILES]
 
 
@@ -68,6 +84,7 @@ class RunFolder:
             raise InputError(
                 "RUN", str(path), "a run that succeeded", f"It failed: {status.get('error', '')}"
             )
+        check_format(path, folder.read_json("manifest.json"))
         return folder
 
     def inside(self, name: str) -> RunFolder:
@@ -112,6 +129,14 @@ class RunFolder:
             ) from error
 
 
+def check_format(path: Path, manifest: Any) -> None:
+    """Errors: InputError for a run folder of another format than this version's."""
+    found = manifest.get("format") if isinstance(manifest, dict) else None
+    if found != FORMAT:
+        hint = "Another version of backcast made it: run its config.yaml again, or use that version."
+        raise InputError(f"format of {path}", found, f"a run folder of format {FORMAT}", hint)
+
+
 def utc(instants: Any) -> pl.Series:
     """Instants as a UTC column."""
     return pl.Series(np.asarray(instants).astype("datetime64[us]")).dt.replace_time_zone("UTC")
@@ -124,8 +149,8 @@ def fold_table(folds: Sequence[Fold], counts: Sequence[dict[str, int]], clock: C
         {
             "fold": [f.number for f in folds],
             "fit_at": utc([decided[f.fit_at] for f in folds]),
-            "train_start": utc([decided[f.train[0]] for f in folds]),
-            "train_end": utc([decided[f.train[-1]] for f in folds]),
+            "train_start": utc([decided[f.train[0]] if len(f.train) else NEVER for f in folds]),
+            "train_end": utc([decided[f.train[-1]] if len(f.train) else NEVER for f in folds]),
             "train_rows": [c["rows"] for c in counts],
             "purged_rows": [c["purged"] for c in counts],
             "test_start": utc([decided[f.test[0]] for f in folds]),
@@ -150,13 +175,13 @@ def forecast_table(forecast: Forecast, clock: Clock, horizon: int) -> pl.DataFra
 
 
 def target_table(targets: Targets, clock: Clock) -> pl.DataFrame:
-    """A row a weight that was set; none where a symbol was left alone."""
+    """A row a target that was set, in the unit of its kind; none where a symbol was left alone."""
     d, s = np.nonzero(np.isfinite(targets.weights))
     return pl.DataFrame(
         {
             "decided_at": utc(clock.decides_at[targets.decisions[d]]),
             "symbol": np.array(targets.symbols, dtype=object)[s].tolist(),
-            "weight": targets.weights[d, s],
+            TARGET_COLUMNS[targets.kind]: targets.weights[d, s],
         },
         schema_overrides={"symbol": pl.String},
     )
@@ -169,9 +194,11 @@ def read_targets(frame: pl.DataFrame, clock: Clock, symbols: tuple[str, ...]) ->
     weights = np.full((len(decided), len(symbols)), np.nan)
     columns = {symbol: i for i, symbol in enumerate(symbols)}
     unknown = sorted(set(frame["symbol"]) - set(symbols))
+    kinds = [kind for kind, column in TARGET_COLUMNS.items() if column in frame.columns]
     index = np.searchsorted(clock.decides_at, decided)
     if (
         unknown
+        or len(kinds) != 1
         or (index >= len(clock)).any()
         or (clock.decides_at[np.minimum(index, len(clock) - 1)] != decided).any()
     ):
@@ -181,10 +208,9 @@ def read_targets(frame: pl.DataFrame, clock: Clock, symbols: tuple[str, ...]) ->
             "symbols and decisions of the run's pinned data",
             "The store does not hold what the run was made from.",
         )
-    weights[np.searchsorted(decided, instants), [columns[s] for s in frame["symbol"]]] = frame[
-        "weight"
-    ].to_numpy()
-    return Targets(index.astype(np.int64), symbols, weights)
+    values = frame[TARGET_COLUMNS[kinds[0]]].to_numpy()
+    weights[np.searchsorted(decided, instants), [columns[s] for s in frame["symbol"]]] = values
+    return Targets(index.astype(np.int64), symbols, weights, kinds[0])
 
 
 def read_forecast(
@@ -209,7 +235,7 @@ def read_forecast(
 
 
 def fill_table(account: Account, clock: Clock, filled_at: Any) -> pl.DataFrame:
-    """The fill log; `decided_at` is null for a forced exit."""
+    """The fill log, costs by kind; `decided_at` is null for what the engine did on its own: a forced exit, a margin call."""
     fills = account.fills
     decided = np.where(fills.decided >= 0, clock.decides_at[fills.decided], np.datetime64("NaT"))
     return pl.DataFrame(
@@ -219,21 +245,19 @@ def fill_table(account: Account, clock: Clock, filled_at: Any) -> pl.DataFrame:
             "symbol": np.array(account.symbols, dtype=object)[fills.symbol].tolist(),
             "quantity": fills.quantity,
             "price": fills.price,
-            "fee": fills.fee,
-            "spread": fills.spread,
+            **{name: getattr(fills, name) for name in FILL_COSTS},
         },
         schema_overrides={"symbol": pl.String},
     )
 
 
 def account_table(account: Account, clock: Clock) -> pl.DataFrame:
-    """The account at each session's close."""
-    columns = {
-        name: getattr(account, name)
-        for name in ("equity", "cash", "gross_return", "net_return", "turnover", "fee", "spread")
-    }
+    """The account at each session's close, with what came in and went out by kind; intraday at each bar's, with the instant
+    `closed_at`."""
+    columns = {name: getattr(account, name) for name in ACCOUNT}
+    closed = {"closed_at": utc(clock.closes_at[account.sessions])} if clock.intraday else {}
     return pl.DataFrame(
-        {"session": clock.sessions[account.sessions].astype("datetime64[ms]"), **columns}
+        {"session": clock.sessions[account.sessions].astype("datetime64[ms]"), **closed, **columns}
     ).with_columns(pl.col("session").cast(pl.Date))
 
 
@@ -255,8 +279,9 @@ def benchmark_table(closes: Floats, account: Account, clock: Clock) -> pl.DataFr
     previous = np.maximum(account.sessions - 1, 0)
     returns = closes[account.sessions] / closes[previous] - 1
     returns[account.sessions == 0] = 0.0
+    days = clock.sessions[account.sessions]
     frame = pl.DataFrame(
-        {"session": clock.sessions[account.sessions].astype("datetime64[ms]"), "ret": returns}
+        {"session": days[first_bars(days)].astype("datetime64[ms]"), "ret": compounded(days, returns)}
     )
     return frame.with_columns(pl.col("session").cast(pl.Date))
 

@@ -20,15 +20,17 @@ import numpy as np
 
 from backcast.data import asof
 from backcast.data.errors import InputError
+from backcast.data.market import Market
 from backcast.data.store import Store
 from backcast.data.types import Bools, Floats, Panel
-from backcast.engine import execution
 from backcast.engine.configure import Experiment
 from backcast.engine.feature_cache import FeatureCache
 from backcast.engine.progress import Update
+from backcast.engine.sessions import refuse_early_fills
 from backcast.engine.types import Account, Targets
 from backcast.signals.dataset import training_set
 from backcast.signals.models.base import FittedModel, ForecastModel
+from backcast.signals.models.none import NoModel
 from backcast.signals.types import QUANTILES, Features, Fold, Forecast, Labels, Reproducible, TrainingSet
 
 
@@ -77,8 +79,10 @@ def labels_as_known(made: Experiment, world: World, decision: int) -> Labels:
 
 
 def folds_of(made: Experiment, panel: Panel) -> list[Fold]:
-    """The folds of a panel."""
-    return made.folds.split(panel.clock)
+    """The folds of a panel. Errors: InputError where a decision of theirs would come after its fill."""
+    folds = made.folds.split(panel.clock)
+    refuse_early_fills(panel.clock, folds, made.execution.resolve(panel))
+    return folds
 
 
 def forecast(
@@ -90,6 +94,8 @@ def forecast(
     bit of the result.
     """
     folds = folds_of(made, world.panel)
+    if isinstance(model, NoModel):
+        return _no_forecast(folds, world.panel.symbols)
     sets = [
         training_set(
             world.features,
@@ -117,6 +123,13 @@ def forecast(
         ]
         results = joblib.Parallel(n_jobs=min(jobs, len(folds)), backend="loky")(calls)
     return Fitted(_join(folds, results, world.panel.symbols), [counts for _, counts in sets])
+
+
+def _no_forecast(folds: Sequence[Fold], symbols: tuple[str, ...]) -> Fitted:
+    """Nothing for every decision."""
+    shapes = [(len(fold.test), len(symbols)) for fold in folds]
+    nothing = [(np.full(shape, np.nan), np.full((*shape, len(QUANTILES)), np.nan)) for shape in shapes]
+    return Fitted(_join(folds, nothing, symbols), [{"rows": 0, "purged": 0, "unlabelled": 0} for _ in folds])
 
 
 def _fit_fold(
@@ -152,16 +165,15 @@ def forecast_instant(fitted: FittedModel, features: Features, member: Bools, t: 
     return fitted.predict(np.ascontiguousarray(features.values[:, :, start : t + 1]), member[:, t])
 
 
-def trade(made: Experiment, world: World, forecast: Forecast) -> tuple[Targets, Account]:
+def trade(made: Experiment, world: World, market: Market, forecast: Forecast) -> tuple[Targets, Account]:
     """The targets that forecasts become, and the account that trades them."""
     targets = made.portfolio.targets(forecast, world.panel)
-    return targets, simulate(made, world.panel, world.delistings, targets)
+    return targets, simulate(made, world.panel, market, targets)
 
 
-def simulate(made: Experiment, panel: Panel, delistings: asof.Delistings, targets: Targets) -> Account:
-    """The account of given targets."""
-    plan = made.execution.plan(panel, targets, asof.delisted_by(delistings, execution.FOREVER))
-    return made.simulator.simulate(plan, made.cost, made.capital)
+def simulate(made: Experiment, panel: Panel, market: Market, targets: Targets) -> Account:
+    """The account of given targets: panel is what decisions knew, market what really happened."""
+    return made.simulator.simulate(made.execution.plan(panel, market, targets), made.cost, made.capital)
 
 
 def _join(

@@ -29,7 +29,7 @@ def training_set(
     finite = np.asarray(np.isfinite(values).all(axis=0))
     complete = complete_over(finite, lookback)
     begun: Bools = np.logical_or.accumulate(complete, axis=1)
-    in_time = labels.known[:, :end] <= fold.fit_at - fold.embargo
+    in_time = labels.known[:, :end] <= fold.labels_until
     labelled = np.isfinite(labels.values[:, :end])
 
     candidate = np.zeros_like(complete)

@@ -5,12 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+import numpy as np
+
 from backcast.data.errors import InputError
+from backcast.data.types import Panel
 from backcast.signals.custom import OwnFeature
 from backcast.signals.expression import Field, error_at, parse
 from backcast.signals.graph import Graph
 from backcast.signals.nodes import FIELD, Builder
-from backcast.signals.types import FeatureSource
+from backcast.signals.types import Features, FeatureSource
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 RATIO = (
@@ -108,3 +111,20 @@ def _level(name: str, text: str, price_basis: str, hint: str) -> InputError:
         " (back-adjusted: their level carries later splits and dividends)",
         hint,
     )
+
+
+class NoFeatures(FeatureSource):
+    """No features at all, for runs that forecast nothing."""
+
+    names: tuple[str, ...] = ()
+    lookback = 0
+
+    def __init__(self) -> None:
+        self.expressions = {}
+
+    def compile(self, fields: tuple[str, ...], price_basis: str) -> NoFeatures:
+        return self
+
+    def evaluate(self, panel: Panel, threads: int = 1) -> Features:
+        """(0, S, T)."""
+        return Features((), panel.symbols, np.empty((0, *panel.member.shape)))

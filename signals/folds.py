@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from backcast.data.errors import InputError
-from backcast.data.types import Clock, Ints
+from backcast.data.types import Bools, Clock, Ints
+from backcast.signals.decisions import Every, checked, falls
 from backcast.signals.types import Fold
 
 _MONTHS = {"month": 1, "quarter": 3, "year": 12}
@@ -25,10 +26,13 @@ class WalkForward:
     kind: `expanding` trains on everything before the fit, `rolling` on the last `train_sessions` sessions.
     first_fit: ISO date of the first fit, or the number of sessions of history that it needs.
     refit: weekly, monthly, quarterly, yearly, or e.g. `2years`; calendar periods, the first fit's the first.
-    train_sessions: rolling only; a shorter history trains with what there is.
+    train_sessions: rolling only, sessions before that of the fit; a shorter history trains with what there is.
     embargo: sessions between the instant by which a training label is known and the fit.
-    every: decisions fall where `clock.slots % every == 0`, a phase that no truncation of the data moves.
-    train_every: the same for training decisions; default `every`, 1 trains on every session.
+    every: when decisions fall (see `signals/decisions.py`): a number of bars, session, daily, weekly, monthly, times of day.
+    train_every: the same for training decisions; default `every`, 1 trains on every bar.
+
+    Whatever is called sessions counts sessions on any clock; numbers in `every` and `train_every` count bars, which on a
+    daily clock are the same.
 
     Raises: InputError for any other value, and from `split` where the clock leaves no fold.
     """
@@ -40,8 +44,8 @@ class WalkForward:
         refit: str,
         train_sessions: int | None = None,
         embargo: int = 0,
-        every: int = 1,
-        train_every: int | None = None,
+        every: int | str | list[str] = 1,
+        train_every: int | str | list[str] | None = None,
     ) -> None:
         if kind not in ("expanding", "rolling"):
             raise InputError("folds.kind", kind, "expanding or rolling")
@@ -58,24 +62,27 @@ class WalkForward:
         self._unit, self._count = _period(refit)
         self.train_sessions = None if train_sessions is None else _whole("train_sessions", train_sessions, 1)
         self.embargo = _whole("embargo", embargo, 0)
-        self.every = _whole("every", every, 1)
-        self.train_every = self.every if train_every is None else _whole("train_every", train_every, 1)
+        self.every: Every = checked("folds.every", every)
+        self.train_every: Every = (
+            self.every if train_every is None else checked("folds.train_every", train_every)
+        )
 
     def split(self, clock: Clock) -> list[Fold]:
         """The folds of a clock in time order; their tests partition the decisions from the first fit on."""
-        decisions = np.flatnonzero(clock.slots % self.every == 0)
-        decisions = decisions[decisions >= self._first_index(clock)]
+        first = self._first_index(clock)
+        decisions = first + np.flatnonzero(falls(clock, self.every)[first:])
         if not len(decisions):
             raise InputError(
                 "folds.first_fit",
                 str(self.first_fit),
                 "a date with decisions on or after it",
-                f"The data end on {clock.sessions[-1]}, and a decision falls every {self.every} sessions.",
+                f"The data end on {clock.sessions[-1]}, and folds.every is {self.every}.",
             )
         period = self._period_of(clock.sessions[decisions])
         starts = np.flatnonzero(np.diff(period, prepend=period[0] - 1))
         tests = np.split(decisions, starts[1:])
-        folds = [self._fold(k, clock, int(test[0]), test) for k, test in enumerate(tests)]
+        training = falls(clock, self.train_every, "folds.train_every")
+        folds = [self._fold(k, clock, training, test) for k, test in enumerate(tests)]
         if not len(folds[0].train):
             raise InputError(
                 "folds.first_fit",
@@ -86,31 +93,34 @@ class WalkForward:
         return folds
 
     def fold_at(self, clock: Clock, fit_at: int, test_end: int) -> Fold:
-        """One fold that fits at any session and tests the decisions in [fit_at, test_end)."""
-        test = fit_at + np.flatnonzero(clock.slots[fit_at:test_end] % self.every == 0)
+        """One fold that fits at any bar and tests the decisions in [fit_at, test_end)."""
+        test = fit_at + np.flatnonzero(falls(clock, self.every)[fit_at:test_end])
         if not len(test):
             raise InputError(
-                "folds.every",
-                self.every,
-                f"a decision among the {test_end - fit_at} sessions from the fit on",
+                "folds.every", self.every, f"a decision among the {test_end - fit_at} bars from the fit on"
             )
-        return self._fold(0, clock, fit_at, test)
+        return self._fold(0, clock, falls(clock, self.train_every, "folds.train_every"), test, fit_at)
 
-    def _fold(self, number: int, clock: Clock, fit_at: int, test: Ints) -> Fold:
-        start = 0 if self.train_sessions is None else max(0, fit_at - self.train_sessions)
-        train = start + np.flatnonzero(clock.slots[start:fit_at] % self.train_every == 0)
-        return Fold(number, fit_at, train.astype(np.int64), test.astype(np.int64), self.embargo)
+    def _fold(
+        self, number: int, clock: Clock, training: Bools, test: Ints, fit_at: int | None = None
+    ) -> Fold:
+        fit_at = int(test[0]) if fit_at is None else fit_at
+        start = 0 if self.train_sessions is None else clock.before(fit_at, self.train_sessions)
+        train = start + np.flatnonzero(training[start:fit_at])
+        known_by = clock.before(fit_at, self.embargo)
+        return Fold(number, fit_at, train.astype(np.int64), test.astype(np.int64), self.embargo, known_by)
 
     def _first_index(self, clock: Clock) -> int:
-        """Index of the first session at which a fit may happen."""
+        """Index of the first bar at which a fit may happen."""
         if not len(clock):
             raise InputError("dataset", "no sessions", "at least one session")
         if isinstance(self.first_fit, int):
-            if self.first_fit >= len(clock):
+            days = np.unique(clock.sessions)
+            if self.first_fit >= len(days):
                 raise InputError(
-                    "folds.first_fit", self.first_fit, f"fewer sessions than the data have ({len(clock)})"
+                    "folds.first_fit", self.first_fit, f"fewer sessions than the data have ({len(days)})"
                 )
-            return self.first_fit
+            return int(np.searchsorted(clock.sessions, days[self.first_fit]))
         if not clock.sessions[0] < self.first_fit <= clock.sessions[-1]:
             raise InputError(
                 "folds.first_fit",

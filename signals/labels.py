@@ -9,18 +9,18 @@ from backcast.signals.types import FillTable, Labels
 
 
 class ForwardReturn:
-    """Simple return from the fill of a decision to the fill of the decision `horizon` sessions later.
+    """Simple return from the fill of a decision to the fill of the decision `horizon` bars later (sessions, on a daily clock).
 
     label[s, t] = price[s, t + horizon] / price[s, t] - 1, with prices as known at the instant of the fill
     table (law 3). A delisting inside the span is in the label if the fill table has its proceeds as a price.
 
-    Parameters: horizon, in sessions, at least 1.
+    Parameters: horizon, in bars of the clock, at least 1.
     Raises: InputError for any other horizon.
     """
 
     def __init__(self, horizon: int) -> None:
         if not isinstance(horizon, int) or isinstance(horizon, bool) or not 1 <= horizon <= 10_000:
-            raise InputError("label.horizon", horizon, "a number of sessions from 1 to 10000")
+            raise InputError("label.horizon", horizon, "a number of bars from 1 to 10000")
         self.horizon = horizon
 
     def build(self, fills: FillTable) -> Labels:

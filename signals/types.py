@@ -99,7 +99,8 @@ class Fold:
 
     The fit happens at decision `fit_at` (known: everything as of that instant); `train` are the candidate decision
     indices; `test` the decision indices that this fit forecasts, all >= fit_at. `embargo`: sessions left out
-    between the last label's end and the fit.
+    between the last label's end and the fit; `known_by`: the decision by which a training label must be known, which is
+    fit_at - embargo where a session is one bar.
     """
 
     number: int
@@ -107,6 +108,12 @@ class Fold:
     train: Ints
     test: Ints
     embargo: int
+    known_by: int | None = None
+
+    @property
+    def labels_until(self) -> int:
+        """Labels known by this decision train."""
+        return self.fit_at - self.embargo if self.known_by is None else self.known_by
 
 
 @dataclass(frozen=True)

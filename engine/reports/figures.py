@@ -76,7 +76,7 @@ def figures_of(track: Track, years: float, trials: dict[str, Any]) -> Figures:
         gross_sharpe_per_year=number(performance.sharpe(track.gross, years).per_year),
         turnover_per_year=number(performance.mean_per_year(track.turnover, years)),
         cost_per_year=number(performance.mean_per_year(track.gross - track.net, years)),
-        break_even_bps=number(performance.break_even_bps(track.gross, track.turnover)),
+        break_even_bps=number(performance.break_even_bps(track.before_trading, track.turnover)),
         undefined=performance.undefined(track.net),
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,20 +12,21 @@ import polars as pl
 
 from backcast.data.errors import InputError
 from backcast.data.types import Floats
-from backcast.engine.runs import RunFolder
+from backcast.engine.runs import ACCOUNT, COSTS, FILL_COSTS, RunFolder, check_format
+from backcast.engine.sessions import compounded, first_bars, summed
 
 AGAIN = "The run was cut off or its files were changed: run it again in a new folder."
-ACCOUNT = ("equity", "gross_return", "net_return", "turnover")
-MANIFEST = ("run", "dataset", "store", "model", "challengers", "periods_per_year", "costs", "execution", "config_sha",
-            "code", "coverage")  # fmt: skip
+MANIFEST = ("format", "run", "capital", "dataset", "store", "model", "challengers", "periods_per_year", "costs",
+            "execution", "config_sha", "code", "coverage")  # fmt: skip
 FOLDS = ("fit_at", "train_rows", "purged_rows", "test_start", "test_end", "test_decisions", "embargo")
 
 
 @dataclass(frozen=True)
 class Track:
-    """One account, (T,) each: sessions datetime64[D] ascending, simple returns per session, traded value over equity.
+    """One account, (T,) each: sessions datetime64[D] ascending, simple returns per session, traded value over equity; flows:
+    by kind what a session cost (at least 0), and what dividends and interest brought, as shares of the equity at its start.
 
-    Ends with the session in which the equity was lost, where it was: `bankrupt`.
+    Ends with the session in which the equity was lost, where it was: `bankrupt`. paid_in, taken_out: in currency, in all.
     """
 
     name: str
@@ -34,11 +35,27 @@ class Track:
     gross: Floats
     turnover: Floats
     bankrupt: bool
+    flows: dict[str, Floats] = field(default_factory=dict)
+    paid_in: float = 0.0
+    taken_out: float = 0.0
+
+    @property
+    def before_trading(self) -> Floats:
+        """(T,) returns before what trading costs; holding a short position still does."""
+        return self.gross - self.flows["borrow"] if "borrow" in self.flows else self.gross
+
+    @property
+    def charged_bps(self) -> float:
+        """What a unit traded cost, in basis points: fees, spread and impact over traded value; NaN without trades."""
+        traded = float(self.turnover.sum())
+        spent = sum(float(self.flows[kind].sum()) for kind in FILL_COSTS if kind in self.flows)
+        return spent / traded * 1e4 if traded > 0 else float("nan")
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """The files of one run. benchmark (T,) returns on the strategy's sessions, None where the run has none."""
+    """The files of one run. benchmark (T,) returns on the strategy's sessions, None where the run has none; haircuts:
+    net returns (T,) of the same targets by what was not got for vanished holdings, empty where there were none."""
 
     manifest: dict[str, Any]
     trials: dict[str, Any]
@@ -48,6 +65,7 @@ class Evidence:
     strategy: Track
     challengers: tuple[Track, ...]
     benchmark: Floats | None
+    haircuts: dict[float, Floats]
 
 
 def read_evidence(path: Path) -> Evidence:
@@ -58,25 +76,28 @@ def read_evidence(path: Path) -> Evidence:
         )
     folder = RunFolder(path)
     _refuse_failed(folder)
+    check_format(path, folder.read_json("manifest.json"))
     manifest = _mapping(folder, "manifest.json", MANIFEST)
+    capital = float(manifest["capital"])
     folds = _table(folder, "folds.parquet", FOLDS).sort("test_start")
     if folds.height == 0:
         raise InputError(str(path / "folds.parquet"), 0, "at least one fold", AGAIN)
     begins = folds["test_start"][0].date()
-    strategy = _track(folder, str(manifest["model"]), begins)
+    strategy = _track(folder, str(manifest["model"]), begins, capital)
     challengers = tuple(
-        _track(RunFolder(path / "challengers" / name), name, begins) for name in manifest["challengers"]
+        _track(RunFolder(path / "challengers" / name), name, begins, capital)
+        for name in manifest["challengers"]
     )
-    events = _table(folder, "events.parquet", ("kind",))["kind"].value_counts().sort("kind")
     return Evidence(
         manifest,
         _trials(folder),
         _mapping(folder, "audit.json", ("level", "passed", "checks")),
         folds,
-        dict(events.iter_rows()),
+        _events(folder),
         strategy,
         challengers,
         _benchmark(folder, strategy),
+        _haircuts(folder),
     )
 
 
@@ -106,6 +127,18 @@ def _table(folder: RunFolder, name: str, columns: tuple[str, ...]) -> pl.DataFra
     return frame
 
 
+def _events(folder: RunFolder) -> dict[str, int]:
+    """How many of each kind. What a planned end paid out is one thing: the plan's row says why, the simulator's how much."""
+    events = _table(folder, "events.parquet", ("session", "symbol", "kind"))
+    planned = events.filter(pl.col("kind").is_in(["vanished", "delisted", "merged"])).select(
+        "session", "symbol"
+    )
+    paid = pl.col("kind") == "cash_exit"
+    told = events.filter(paid).join(planned, on=["session", "symbol"], how="anti")
+    counts = pl.concat([events.filter(~paid)["kind"], told["kind"]]).value_counts().sort("kind")
+    return dict(counts.iter_rows())
+
+
 def _trials(folder: RunFolder) -> dict[str, Any]:
     trials = _mapping(folder, "trials.json", ("n", "sharpe_variance"))
     if not isinstance(trials["n"], int) or trials["n"] < 1:
@@ -115,14 +148,16 @@ def _trials(folder: RunFolder) -> dict[str, Any]:
     return trials
 
 
-def _track(folder: RunFolder, name: str, begins: Any) -> Track:
+def _track(folder: RunFolder, name: str, begins: Any, capital: float) -> Track:
     """An account that starts no earlier than the first out-of-sample decision."""
     frame = _table(folder, "account.parquet", ("session", *ACCOUNT))
     where = str(folder.path / "account.parquet")
     if frame.height == 0:
         raise InputError(where, 0, "at least one session", AGAIN)
     sessions = frame["session"].to_numpy().astype("datetime64[D]")
-    if (np.diff(sessions) <= np.timedelta64(0, "D")).any():
+    if (
+        np.diff(frame["closed_at" if "closed_at" in frame.columns else "session"].to_numpy()).astype(int) <= 0
+    ).any():
         raise InputError(where, "session", "dates in ascending order, each once", AGAIN)
     if sessions[0] < np.datetime64(begins, "D"):
         raise InputError(where, str(sessions[0]), f"no session before the first out-of-sample decision ({begins})",
@@ -134,9 +169,30 @@ def _track(folder: RunFolder, name: str, begins: Any) -> Track:
     broken = [c for c, v in values.items() if not np.isfinite(v).all()]
     if broken:
         raise InputError(where, broken, "finite numbers in these columns", AGAIN)
+    deposit = values["deposit"]
+    base = np.r_[capital, values["equity"][:-1]] + deposit
+    kinds = (*COSTS, "dividend", "interest")
+    parts = {kind: np.divide(values[kind], base, out=np.zeros(end), where=base > 0) for kind in kinds}
+    days = sessions[:end]
     return Track(
-        name, sessions[:end], values["net_return"], values["gross_return"], values["turnover"], len(lost) > 0
+        name,
+        days[first_bars(days)],
+        compounded(days, values["net_return"]),
+        compounded(days, values["gross_return"]),
+        summed(days, values["turnover"]),
+        len(lost) > 0,
+        {kind: summed(days, part) for kind, part in parts.items()},
+        float(deposit[deposit > 0].sum()),
+        float(-deposit[deposit < 0].sum()),
     )
+
+
+def _haircuts(folder: RunFolder) -> dict[float, Floats]:
+    if not (folder.path / "haircut.parquet").exists():
+        return {}
+    frame = _table(folder, "haircut.parquet", ("haircut", "session", "net_return")).sort("haircut", "session")
+    parts = frame.group_by("haircut", maintain_order=True)
+    return {float(key[0]): part["net_return"].to_numpy() for key, part in parts}
 
 
 def _benchmark(folder: RunFolder, strategy: Track) -> Floats | None:

@@ -18,7 +18,7 @@ from backcast.engine.reports.verdict import Grounds, Verdict, judge
 from backcast.engine.runs import RunFolder
 from backcast.engine.stats import performance
 
-FORMAT = 1
+FORMAT = 2
 """Of report.json: raised when a page made from an older one would be wrong."""
 COSTS_BPS = (0.0, 5.0, 10.0, 20.0, 40.0)
 POINTS = 420
@@ -37,7 +37,11 @@ class Curve:
 
 @dataclass(frozen=True)
 class Report:
-    """What the page says. `header` and `folds` are facts for its head and its shading."""
+    """What the page says. `header` and `folds` are facts for its head and its shading.
+
+    Sensitivities: net Sharpe a year by cost per unit traded in basis points, and by the haircut on vanished holdings;
+    charged_bps: what a unit traded did cost; flows: by kind what was paid, and got, a year, as shares of equity.
+    """
 
     format: int
     header: dict[str, Any]
@@ -47,6 +51,9 @@ class Report:
     benchmark: Rival | None
     trust: Trust
     cost_sensitivity: tuple[tuple[float, float | None], ...]
+    charged_bps: float | None
+    flows: dict[str, float | None]
+    haircut_sensitivity: tuple[tuple[float, float | None], ...]
     monthly: dict[str, float]
     yearly: dict[str, float]
     curves: tuple[Curve, ...]
@@ -66,7 +73,7 @@ def build_report(folder: Path) -> Report:
     challengers = tuple(rival_of(own, c, years, evidence.trials) for c in evidence.challengers)
     benchmark = _benchmark(evidence)
     trust = trust_in(evidence)
-    costs = performance.cost_sensitivity(own.gross, own.turnover, COSTS_BPS, years)
+    costs = performance.cost_sensitivity(own.before_trading, own.turnover, COSTS_BPS, years)
     return Report(
         FORMAT,
         _header(evidence),
@@ -76,6 +83,9 @@ def build_report(folder: Path) -> Report:
         benchmark,
         trust,
         tuple((bps, number(value)) for bps, value in costs.items()),
+        number(own.charged_bps),
+        {kind: number(performance.mean_per_year(values, years)) for kind, values in own.flows.items()},
+        tuple((cut, _sharpe(net, years)) for cut, net in evidence.haircuts.items()),
         performance.by_month(own.net, own.sessions),
         performance.by_year(own.net, own.sessions),
         _curves(evidence),
@@ -112,7 +122,10 @@ def _grounds(
     evidence: Evidence, own: Figures, challengers: tuple[Rival, ...], benchmark: Rival | None, trust: Trust
 ) -> Grounds:
     """A long-only strategy has to beat its benchmark too: holding the market is no skill."""
-    long_only = evidence.manifest.get("portfolio", {}).get("side") == "long_only"
+    given = evidence.manifest.get("given")
+    long_only = (
+        not given["short"] if given else evidence.manifest.get("portfolio", {}).get("side") == "long_only"
+    )
     rivals = (*challengers, benchmark) if long_only and benchmark else challengers
     stopped = trust.stopped
     if not stopped and evidence.strategy.bankrupt:
@@ -132,6 +145,10 @@ def _grounds(
     )
 
 
+def _sharpe(returns: Floats, years: float) -> float | None:
+    return number(performance.sharpe_per_year(performance.sharpe_per_session(returns), years))
+
+
 def _header(evidence: Evidence) -> dict[str, Any]:
     manifest, sessions = evidence.manifest, evidence.strategy.sessions
     return {
@@ -139,6 +156,8 @@ def _header(evidence: Evidence) -> dict[str, Any]:
         "begins": str(sessions[0]),
         "ends": str(sessions[-1]),
         "sessions": len(sessions),
+        "paid_in": evidence.strategy.paid_in,
+        "taken_out": evidence.strategy.taken_out,
         "dataset": manifest["dataset"],
         "model": manifest["model"],
         "costs": manifest["costs"],

@@ -5,18 +5,33 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from backcast.data.calendar import DAILY
 from backcast.data.durable import write_text
 from backcast.data.errors import InputError
+from backcast.data.market import PAY_AFTER_DAYS
 from backcast.engine.reports.axes import WIDTH
 from backcast.engine.reports.charts import DRAWDOWN_HEIGHT, EQUITY_HEIGHT, drawdown_chart, equity_chart
 from backcast.engine.reports.model import FORMAT
-from backcast.engine.reports.panels import cost_row, monthly_rows, rival_rows, tiles, trust_rows
+from backcast.engine.reports.panels import (
+    cost_note,
+    cost_row,
+    flow_row,
+    haircut_row,
+    monthly_rows,
+    rival_rows,
+    tiles,
+    trust_rows,
+)
+from backcast.engine.reports.words import BASES, cost_words, execution_words
 from backcast.engine.runs import RunFolder
+from backcast.signals.decisions import in_words
 
 AGAIN = "Draw it again with `backcast report RUN`."
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 A4_WIDTH_MM, A4_HEIGHT_MM, PAGE_REM = 194.0, 281.0, 96.0
 """The printable part of a page with 8 mm margins, and the width of the page's column in rem."""
+SHORT_YEARS = 8
+"""Up to so many years the monthly table leaves room below it for what was paid and received."""
 MONTHLY_ROOM, ROW_LEAST, ROW_MOST = 46.0, 0.95, 1.9
 """Height of the monthly table and bounds of its rows, in rem: many years make low rows, so that one page is enough."""
 
@@ -64,6 +79,12 @@ def view(report: dict[str, Any]) -> dict[str, Any]:
         "drawdown": drawdown_chart(report["drawdown"], report["folds"]),
         "trust": trust_rows(report),
         "costs": cost_row(report),
+        "cost_note": cost_note(report),
+        "flows": flow_row(report),
+        "haircuts": haircut_row(report),
+        "short": len(rows) <= SHORT_YEARS,
+        "pay_after_days": PAY_AFTER_DAYS,
+        "vanished": report["trust"]["events"].get("vanished", 0),
         "months": MONTHS,
         "years": rows,
         "row_rem": round(min(ROW_MOST, max(ROW_LEAST, MONTHLY_ROOM / (len(rows) + 1))), 3),
@@ -80,11 +101,11 @@ def height_rem(shown: dict[str, Any]) -> float:
     said += sum(_lines(text, 100, 2.1) for text in verdict["warnings"])
     rivals = 4.8 + 1.85 * len(shown["rivals"])
     charts = 2 * 3.2 + (EQUITY_HEIGHT + DRAWDOWN_HEIGHT) / WIDTH * PAGE_REM
-    how = 3.2 + 9.6
-    left = (
-        3.2 + sum(_lines(row["value"], 36, 1.9) for row in shown["trust"]) + 7.0 + (how if years > 14 else 0)
-    )
-    right = 3.2 + (years + 1) * shown["row_rem"] + (0 if years > 14 else how)
+    how, money = 3.2 + 11.0, 5.6 + (5.6 if shown["haircuts"] else 0.0)
+    left = 10.2 + sum(_lines(row["value"], 36, 1.9) for row in shown["trust"])
+    right = 3.2 + (years + 1) * shown["row_rem"]
+    left, right = (left + how, right) if years > 14 else (left, right + how)
+    left, right = (left, right + money) if shown["short"] else (left + money, right)
     return head + said + 7.4 + rivals + charts + max(left, right)
 
 
@@ -95,37 +116,25 @@ def _lines(text: str, characters: int, rem: float) -> float:
 
 def facts(header: dict[str, Any]) -> list[str]:
     """What was run: one line for the data, one for the trading."""
-    dataset, fill = header["dataset"], str(header["execution"].get("fill", "")).replace("_", " ")
-    portfolio = header["portfolio"]
+    dataset, portfolio = header["dataset"], header["portfolio"]
     side = str(portfolio.get("side", "")).replace("_", "-")
     data = [
         f"{header['begins']} to {header['ends']}",
         f"{header['sessions']:,} sessions, all out of sample",
         str(dataset.get("description") or dataset["name"]),
+        BASES.get(dataset.get("price_basis", ""), ""),
         f"benchmark {dataset['benchmark']}" if dataset.get("benchmark") else "no benchmark",
     ]
     trading = [
         f"{side}, gross {portfolio['gross']:g}x" if side and "gross" in portfolio else side,
-        f"a decision every {header['every']} sessions"
-        if header.get("every", 1) != 1
-        else "a decision every session",
-        f"filled at the {fill}" if fill else "",
+        in_words(header.get("every") or 1, dataset.get("frequency", DAILY) != DAILY),
+        *execution_words(header["execution"]),
         f"costs {cost_words(header['costs'])}",
         f"{header['simulator']} simulator" if header["simulator"] else "",
+        f"paid in {header['paid_in']:,.0f}" if header["paid_in"] else "",
+        f"taken out {header['taken_out']:,.0f}" if header["taken_out"] else "",
     ]
     return [" · ".join(p for p in parts if p) for parts in (data, trading)]
-
-
-def cost_words(costs: dict[str, Any]) -> str:
-    """Costs as configured: "10 bp per unit traded (5 fee + 5 half-spread)"."""
-    named = {
-        k.removesuffix("_bps").replace("_", "-"): v for k, v in sorted(costs.items()) if k.endswith("_bps")
-    }
-    if not any(named.values()):
-        return "none"
-    return (
-        f"{sum(named.values()):g} bp per unit traded ({' + '.join(f'{v:g} {k}' for k, v in named.items())})"
-    )
 
 
 def pins(header: dict[str, Any], trust: dict[str, Any]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from backcast.engine.reports.verdict import BAR, percent, signed
+from backcast.engine.reports.words import event_words
 
 MINUS = "−"
 SHADES = 5
@@ -125,17 +126,56 @@ def _gap(rival: dict[str, Any]) -> dict[str, str]:
 
 
 def cost_row(report: dict[str, Any]) -> list[dict[str, Any]]:
-    """Net Sharpe by cost per unit traded; `here` marks the cost that the run was charged."""
-    costs = report["header"]["costs"]
-    charged = sum(v for k, v in costs.items() if k.endswith("_bps") and isinstance(v, int | float))
+    """Net Sharpe by cost per unit traded; `here` marks what the run was charged, where it is one of them."""
     return [
         {
             "bps": f"{bps:g}",
             "sharpe": ratio(value),
-            "here": bps == charged,
+            "here": _charged(report, bps),
             "bad": value is None or value <= 0,
         }
         for bps, value in report["cost_sensitivity"]
+    ]
+
+
+def _charged(report: dict[str, Any], bps: float) -> bool:
+    """Whether a unit traded did cost that, to a twentieth of a basis point: fees are taken of a price with the spread in it."""
+    return report["charged_bps"] is not None and abs(report["charged_bps"] - bps) < 0.05
+
+
+def cost_note(report: dict[str, Any]) -> str:
+    """What the run was charged, beside the costs that it is not one of."""
+    if report["charged_bps"] is None:
+        return ""
+    if any(_charged(report, bps) for bps, _ in report["cost_sensitivity"]):
+        return "boxed: as charged"
+    return f"as charged: {report['charged_bps']:.1f} bp on average"
+
+
+FLOWS = {"fee": "Fees", "spread": "Spread", "impact": "Impact", "borrow": "Borrow", "interest": "Interest",
+         "dividend": "Dividends"}  # fmt: skip
+"""What was paid and got by kind, and what it is called."""
+
+
+def flow_row(report: dict[str, Any]) -> list[dict[str, str]]:
+    """By kind what the account paid (below zero) and got, a year, as a share of equity."""
+    told = {"total_return": "in prices", "split_adjusted": "missing"}
+    basis = told.get(str(report["header"]["dataset"].get("price_basis")))
+    row = []
+    for kind, name in FLOWS.items():
+        value = report["flows"].get(kind)
+        signed_value = value if value is None or kind in ("dividend", "interest") else -value
+        text = basis if kind == "dividend" and basis else share(signed_value, 2)
+        row.append({"name": name, "value": text})
+    return row
+
+
+def haircut_row(report: dict[str, Any]) -> list[dict[str, Any]]:
+    """Net Sharpe by the haircut on vanished holdings; `here` marks the run's own. Empty where none vanished."""
+    own = float(report["header"]["execution"].get("haircut", 0.0))
+    return [
+        {"cut": share(cut, 0), "sharpe": ratio(value), "here": cut == own, "bad": value is None or value <= 0}
+        for cut, value in report["haircut_sensitivity"]
     ]
 
 
@@ -155,11 +195,11 @@ def trust_rows(report: dict[str, Any]) -> list[dict[str, str]]:
         _fact("Kept out of training", purged),
         _fact("Data", _counts(coverage, ("symbols", "symbols"), ("sessions", "sessions"), ("bars", "bars"))),
         _fact("Missing", _counts(coverage, ("missing_sessions", "sessions"), ("gaps", "gaps in bars"))),
-        _fact("Warned of at ingest", _event_words(trust["findings"])),
+        _fact("Warned of at ingest", event_words(trust["findings"])),
         _fact("Corrected later", _counts(coverage, ("revised_cells", "cells"))),
         _fact("Not forecast", _counts(coverage, ("warmup_cells", "warming up"), ("incomplete_cells", "incomplete"))),
         _fact("Not trained on", _counts(coverage, ("unlabelled_cells", "without a label"))),
-        _fact("Events", _event_words(trust["events"])),
+        _fact("Events", event_words(trust["events"])),
     ]  # fmt: skip
 
 
@@ -205,14 +245,6 @@ def _rule(coverage: dict[str, Any], dataset: dict[str, Any]) -> str:
 def _counts(coverage: dict[str, Any], *named: tuple[str, str]) -> str:
     """Counts with their names; one that the run did not record says so."""
     return " · ".join(f"{coverage[key]:,} {name}" if key in coverage else f"? {name}" for key, name in named)
-
-
-def _event_words(events: dict[str, int], most: int = 5) -> str:
-    """Kinds of events, the most frequent first."""
-    ordered = sorted(events.items(), key=lambda item: (-item[1], item[0]))
-    named = [f"{count:,} {kind.replace('_', ' ')}" for kind, count in ordered[:most]]
-    rest = len(ordered) - most
-    return " · ".join([*named, *([f"{rest} more kinds"] if rest > 0 else [])]) or "none"
 
 
 def monthly_rows(monthly: dict[str, float], yearly: dict[str, float]) -> list[dict[str, Any]]:

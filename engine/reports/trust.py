@@ -86,6 +86,11 @@ def _warnings(evidence: Evidence) -> list[str]:
     found = []
     if evidence.audit["passed"] is False:
         found.append("The figures below may rest on what nobody could have known at the time.")
+    if evidence.manifest.get("given"):
+        found.append(
+            f"Targets were given ({evidence.manifest['given']['file']}): nobody here can vouch that they knew no future. "
+            "The audit covers the universe as known and the fills alone."
+        )
     survivorship = _survivorship(evidence)
     if survivorship:
         found.append(

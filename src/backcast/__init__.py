@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "ingest", "run", "store"]
+__all__ = ["__version__", "ingest", "run", "simulate", "store"]
 
 # Imports happen on first use: importing backcast stays instant, and `--help` with it.
 
@@ -35,3 +35,28 @@ def store(dataset: str, snapshot: str | None = None) -> Any:
     from backcast.data.reader import Reader
 
     return Reader(dataset, snapshot)
+
+
+def simulate(prices: Any, weights: Any, **settings: Any) -> Any:
+    """Trades weights on prices: `backcast.simulate(closes, weights, costs=10).equity`.
+
+    What is decided at a time, on its close, fills at the next time of the prices: at its open where there is one, else at its
+    close. It is never filled at the price that it was decided on, so do not shift the weights yourself.
+
+    prices: a pandas or polars frame of closes, times x symbols (pandas: times as index); or long, with a column of times,
+    `symbol`, `close` and any of open, high, low, volume; or a mapping of such fields to wide frames. In any
+    currency; an empty cell or NaN means that it does not trade then. They are taken as they are: no dividends, no splits.
+    weights: times x symbols, or long with `symbol` and one of weight, shares, order. Its times are some of those of the prices.
+    kind: of a wide frame: weights (shares of equity to hold: 0.25 for a quarter; the default), shares (numbers to hold) or
+    orders (numbers to buy, below 0 to sell).
+    absent: what an empty cell means where there was a target before: "hold" (left alone) or "zero" (sold); refused without.
+    costs: a Cost of `backcast.engine.costs`, or basis points of the traded value (0: free); default 5 fee and 5 half-spread.
+    capital: to begin with, in the currency of the prices; default 1,000,000.
+    The rest is that of `backcast.engine.execution.Execution`: margin, lot, participation, fill, exit_after ...
+
+    Gives a `backcast.engine.simulate.Simulation`: account, equity, returns, costs, fills and events as polars frames.
+    Errors: InputError for anything that is wrong, naming the row, before anything trades.
+    """
+    from backcast.engine.simulate import simulate as simulate_frames
+
+    return simulate_frames(prices, weights, **settings)

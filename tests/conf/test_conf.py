@@ -13,12 +13,13 @@ from backcast.engine.configure import build, experiment
 
 CONF = Path(backcast.conf.__file__).parent
 MEMBERS = sorted(p.relative_to(CONF) for p in CONF.glob("*/*.yaml"))
-NEEDS_VALUES = {"csv", "duckdb", "parquet", "stored"}  # they have no default name or path
+NEEDS_VALUES = {"csv", "duckdb", "parquet", "stored", "given"}  # they have no default name or path
 
 
 @pytest.mark.parametrize("member", [m for m in MEMBERS if m.stem not in NEEDS_VALUES], ids=str)
 def test_every_member_builds(member: Path) -> None:
-    config = compose([f"{member.parent.name}={member.stem}", "study=s", "job=j"])
+    beside = ["portfolio=given", "portfolio.path=none.csv"] if member == Path("model/none.yaml") else []
+    config = compose([f"{member.parent.name}={member.stem}", *beside, "study=s", "job=j"])
     node = config[member.parent.name]
     if "_target_" in node:
         build(node, member.parent.name)

@@ -47,6 +47,7 @@ def test_the_audit_of_an_honest_run_passes(ridge_run: Path) -> None:
         "targets",
         "labels",
         "execution",
+        "account",
     }
     assert all(c["cells"] > 0 for c in audit["checks"])
 

@@ -32,6 +32,7 @@ def account(sessions: list[dt.date], seed: int, mean: float, traded: float = 0.0
     return pl.DataFrame({
         "session": sessions, "equity": equity, "cash": equity, "gross_return": gross, "net_return": net,
         "turnover": turnover, "fee": cost / 2, "spread": cost / 2,
+        **{name: np.zeros(n) for name in ("owed", "impact", "borrow", "dividend", "interest", "deposit")},
     })  # fmt: skip
 
 
@@ -50,6 +51,7 @@ def folds(sessions: list[dt.date]) -> pl.DataFrame:
 
 def manifest(challengers: list[str]) -> dict[str, Any]:
     return {
+        "format": 2,
         "run": "first/tft_us20",
         "dataset": {"name": "us20", "description": "20 US large caps, total-return close", "calendar": "XNYS",
                     "benchmark": "SPX", "price_basis": "total_return", "known_rule": "event_at + 15min",
@@ -106,7 +108,7 @@ def made_up_run(tmp_path: Path) -> MakeRun:
             part.mkdir(parents=True)
             account(sessions, i, mean).write_parquet(part / "account.parquet")
         folds(sessions).write_parquet(path / "folds.parquet")
-        kinds = ["frozen price", "rejected order", "frozen price"]
+        kinds = ["frozen_price", "rejected_order", "frozen_price"]
         events = {"session": sessions[:3], "symbol": ["GE", "", "BA"], "kind": kinds, "detail": [""] * 3}
         pl.DataFrame(events).write_parquet(path / "events.parquet")
         market = np.random.default_rng(9).normal(0.0003, 0.011, len(sessions))

@@ -77,3 +77,15 @@ def test_slots_of_intraday_bars_are_consecutive_and_keep_their_place() -> None:
 def test_a_frequency_that_is_none(frequency: object) -> None:
     with pytest.raises(InputError, match=r"dataset\.frequency"):
         clock("XNYS", day("2019-01-02"), day("2019-01-03"), 0, frequency)  # type: ignore[arg-type]
+
+
+def test_an_exchange_whose_history_begins_late_counts_its_slots_from_there() -> None:
+    got = clock("XTKS", day("2012-01-04"), day("2012-01-06"), 0)
+    assert got.sessions.astype(str).tolist() == ["2012-01-04", "2012-01-05", "2012-01-06"]
+    longer = clock("XTKS", day("2011-01-04"), day("2012-01-06"), 0)
+    assert longer.slots[-3:].tolist() == got.slots.tolist()
+
+
+def test_years_whose_holidays_are_not_recorded_are_refused() -> None:
+    with pytest.raises(InputError, match=r"dataset\.calendar = 'XSHG': expected sessions up to 20"):
+        clock("XSHG", day("2090-01-04"), day("2090-01-06"), 0)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from by_hand import events, market_of, panel_of, targets_of
 
 from backcast.data.errors import InputError
-from backcast.data.types import Clock, Floats, Panel, Revisions
+from backcast.data.types import Floats, Panel
 from backcast.engine.execution import Execution
 from backcast.engine.portfolio import RankPortfolio
 from backcast.engine.types import Plan, Targets
@@ -14,31 +17,9 @@ from backcast.engine.types import Plan, Targets
 NAN = np.nan
 
 
-def panel_of(closes: list[list[float]], opens: list[list[float]] | None = None) -> Panel:
-    """Rows are symbols."""
-    fields = ("close",) if opens is None else ("open", "close")
-    values = np.array([closes] if opens is None else [opens, closes], dtype=np.float64)
-    sessions = values.shape[2]
-    at = (np.datetime64("2020-01-01T21:00", "us") + np.arange(sessions) * np.timedelta64(1, "D"))  # fmt: skip
-    clock = Clock(
-        "24/7", at.astype("datetime64[D]"), at - np.timedelta64(7, "h"), at, at, np.arange(sessions), 252.0
-    )
-    none = np.empty(0, dtype=np.int64)
-    revisions = Revisions(none, none, none, at[:0], none, np.empty(0))
-    names = tuple("ABCDEF"[: values.shape[1]])
-    return Panel(fields, names, clock, values, np.isfinite(values[-1]), revisions, "raw", 0.0)
-
-
-def targets_of(panel: Panel, decisions: list[int], weights: list[list[float]]) -> Targets:
-    return Targets(np.array(decisions, dtype=np.int64), panel.symbols, np.array(weights, dtype=np.float64))
-
-
 def planned(panel: Panel, decisions: list[int], weights: list[list[float]], **keys: object) -> Plan:
-    return Execution(**keys).plan(panel, targets_of(panel, decisions, weights), {})  # type: ignore[arg-type]
-
-
-def events(plan: Plan) -> list[tuple[int, int, str]]:
-    return list(zip(plan.events.session.tolist(), plan.events.symbol.tolist(), plan.events.kind, strict=True))
+    execution = Execution(**keys)  # type: ignore[arg-type]
+    return execution.plan(panel, market_of(panel), targets_of(panel, decisions, weights))
 
 
 def test_a_decision_fills_in_the_next_session_at_its_open() -> None:
@@ -85,11 +66,24 @@ def test_a_vanished_holding_is_sold_late_at_a_haircut() -> None:
 
 def test_a_delisting_pays_its_proceeds_the_session_after() -> None:
     panel = panel_of([[10.0, 10.0, 8.0, NAN, NAN, NAN, NAN], [1.0] * 7])
-    plan = Execution(exit_after=3, haircut=0.25).plan(
-        panel, targets_of(panel, [0], [[1.0, 0.0]]), {"A": (2, 7.5)}
-    )
-    assert plan.fill_price[2, 0] == 7.5
+    market = market_of(panel, {"A": (2, 7.5)})
+    plan = Execution(exit_after=3, haircut=0.25).plan(panel, market, targets_of(panel, [0], [[1.0, 0.0]]))
+    assert plan.exits is not None
+    assert plan.exits[2, 0] == 7.5 and np.isfinite(plan.exits).sum() == 1  # session 3, the one after its last
     assert (3, 0, "delisted") in events(plan)
+    merged = Execution().plan(
+        panel, replace(market, merged=frozenset("A")), targets_of(panel, [0], [[1.0, 0.0]])
+    )
+    assert (3, 0, "merged") in events(merged)
+
+
+def test_a_delisting_after_a_halt_pays_when_it_happened() -> None:
+    panel = panel_of([[10.0, 10.0, 8.0, NAN, NAN, NAN, NAN], [1.0] * 7])
+    market = market_of(panel, {"A": (4, 7.5)})
+    plan = Execution().plan(panel, market, targets_of(panel, [0], [[1.0, 0.0]]))
+    assert plan.exits is not None
+    assert np.flatnonzero(np.isfinite(plan.exits[:, 0])).tolist() == [4]
+    assert events(plan) == [(3, 0, "frozen_price"), (5, 0, "delisted")]
 
 
 def test_the_end_of_the_data_is_no_vanishing() -> None:
@@ -124,7 +118,7 @@ def test_a_vanishing_nobody_could_know_yet_is_no_label() -> None:
     ([1, 0], [[1.0], [1.0]], "ascending"),
     ([0, 0], [[1.0], [1.0]], "ascending"),
     ([9], [[1.0]], "decisions of the data's 3 sessions"),
-    ([0], [[np.inf]], "a finite share"),
+    ([0], [[np.inf]], "a finite number"),
 ])  # fmt: skip
 def test_targets_that_cannot_be_are_refused(
     decisions: list[int], weights: list[list[float]], says: str
@@ -134,15 +128,15 @@ def test_targets_that_cannot_be_are_refused(
         np.array(decisions, dtype=np.int64), panel.symbols, np.array(weights).reshape(len(decisions), 1)
     )
     with pytest.raises(InputError, match=says):
-        Execution().plan(panel, given, {})
+        Execution().plan(panel, market_of(panel), given)
 
 
 def test_unknown_symbols_and_worthless_prices_are_refused() -> None:
     panel = panel_of([[10.0, -1.0, 12.0]])
-    with pytest.raises(InputError, match="price of A on 2020-01-02"):
+    with pytest.raises(InputError, match="close of A on 2020-01-02"):
         planned(panel, [0], [[1.0]])
     with pytest.raises(InputError, match="the symbols of the panel"):
-        Execution().plan(panel, Targets(np.array([0]), ("Z",), np.ones((1, 1))), {})
+        Execution().plan(panel, market_of(panel), Targets(np.array([0]), ("Z",), np.ones((1, 1))))
 
 
 @pytest.mark.parametrize("keys", [

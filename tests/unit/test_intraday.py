@@ -19,7 +19,6 @@ from backcast.data.sources.frames import Frames
 from backcast.data.sql import select
 from backcast.data.store import Store
 from backcast.data.views import prices
-from backcast.engine.cli import main
 
 CLOCK = clock("XNYS", np.datetime64("2024-07-02"), np.datetime64("2024-07-05"), 0, "30min")
 OPTIONS: dict[str, Any] = {"name": "mine", "price_basis": "raw", "frequency": "30min", "time_zone": "UTC",
@@ -150,11 +149,3 @@ def test_a_late_bar_is_known_at_its_own_time(tmp_path: Path) -> None:
     panel = load_panel(store, "mine", store.version("mine"))
     assert np.flatnonzero(np.isnan(panel.field("close")[0])).tolist() == [2]
     assert panel.revisions.decision.tolist() == [4]
-
-
-def test_a_run_on_bars_of_minutes_is_refused_before_anything_is_trained(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    ingest(Store(), Frames(bars("AB"), **OPTIONS))
-    assert main(["run", "model=ridge", "dataset=stored", "dataset.name=mine"]) == 2
-    assert "dataset.frequency = '30min': expected 1d for a run" in capsys.readouterr().err

@@ -12,8 +12,9 @@ import pytest
 
 from backcast.data.errors import InputError
 from backcast.engine.reports.model import write_report
-from backcast.engine.reports.page import A4_HEIGHT_MM, A4_WIDTH_MM, PAGE_REM, cost_words, write_tearsheet
+from backcast.engine.reports.page import A4_HEIGHT_MM, A4_WIDTH_MM, PAGE_REM, write_tearsheet
 from backcast.engine.reports.panels import monthly_rows, share
+from backcast.engine.reports.words import cost_words
 
 MakeRun = Callable[..., Path]
 VOID = {"meta", "link", "br", "img"}
@@ -30,7 +31,7 @@ TOLD = (
     "after 3 trials, bar 95%",
     "break-even cost",
     "10 bp per unit traded",
-    "2 frozen price · 1 rejected order",
+    "2 spells at an old price · 1 rejected order",
     "3 gaps in bars",
     "0 warming up · 12 incomplete",
     "340 without a label",

@@ -69,7 +69,7 @@ def test_report_of_noise(made_up_run: MakeRun) -> None:
     assert report.strategy.name == "tft"
     assert [c.figures.name for c in report.challengers] == ["ridge"]
     assert report.benchmark is not None and report.benchmark.figures.turnover_per_year == 0
-    assert report.trust.events == {"frozen price": 2, "rejected order": 1}
+    assert report.trust.events == {"frozen_price": 2, "rejected_order": 1}
     assert report.trust.audit_cells == 4420
 
 

@@ -1,0 +1,148 @@
+"""One symbol's position through an account: what was held at each close, and what a position came to by its end.
+
+Rebuilt from the plan (splits, dividends, exits, marks) and the fill log, as `engine/reconcile.py` rebuilds whole accounts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from backcast.data.types import Floats, Ints
+from backcast.engine.types import Dividends, Plan
+
+ROUNDING = 1e-9
+"""What is left of a position is nothing where it is this share of the most that was held: the last digits of sums differ."""
+
+
+@dataclass(frozen=True)
+class SymbolFills:
+    """Fills of one symbol, (N,) each in order: session counts from the plan's first; cost is all of it, in currency."""
+
+    session: Ints
+    quantity: Floats
+    price: Floats
+    cost: Floats
+
+
+@dataclass(frozen=True)
+class SymbolPath:
+    """(T,) each: shares at the open (after splits and exits, before fills) and at the close; cash from dividends and exits,
+    from trades, and what trades cost, in currency."""
+
+    opened: Floats
+    closed: Floats
+    dividend: Floats
+    paid_out: Floats
+    traded: Floats
+    cost: Floats
+
+
+@dataclass(frozen=True)
+class Position:
+    """One position from its opening fill to its closing one, sessions of the plan; still open: held at the last close, valued
+    there. Shares are the most that were held, below 0 where sold short; in currency: what trades brought less what they
+    took, dividends, what splits and endings paid out, costs of the fills. Borrow fees and interest are the account's."""
+
+    begins: int
+    ends: int
+    open: bool
+    shares: float
+    traded: float
+    dividends: float
+    paid_out: float
+    costs: float
+    value: float
+
+    @property
+    def profit(self) -> float:
+        return self.traded + self.dividends + self.paid_out - self.costs + self.value
+
+
+def path_of(plan: Plan, s: int, fills: SymbolFills) -> SymbolPath:
+    """The path of symbol s."""
+    sessions = len(plan.weights)
+    opened, closed, dividend, paid_out = (np.zeros(sessions) for _ in range(4))
+    bought = _summed(fills.session, fills.quantity, sessions)
+    traded = _summed(fills.session, -fills.quantity * fills.price, sessions)
+    cost = _summed(fills.session, fills.cost, sessions)
+    amounts = _by_session(plan.dividends or Dividends.none(), s, sessions)
+    most = float(np.abs(fills.quantity).max()) if len(fills.quantity) else 0.0
+    held = 0.0
+    for t in range(sessions):
+        dividend[t] = amounts[t] * held
+        if plan.split is not None and plan.split[t, s] != 1.0:
+            held, paid_out[t] = _split(plan, s, t, held)
+            most *= plan.split[t, s]
+        if plan.exits is not None and np.isfinite(plan.exits[t, s]):
+            paid_out[t] += held * plan.exits[t, s]
+            held = 0.0
+        opened[t] = held
+        held += bought[t]
+        most = max(most, abs(held))
+        if abs(held) <= ROUNDING * most:
+            held = 0.0
+        closed[t] = held
+    return SymbolPath(opened, closed, dividend, paid_out, traded, cost)
+
+
+def _by_session(dividends: Dividends, s: int, sessions: int) -> Floats:
+    """(T,) amount a share at ex."""
+    mine = (dividends.symbol == s) & (dividends.ex < sessions)
+    return _summed(dividends.ex[mine], dividends.amount[mine], sessions)
+
+
+def _summed(session: Ints, values: Floats, sessions: int) -> Floats:
+    return np.asarray(np.bincount(session, weights=values, minlength=sessions), dtype=np.float64)
+
+
+def _split(plan: Plan, s: int, t: int, held: float) -> tuple[float, float]:
+    """Shares after a split, and the cash for parts of a lot, at the last mark."""
+    assert plan.split is not None  # the caller has seen it
+    ratio, unit = float(plan.split[t, s]), min(plan.rules.lot, 1.0)
+    shares = held * ratio
+    if unit <= 0:
+        return shares, 0.0
+    whole = np.sign(shares) * np.floor(abs(shares) / unit + ROUNDING) * unit
+    mark = float(plan.mark_price[t - 1, s]) / ratio if shares != whole else 0.0
+    return float(whole), float((shares - whole) * mark)
+
+
+def position_at(plan: Plan, s: int, path: SymbolPath, session: int) -> Position | None:
+    """The position that is held at a session's close, or that ends in that session; None where there is none.
+
+    One that turns from long to short, or back, ends there and another begins: of the fill that turns it, and of its cost, the
+    position that it closes has the share that it closes.
+    """
+    sides = np.sign(path.closed)
+    side = float(sides[session]) or float(np.sign(path.opened[session]))
+    if side == 0.0:
+        return None
+    inside = session if sides[session] == side else session - 1
+    begins = ends = inside
+    while begins > 0 and sides[begins - 1] == side:
+        begins -= 1
+    while ends + 1 < len(sides) and sides[ends + 1] == side:
+        ends += 1
+    still = ends + 1 == len(sides)
+    most = float(np.abs(path.closed[begins : ends + 1]).max()) * side
+    value = float(path.closed[ends] * plan.mark_price[ends, s]) if still else 0.0
+    ends += 0 if still else 1
+    part, later = slice(begins, ends + 1), slice(begins + 1, ends + 1)
+    share = np.ones(ends + 1 - begins)
+    for t in {begins, ends}:
+        before, after = abs(float(path.opened[t])), abs(float(path.closed[t]))
+        if path.opened[t] * path.closed[t] < 0:
+            share[t - begins] = (after if sides[t] == side else before) / (before + after)
+    return Position(
+        begins,
+        ends,
+        still,
+        most,
+        float(path.traded[part] @ share),
+        float(path.dividend[later].sum()),
+        float(path.paid_out[later].sum()),
+        float(path.cost[part] @ share),
+        value,
+    )

@@ -1,0 +1,110 @@
+"""A run of given targets is the run that made them, without its model; and it says what nobody can vouch for."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import polars as pl
+import pytest
+from market import MARKET
+
+import backcast
+from backcast.engine.cli import main
+from backcast.engine.trials import TrialLog
+
+DATA = tuple(part for part in MARKET if part.startswith("dataset"))
+
+
+@pytest.fixture
+def weights(ridge_run: Path) -> Path:
+    """The targets that a model came to, as a file."""
+    table = pl.read_parquet(ridge_run / "targets.parquet").select("decided_at", "symbol", "weight")
+    table.write_parquet("weights.parquet")
+    return Path("weights.parquet")
+
+
+def test_the_targets_of_a_run_make_its_account_again(ridge_run: Path, weights: Path) -> None:
+    run = backcast.run("portfolio=given", f"portfolio.path={weights}", *DATA, "study=given", "job=again")
+    for name in ("fills.parquet", "account.parquet"):
+        assert pl.read_parquet(run.folder / name).equals(pl.read_parquet(ridge_run / name)), name
+    assert pl.read_parquet(run.folder / "forecasts.parquet").is_empty()
+    assert (run.folder / "targets.parquet").read_bytes() == (ridge_run / "targets.parquet").read_bytes()
+    manifest = json.loads((run.folder / "manifest.json").read_text())
+    assert manifest["given"]["file"] == "weights.parquet" and manifest["model"] == "given"
+    assert any("vouch" in warning for warning in run.report.verdict.warnings)
+    page = run.tearsheet.read_text()
+    assert "decisions as given" in page and "Targets were given (weights.parquet)" in page
+
+
+def test_its_audit_covers_what_it_can_and_runs_again(weights: Path) -> None:
+    run = backcast.run("portfolio=given", f"portfolio.path={weights}", *DATA, "study=given", "job=audited")
+    audit = json.loads((run.folder / "audit.json").read_text())
+    assert audit["passed"] is True
+    assert {c["layer"]: c["cells"] > 0 for c in audit["checks"]} == {
+        "targets": True,
+        "execution": True,
+        "account": True,
+    }
+    assert main(["audit", str(run.folder), "--instants", "4"]) == 0
+    assert main(["verify", str(run.folder)]) == 0
+    assert main(["report", str(run.folder)]) == 0
+
+
+def test_another_content_is_another_trial_and_the_same_is_not(weights: Path) -> None:
+    first = backcast.run("portfolio=given", f"portfolio.path={weights}", *DATA, "study=given", "job=one")
+    lineage = json.loads((first.folder / "trials.json").read_text())["lineage"]
+    before = TrialLog(lineage).count().n
+    backcast.run("portfolio=given", f"portfolio.path={weights}", *DATA, "study=given", "job=two")
+    assert TrialLog(lineage).count().n == before
+    pl.read_parquet(weights).with_columns(pl.col("weight") * 0.5).write_parquet(weights)
+    other = backcast.run("portfolio=given", f"portfolio.path={weights}", *DATA, "study=given", "job=three")
+    assert TrialLog(lineage).count().n == before + 1
+    assert (other.folder / "config.yaml").read_text() != (first.folder / "config.yaml").read_text()
+    assert main(["audit", str(first.folder)]) == 2  # its file is not what it was
+
+
+def test_what_is_wrong_is_found_before_anything_counts(
+    ridge_run: Path, weights: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lineage = json.loads((ridge_run / "trials.json").read_text())["lineage"]
+    before = TrialLog(lineage).count().n
+    table = pl.read_parquet(weights)
+    table.with_columns(symbol=pl.lit("NOBODY") + pl.col("symbol")).write_parquet("wrong.parquet")
+    assert main(["run", "portfolio=given", "portfolio.path=wrong.parquet", *DATA]) == 2
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert said.startswith("error: wrong.parquet, row 1, symbol = 'NOBODY")
+    assert TrialLog(lineage).count().n == before
+
+
+@pytest.mark.parametrize(
+    ("command", "says"),
+    [
+        (["portfolio=given"], "portfolio.path"),
+        (["portfolio=given", "portfolio.path=weights.parquet", "model=ridge"], "model = 'ridge'"),
+        (["model=none"], "model = 'none': expected a model that forecasts"),
+    ],
+)
+def test_a_model_and_given_targets_exclude_each_other(
+    command: list[str], says: str, weights: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["run", *command, *DATA]) == 2
+    assert says in capsys.readouterr().err
+
+
+def test_shares_and_orders_come_to_the_same_account(ridge_run: Path, weights: Path) -> None:
+    fills = pl.read_parquet(ridge_run / "fills.parquet").drop_nulls("decided_at")
+    orders = (
+        fills.group_by("decided_at", "symbol")
+        .agg(order=pl.col("quantity").sum())
+        .sort("decided_at", "symbol")
+    )
+    orders.write_parquet("orders.parquet")
+    held = orders.with_columns(shares=pl.col("order").cum_sum().over("symbol")).drop("order")
+    held.write_parquet("shares.parquet")
+    made = {}
+    for name, absent in (("orders", "null"), ("shares", "hold")):
+        run = backcast.run("portfolio=given", f"portfolio.path={name}.parquet", f"portfolio.absent={absent}",
+                           "execution.margin=true", *DATA, "study=kinds", f"job={name}")  # fmt: skip
+        made[name] = pl.read_parquet(run.folder / "account.parquet")["equity"]
+    assert made["orders"].to_numpy() == pytest.approx(made["shares"].to_numpy(), rel=1e-9)
