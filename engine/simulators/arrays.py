@@ -32,7 +32,10 @@ def checked(plan: Plan, rates: Rates, capital: float) -> None:
     for name in sorted(needs(rates)):
         if getattr(plan, name) is None:
             raise InputError(
-                f"plan.{name}", None, "an array, since the costs depend on it", "Choose other costs, or data that have it."
+                f"plan.{name}",
+                None,
+                "an array, since the costs depend on it",
+                "Choose other costs, or data that have it.",
             )
     _check_shapes(plan)
     _check_values(plan)
@@ -68,7 +71,9 @@ def _check_values(plan: Plan) -> None:
         low, high = _ends(array)
         zero, endless = wanted == "above 0", name == "capacity"
         if low < 0 or (zero and low == 0) or (high == np.inf and not endless):
-            raise _wrong(plan, name, (array < 0) | (zero & (array == 0)) | np.isinf(array) & (not endless), wanted)
+            raise _wrong(
+                plan, name, (array < 0) | (zero & (array == 0)) | np.isinf(array) & (not endless), wanted
+            )
     for name in ("deposit", "years"):
         array = getattr(plan, name)
         if array is not None and not np.isfinite(array).all():
@@ -135,7 +140,16 @@ def given_of(plan: Plan) -> Given:
 def terms_of(plan: Plan, capital: float, keep: bool) -> Floats:
     """How a plan is traded, in plain numbers, in the order of the names in `kernel.state`."""
     rules = plan.rules
-    numbers = (capital, plan.margin, KIND[plan.kind], rules.lot, rules.max_leverage, rules.maintenance, plan.patience, plan.offset)
+    numbers = (
+        capital,
+        plan.margin,
+        KIND[plan.kind],
+        rules.lot,
+        rules.max_leverage,
+        rules.maintenance,
+        plan.patience,
+        plan.offset,
+    )
     return np.array([*numbers, keep, 0, -1], dtype=np.float64)
 
 

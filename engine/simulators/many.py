@@ -57,7 +57,12 @@ class _One:
 
 
 def simulate_many(
-    plan: Plan, sets: Iterable[Weights], cost: Cost, capital: float, curves: bool = True, threads: int | None = None
+    plan: Plan,
+    sets: Iterable[Weights],
+    cost: Cost,
+    capital: float,
+    curves: bool = True,
+    threads: int | None = None,
 ) -> Many:
     """Trades each set's weights in place of the plan's, as `NativeSimulator` does, and keeps no log.
 

@@ -111,7 +111,11 @@ class _Trader:
     def close(self, t: int, before: Number) -> None:
         """Values the account, and sees whether it calls or ends."""
         equity, marks = self.worth(self.plan.mark_price[t]), self.plan.mark_price[t]
-        self.rows[[state.EQUITY, state.CASH, state.OWED], t] = float(equity), float(self.cash), float(self.owed())
+        self.rows[[state.EQUITY, state.CASH, state.OWED], t] = (
+            float(equity),
+            float(self.cash),
+            float(self.owed()),
+        )
         slack = -self.tolerance * abs(equity)
         if not self.plan.margin and self.cash < slack <= before:
             self.note(t, -1, state.OVERDRAWN, self.cash)
