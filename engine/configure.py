@@ -30,7 +30,7 @@ from backcast.signals.types import FeatureSource
 
 Config = Mapping[str, Any]
 
-NO_EFFECT = ("snapshot", "study", "job", "threads", "retrain", "audit", "cache")
+NO_EFFECT = ("snapshot", "study", "job", "threads", "retrain", "audit", "cache", "grid")
 """Keys that cannot change a result, so that they are no part of a trial's identity."""
 
 SECRET = re.compile(r"(password|passwd|secret|token|api_?key|credential)", re.IGNORECASE)

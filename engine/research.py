@@ -16,7 +16,7 @@ import numpy as np
 
 from backcast.data import asof
 from backcast.data.coverage import coverage
-from backcast.data.errors import BackcastError
+from backcast.data.errors import BackcastError, InputError
 from backcast.data.ingest import ingest
 from backcast.data.market import Market
 from backcast.data.store import Store
@@ -34,6 +34,7 @@ from backcast.engine.configure import (
     trial_config,
 )
 from backcast.engine.feature_cache import FeatureCache
+from backcast.engine.grid import Grid, cells
 from backcast.engine.progress import Progress
 from backcast.engine.reports.model import Report, write_report
 from backcast.engine.reports.page import write_tearsheet
@@ -87,7 +88,13 @@ def run(config: Config, folder: Path, progress: Progress | None = None) -> Run:
         out.write_yaml("config.yaml", redacted(config))
         pinned = pin(made, config)
         pinned.hold(folder)
-        _evaluate(pinned, config, out, shown, clock)
+        searched = _searched(pinned, config, out, shown)
+        if searched is not None:
+            config = {**searched.chosen.config, "grid": config["grid"]}
+            pinned = replace(pinned, made=experiment(config))
+            out.write_yaml("config.yaml", redacted(config))
+            clock.lap("grid")
+        _evaluate(pinned, config, out, shown, clock, searched)
         report = write_report(folder)
         write_tearsheet(folder)
         clock.lap("report")
@@ -128,6 +135,36 @@ def _failure_recorded(out: runs.RunFolder) -> Iterator[None]:
         raise
 
 
+def _searched(pinned: Pinned, config: Config, out: runs.RunFolder, progress: Progress) -> Grid | None:
+    """Every cell of the configuration's grid, each a trial; None where it has no grid."""
+    made = cells(config)
+    if not made:
+        return None
+    if given.is_given(pinned.made):
+        raise InputError("grid", config["grid"], "{}, where targets are given")
+    grid, threads = Grid(made), pinned.threads
+    worlds = {
+        key: walkforward.observe(
+            one, pinned.store, pinned.pin, threads, cache=FeatureCache.at_home(cache_gib(config))
+        )
+        for key, one in grid.features().items()
+    }
+    market = asof.load_market(pinned.store, pinned.made.source.name, pinned.pin)
+    log = TrialLog(pinned.store.lineage(pinned.made.source.name))
+    identities = [trial_config(cell.config, one.model.name) for cell, one in zip(made, grid.experiments)]
+    trials = [digest(identity) for identity in identities]
+    for trial, identity in zip(trials, identities, strict=True):
+        log.start(trial, redacted(identity), pinned.pin)
+    grid.evaluate(worlds, market, threads, progress.stage(f"grid of {len(made):,} cells"))
+    for trial, result in zip(trials, grid.results, strict=True):
+        if result.returns is None:
+            log.fail(trial, result.error)
+        else:
+            log.finish(trial, trial_sharpe(result.returns), result.returns)
+    out.write_table("grid.parquet", grid.table(trials))
+    return grid
+
+
 @dataclass(frozen=True)
 class Outcome:
     """What one model came to."""
@@ -138,7 +175,12 @@ class Outcome:
 
 
 def _evaluate(
-    pinned: Pinned, config: Config, out: runs.RunFolder, progress: Progress, clock: Stopwatch
+    pinned: Pinned,
+    config: Config,
+    out: runs.RunFolder,
+    progress: Progress,
+    clock: Stopwatch,
+    searched: Grid | None,
 ) -> None:
     """Every model's walk through the folds; the first is the run's own, the rest go under `challengers/`."""
     done = progress.stage("prices and features")
@@ -160,11 +202,13 @@ def _evaluate(
             returns.append(compounded(world.panel.clock.sessions[account.sessions], account.net_return))
         clock.lap(f"model {name}")
     own = next(iter(outcomes.values()))
-    _write_facts(pinned, world, own, config, out)
+    _write_facts(pinned, world, own, config, out, searched)
     haircuts = haircut_table(pinned.made, world.panel, market, own.targets, own.account)
     if haircuts is not None:
         out.write_table("haircut.parquet", haircuts)
     checks = _audit(pinned, world, market, own, out, progress)
+    if searched is not None and checks:
+        checks.append(_seen_again(world, own.account, searched))
     clock.lap("audit")
     out.write_json("trials.json", log.count().to_json())
     out.write_json("audit.json", audit.verdict(pinned.made.audit.level, checks))
@@ -229,6 +273,16 @@ def _audit(
     return [*checks, *_account_checks(pinned.made, world, market, own.targets, own.account)]
 
 
+def _seen_again(world: World, account: Account, searched: Grid) -> audit.Check:
+    """The grid's chosen cell, run again from its fit, against what the grid saw."""
+    found = audit.Check("grid cell", "account", "the chosen cell's returns in the grid and in this run")
+    sessions = world.panel.clock.sessions[account.sessions]
+    again, seen = compounded(sessions, account.net_return), searched.results[searched.best()].returns
+    days = [str(day) for day in np.unique(sessions)]
+    found.compare(np.asarray(seen), again, {"cell": searched.best()}, days)
+    return found
+
+
 def _account_checks(
     made: Experiment, world: World, market: Market, targets: Targets, account: Account
 ) -> list[audit.Check]:
@@ -237,7 +291,14 @@ def _account_checks(
     return [filled, audit.account_check(plan, account)]
 
 
-def _write_facts(pinned: Pinned, world: World, own: Outcome, config: Config, out: runs.RunFolder) -> None:
+def _write_facts(
+    pinned: Pinned,
+    world: World,
+    own: Outcome,
+    config: Config,
+    out: runs.RunFolder,
+    searched: Grid | None,
+) -> None:
     """Folds, benchmark and manifest: what the report needs beside the account."""
     made, panel = pinned.made, world.panel
     folds = walkforward.folds_of(made, panel)
@@ -264,6 +325,7 @@ def _write_facts(pinned: Pinned, world: World, own: Outcome, config: Config, out
             "portfolio": _sizing(made, config),
             "label": {"horizon": made.label.horizon},
             **given.facts(made, own.targets),
+            "grid": None if searched is None else searched.facts(),
             "every": made.folds.every,
             "config_sha": digest(redacted(config)),
             "code": runs.code_version(),

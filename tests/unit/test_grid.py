@@ -1,0 +1,141 @@
+"""A grid: every cell is the run that it would be alone, a trial, and a row; the chosen one is the run's own."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+from market import MARKET
+
+from backcast.data.errors import InputError
+from backcast.data.store import Store
+from backcast.engine.cli import compose, main
+from backcast.engine.grid import MOST, Grid, Result, cells
+from backcast.engine.research import run
+from backcast.engine.trials import TrialLog
+
+JOB = ("model=ridge", *MARKET, "study=s", "job=j", "threads=2")
+AXES = ("+grid.portfolio.quantile=[0.25,0.4]", "+grid.costs.fee_bps=[5,0]", "+grid.model.alpha=[1,50]")
+
+
+def config(*overrides: str) -> dict[str, Any]:
+    return compose([*JOB, *overrides])
+
+
+def test_the_cells_are_the_product_in_order() -> None:
+    made = cells(config(*AXES))
+    values = [
+        tuple(cell.values[k] for k in ("portfolio.quantile", "costs.fee_bps", "model.alpha")) for cell in made
+    ]
+    assert values == [(q, f, a) for q in (0.25, 0.4) for f in (5, 0) for a in (1, 50)]
+    for cell in made:
+        own = cell.config
+        assert "grid" not in own
+        assert (own["portfolio"]["quantile"], own["costs"]["fee_bps"], own["model"]["alpha"]) == (
+            cell.values["portfolio.quantile"], cell.values["costs.fee_bps"], cell.values["model.alpha"]
+        )  # fmt: skip
+    assert cells(config()) == []
+
+
+def test_cells_share_what_they_agree_in() -> None:
+    made = cells(config(*AXES))
+    assert len({cell.key(("features",)) for cell in made}) == 1
+    assert len({cell.key(("model",)) for cell in made}) == 2
+    assert len({cell.key(("portfolio", "costs", "model")) for cell in made}) == 8
+
+
+@pytest.mark.parametrize(
+    ("override", "told"),
+    [
+        ("+grid.portfolio.quantil=[0.1]", "It has: quantile"),
+        ("+grid.dataset.symbols=[10,20]", "a parameter of features"),
+        ("+grid.portfolio.quantile=0.1", "a list of values"),
+        ("+grid.portfolio.quantile=[]", "a list of values"),
+        ("+grid.portfolio.quantile=[0.1,0.1]", "distinct values"),
+        ("+grid.portfolio=[rank]", "one parameter of portfolio"),
+        ("+grid.model._target_=[os.system]", "choose classes by their group"),
+        ("+grid.seed.x=[1]", "a parameter of seed"),
+        ("grid=3", "a mapping"),
+        (f"+grid.seed=[{','.join(map(str, range(400)))}]", ""),
+    ],
+)
+def test_nonsense_is_one_error(override: str, told: str) -> None:
+    if told:
+        with pytest.raises(InputError, match="grid") as caught:
+            cells(config(override))
+        assert told in str(caught.value)
+    else:
+        many = config(override, f"+grid.capital=[{','.join(str(n + 1) for n in range(1 + MOST // 400))}]")
+        with pytest.raises(InputError, match="at most"):
+            cells(many)
+
+
+def test_a_cell_that_cannot_be_is_named_before_anything_runs() -> None:
+    with pytest.raises(InputError, match=r"portfolio\.quantile=0\.9"):
+        Grid(cells(config("+grid.portfolio.quantile=[0.2,0.9]")))
+
+
+def test_every_cell_is_the_run_that_it_would_be_alone(tmp_path: Path) -> None:
+    made = config(*AXES)
+    found = run(made, tmp_path / "grid")
+    table = pl.read_parquet(found.folder / "grid.parquet")
+    assert table["error"].to_list() == [""] * 8
+    log = TrialLog(Store().lineage("synthetic"))
+    assert log.count().n == 8
+    for cell in cells(made)[1:6:2]:
+        alone = run(
+            {**cell.config, "study": "s", "job": f"c{cell.number}"}, tmp_path / f"alone {cell.number}"
+        )
+        row = table.row(cell.number, named=True)
+        account = pl.read_parquet(alone.folder / "account.parquet")
+        assert row["final_equity"] == account["equity"][-1]
+        assert row["fills"] == pl.read_parquet(alone.folder / "fills.parquet").height
+    assert log.count().n == 8, "the same trials, whichever way they were launched"
+    counted = json.loads((found.folder / "trials.json").read_text())
+    assert counted["n"] == 8 and counted["sharpe_variance"] > 0
+
+
+def test_the_chosen_cell_is_the_best_at_the_first_costs(tmp_path: Path) -> None:
+    found = run(config(*AXES), tmp_path / "grid")
+    table = pl.read_parquet(found.folder / "grid.parquet")
+    manifest = json.loads((found.folder / "manifest.json").read_text())
+    best = (
+        table.filter(pl.col("costs.fee_bps") == 5)
+        .sort("sharpe_per_session", descending=True)
+        .row(0, named=True)
+    )
+    assert manifest["grid"] == {
+        "cells": 8,
+        "failed": 0,
+        "chosen": {key: best[key] for key in ("costs.fee_bps", "model.alpha", "portfolio.quantile")},
+    }
+    audit = json.loads((found.folder / "audit.json").read_text())
+    again = next(check for check in audit["checks"] if check["name"] == "grid cell")
+    assert again["cells"] > 0 and again["changed"] == 0 and audit["passed"]
+    assert pl.read_parquet(found.folder / "account.parquet")["equity"][-1] == best["final_equity"]
+    assert main(["verify", str(found.folder)]) == 0
+
+
+def test_a_cell_that_fails_is_a_row_and_a_trial(tmp_path: Path) -> None:
+    found = run(config("+grid.folds.first_fit=[260,419]"), tmp_path / "grid")
+    table = pl.read_parquet(found.folder / "grid.parquet")
+    assert [bool(error) for error in table["error"]] == [False, True]
+    assert table["final_equity"].is_null().to_list() == [False, True]
+    assert TrialLog(Store().lineage("synthetic")).count().n == 2
+
+
+def test_where_every_cell_fails_the_run_says_why(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="does not fail"):
+        run(config("+grid.folds.first_fit=[418,419]"), tmp_path / "grid")
+    assert TrialLog(Store().lineage("synthetic")).count().n == 2
+
+
+def test_a_cell_without_a_ratio_comes_last() -> None:
+    grid = Grid(cells(config("+grid.seed=[0,1,2]")))
+    for n, sharpe in enumerate((None, -0.5, -0.2)):
+        grid.results[n] = Result(np.zeros(3), {"sharpe_per_session": sharpe})
+    assert grid.best() == 2
