@@ -96,6 +96,12 @@ def _warnings(evidence: Evidence) -> list[str]:
         found.append(
             f"Survivorship: {survivorship}. Names that failed are missing, so results here are likely too good."
         )
+    grid = evidence.manifest.get("grid")
+    if grid:
+        chosen = ", ".join(f"{key}={value}" for key, value in sorted(grid["chosen"].items()))
+        found.append(
+            f"The best of {grid['cells']:,} cells of a grid ({chosen}), chosen by its net Sharpe over this period."
+        )
     if evidence.audit["passed"] is None:
         found.append("Not audited: nobody checked whether these numbers can see the future.")
     if evidence.trials["n"] > 1 and evidence.trials["sharpe_variance"] is None:

@@ -117,6 +117,7 @@ def test_the_chosen_cell_is_the_best_at_the_first_costs(tmp_path: Path) -> None:
     again = next(check for check in audit["checks"] if check["name"] == "grid cell")
     assert again["cells"] > 0 and again["changed"] == 0 and audit["passed"]
     assert pl.read_parquet(found.folder / "account.parquet")["equity"][-1] == best["final_equity"]
+    assert "The best of 8 cells of a grid" in found.tearsheet.read_text()
     assert main(["verify", str(found.folder)]) == 0
 
 
