@@ -117,7 +117,7 @@ def trade(
                 sheet[DONE, s] = 0.0
             if called == called:
                 cash = margin_call(
-                    cash, value, called, sheet, terms, rates, tiers, fills, figures, events, used, rows
+                    cash, value, called, sheet, chosen, terms, rates, tiers, fills, figures, events, used, rows
                 )
             cash = trade_fully(
                 cash, value, sheet, chosen, terms, rates, tiers, fills, figures, events, used, rows
