@@ -8,7 +8,8 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
-import cvxpy as cp
+from cvxpy.atoms.norm1 import norm1
+from cvxpy.error import SolverError
 import numpy as np
 from skfolio import RiskMeasure
 from skfolio.moments import EmpiricalCovariance, LedoitWolf
@@ -74,7 +75,7 @@ def mean_variance(
         right_inequality=right,
         transaction_costs=rates,
         previous_weights=held,
-        add_constraints=lambda w: [cp.norm(w, 1) <= gross],
+        add_constraints=lambda w: [norm1(w) <= gross],
     )
     return _solved(optimiser, returns)
 
@@ -90,7 +91,7 @@ def _solved(optimiser: Any, returns: Floats) -> Floats:
         ):  # a covariance that skfolio would replace by a near one is not what was asked
             warnings.filterwarnings("error", message=".*positive definite.*")
             optimiser.fit(returns)
-    except (ValueError, UserWarning, cp.error.SolverError, np.linalg.LinAlgError) as error:
+    except (ValueError, UserWarning, SolverError, np.linalg.LinAlgError) as error:
         raise InputError(
             "portfolio",
             type(optimiser).__name__,
