@@ -20,6 +20,7 @@ from backcast.data.types import Bools, Clock, Floats, Panel
 from backcast.engine import cash_flows, frictions
 from backcast.engine.checks import check_market
 from backcast.engine.checks import check_targets as check_targets
+from backcast.engine.costs.base import Cost, needs
 from backcast.engine.orders import Orders, carried
 from backcast.engine.portfolio import Portfolio
 from backcast.engine.types import ORDERS, WEIGHTS, Dividends, Plan, Rules, Targets
@@ -96,17 +97,34 @@ class Execution:
         other.haircut = haircut
         return other
 
-    def resolve(self, panel: Panel) -> str:
-        """How it fills, by what the panel has. Errors: InputError for a fill whose prices it lacks."""
+    def resolve(self, source: Panel | Market) -> str:
+        """How it fills, by what the data have. Errors: InputError for a fill whose prices they lack."""
         name = self.fill
         if name == "auto":
-            name = "next_open" if "open" in panel.fields else "next_close"
-        lacking = [field for field in PRICES[name] if field not in panel.fields]
+            name = "next_open" if "open" in source.fields else "next_close"
+        lacking = [field for field in PRICES[name] if field not in source.fields]
         if lacking:
-            raise InputError(
-                "execution.fill", name, f"next_close or auto, since the source has no {lacking[0]}"
-            )
+            expected = f"next_close or auto, since the source has no {lacking[0]}"
+            raise InputError("execution.fill", name, expected)
         return name
+
+    def check_data(self, panel: Panel, market: Market, cost: Cost | None = None) -> None:
+        """Before anything runs: InputError for a fill, a participation, a column or a cost that the data cannot serve."""
+        self.resolve(panel)
+        check_market(market, panel)
+        for name in self.columns:
+            frictions.column(panel, self.columns, name)
+        if self.participation is not None and "volume" not in panel.fields:
+            raise InputError(
+                "execution.participation", self.participation, "null, since the source has no volume"
+            )
+        asked = needs(cost.rates()) if cost else set()
+        if "traded" in asked and "volume" not in panel.fields:
+            hint = "Choose costs without impact, or data with volumes."
+            raise InputError("costs.impact", "by traded value", "none, since the source has no volume", hint)
+        for name in sorted(asked & set(frictions.COLUMNS) - set(self.columns)):
+            expected = f"the name of a column of the data, since the costs read {name} from there"
+            raise InputError(f"execution.columns.{name}", None, expected)
 
     def check(self, portfolio: Portfolio) -> None:
         """Errors: InputError for a portfolio that this execution could never fill."""
@@ -137,14 +155,15 @@ class Execution:
             whole[s, last : exit_at - LAG + 1] = exit_at
         return FillTable(fills, whole)
 
-    def plan(self, panel: Panel, market: Market, targets: Targets) -> Plan:
+    def plan(self, panel: Panel, market: Market, targets: Targets, cost: Cost | None = None) -> Plan:
         """What a simulator trades: orders on their fill sessions, prices of the newest version, and what could not be done.
 
-        panel: what decisions knew; market: what really happened, on the same axes. Errors: InputError for targets that no panel
-        could have given, and prices that cannot be.
+        panel: what decisions knew; market: what really happened, on the same axes. Volatility and traded value are there where
+        the cost needs them; without one, where the data have them. Errors: InputError for targets that no panel could have
+        given, prices that cannot be, and settings that the data cannot serve.
         """
         check_targets(panel, targets)
-        check_market(market, panel)
+        self.check_data(panel, market, cost)
         prices = self._prices(market)
         orders = Orders(panel.clock, targets, targets.decisions + LAG)
         if targets.kind != WEIGHTS:
@@ -176,12 +195,15 @@ class Execution:
             deposit=cash_flows.placed(self.deposits, panel.clock, offset),
             years=_years(panel.clock)[part],
             rules=self.rules,
-            **self._frictions(panel, market, part),
+            **self._frictions(panel, market, cost, part),
         )
 
     def _prices(self, market: Market) -> _Prices:
         """Prices of the newest version, the last known value where there is none."""
         closes, prices, split = market.field("close").T, self._price(market.values, market).T, market.split.T
+        if "volume" in market.fields:  # a bar without volume repeats a price at which nobody could trade
+            volume = market.field("volume").T
+            prices = np.where((volume == 0.0) & (volume > 0.0).any(axis=0), np.nan, prices)
         mark = carried(closes, split)
         before = np.vstack([np.full((1, mark.shape[1]), np.nan), mark[:-1]]) / split
         tradable = np.isfinite(prices)
@@ -210,18 +232,13 @@ class Execution:
 
     def _price(self, values: Floats, source: Panel | Market) -> Floats:
         """(S, T) the price at which orders of a session fill."""
-        name = self.fill if self.fill != "auto" else "next_open" if "open" in source.fields else "next_close"
-        parts = [values[source.fields.index(field)] for field in PRICES[name]]
+        parts = [values[source.fields.index(field)] for field in PRICES[self.resolve(source)]]
         return parts[0] if len(parts) == 1 else np.asarray(sum(parts) / len(parts))
 
     def _capacity(self, market: Market, forced: Bools, part: slice) -> Floats | None:
         """(T, S) the most shares that may trade; what is sold because its data ended has no volume to be a share of."""
         if self.participation is None:
             return None
-        if "volume" not in market.fields:
-            raise InputError(
-                "execution.participation", self.participation, "null, since the source has no volume"
-            )
         most = self.participation * np.nan_to_num(market.field("volume").T[part])
         return np.where(forced[part], np.inf, most)
 
@@ -246,13 +263,15 @@ class Execution:
             market.ex[here] - offset, market.pay[here] - offset, market.symbol[here], market.amount[here]
         )
 
-    def _frictions(self, panel: Panel, market: Market, part: slice) -> dict[str, Any]:
+    def _frictions(self, panel: Panel, market: Market, cost: Cost | None, part: slice) -> dict[str, Any]:
         """What costs need, as known at the decision before each fill."""
-        volume = frictions.traded(panel, market, self.windows["traded"])
-        found: dict[str, Any] = {
-            "volatility": _lagged(frictions.volatility(panel, self.windows["volatility"]))[part],
-            "traded": None if volume is None else _lagged(volume)[part],
-        }
+        has_volume = {"traded"} if "volume" in panel.fields else set()
+        asked = needs(cost.rates()) if cost else {"volatility"} | has_volume
+        found: dict[str, Any] = {}
+        if "volatility" in asked:
+            found["volatility"] = _lagged(frictions.volatility(panel, self.windows["volatility"]))[part]
+        if "traded" in asked:
+            found["traded"] = _lagged(frictions.traded(panel, market, self.windows["traded"]))[part]
         for name in self.columns:  # an order that needs what nobody knew is the simulator's event
             found[name] = _lagged(frictions.column(panel, self.columns, name))[part]
         if "borrowable" in found:  # what nobody knew to be there cannot be borrowed

@@ -49,12 +49,9 @@ def volatility(panel: Panel, window: int) -> Floats:
     return _feature(panel, f"ts_std(returns(close, 1), {window}, {min(LEAST, window)})")
 
 
-def traded(panel: Panel, market: Market, window: int) -> Floats | None:
-    """(S, T) mean value traded a session, in currency, as each decision knew it; None for a source without volumes."""
-    source = market.first or panel
-    if "volume" not in source.fields:
-        return None
-    return _feature(source, f"ts_mean(close * volume, {window}, {min(LEAST, window)})")
+def traded(panel: Panel, market: Market, window: int) -> Floats:
+    """(S, T) mean value traded a session, in currency, as each decision knew it; NaN where it knew too few."""
+    return _feature(market.first or panel, f"ts_mean(close * volume, {window}, {min(LEAST, window)})")
 
 
 def _feature(panel: Panel, expression: str) -> Floats:

@@ -145,6 +145,7 @@ def _evaluate(
     cache = FeatureCache.at_home(cache_gib(config))
     world = walkforward.observe(pinned.made, pinned.store, pinned.pin, pinned.threads, cache=cache)
     market = asof.load_market(pinned.store, pinned.made.source.name, pinned.pin)
+    pinned.made.execution.check_data(world.panel, market, pinned.made.cost)
     done(1.0)
     given.check(pinned.made, world.panel)
     clock.lap("prices and features")
@@ -231,7 +232,7 @@ def _audit(
 def _account_checks(
     made: Experiment, world: World, market: Market, targets: Targets, account: Account
 ) -> list[audit.Check]:
-    plan = made.execution.plan(world.panel, market, targets)
+    plan = made.execution.plan(world.panel, market, targets, made.cost)
     filled = audit.execution_check(account, world.panel.clock, made.execution.resolve(world.panel))
     return [filled, audit.account_check(plan, account)]
 

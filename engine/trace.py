@@ -232,7 +232,7 @@ class _Story:
         )
         market = asof.load_market(run.store, run.dataset, run.pin)
         self.market: Market = market
-        self.plan: Plan = run.made.execution.plan(run.panel, market, run.targets)
+        self.plan: Plan = run.made.execution.plan(run.panel, market, run.targets, run.made.cost)
 
     def tell(self) -> Trace:
         run, clock = self.run, self.run.clock

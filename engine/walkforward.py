@@ -174,7 +174,8 @@ def trade(made: Experiment, world: World, market: Market, forecast: Forecast) ->
 
 def simulate(made: Experiment, panel: Panel, market: Market, targets: Targets) -> Account:
     """The account of given targets: panel is what decisions knew, market what really happened."""
-    return made.simulator.simulate(made.execution.plan(panel, market, targets), made.cost, made.capital)
+    plan = made.execution.plan(panel, market, targets, made.cost)
+    return made.simulator.simulate(plan, made.cost, made.capital)
 
 
 def _join(

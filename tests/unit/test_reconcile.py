@@ -48,7 +48,8 @@ def everything(seed: int, lot: float = 0.0) -> Plan:
     return replace(
         plan, weights=weights, tradable=tradable, fill_price=plan.fill_price / cumulative,
         mark_price=plan.mark_price / cumulative, split=split, exits=exits, dividends=dividends, deposit=deposit,
-        capacity=draw.uniform(100, 9000, weights.shape), patience=2, volatility=np.full(weights.shape, 0.02), traded=np.full(weights.shape, 1e7), years=np.full(sessions, 1 / 252),
+        capacity=draw.uniform(100, 9000, weights.shape), patience=2, volatility=np.full(weights.shape, 0.02),
+        traded=np.full(weights.shape, 1e7), years=np.full(sessions, 1 / 252),
         rules=Rules(lot, 2.0, 0.3),
     )  # fmt: skip
 

@@ -105,6 +105,19 @@ def test_bars_of_minutes_keep_their_instants() -> None:
     assert again.equity.equals(made.equity)
 
 
+def test_weights_shares_and_orders_come_to_one_account() -> None:
+    weighed = backcast.simulate(CLOSES, WEIGHTS, costs=0)
+    orders = weighed.fills.select("decided", "symbol", order="quantity").sort("decided")
+    shares = orders.with_columns(shares=pl.col("order").cum_sum().over("symbol")).drop("order")
+    for frame in (orders, shares):
+        made = backcast.simulate(CLOSES, frame, costs=0)
+        np.testing.assert_allclose(made.equity["equity"], weighed.equity["equity"], rtol=1e-9)
+    wide = orders.pivot("symbol", index="decided", values="order").sort("decided")
+    assert backcast.simulate(CLOSES, wide, kind="orders", costs=0).account.equals(
+        backcast.simulate(CLOSES, orders, costs=0).account
+    )
+
+
 def test_costs_are_an_object_a_number_or_the_default() -> None:
     plain = backcast.simulate(CLOSES, WEIGHTS)
     assert plain.account.equals(backcast.simulate(CLOSES, WEIGHTS, costs=LinearCost(5.0, 5.0)).account)
