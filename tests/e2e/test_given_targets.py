@@ -93,7 +93,8 @@ def test_a_model_and_given_targets_exclude_each_other(
 
 
 def test_shares_of_a_file_are_held_as_shares(ridge_run: Path, weights: Path) -> None:
-    first = pl.read_parquet(weights).filter(pl.col("decided_at") == pl.col("decided_at").min())
+    table = pl.read_parquet(weights).filter(pl.col("weight") != 0)
+    first = table.filter(pl.col("decided_at") == pl.col("decided_at").min())
     first.select("decided_at", "symbol", shares=pl.lit(100.0)).write_csv("shares.csv")
     run = backcast.run("portfolio=given", "portfolio.path=shares.csv", *DATA, "study=given", "job=shares")
     fills = pl.read_parquet(run.folder / "fills.parquet").drop_nulls("decided_at")
