@@ -21,6 +21,8 @@ CLOSES = pd.DataFrame(50 * np.exp(RNG.normal(0, 0.02, (40, 3)).cumsum(axis=0)), 
 OPENS = CLOSES * np.exp(RNG.normal(0, 0.005, (40, 3)))
 WEIGHTS = pd.DataFrame(RNG.dirichlet(np.ones(3), 8), index=DAYS[::5], columns=NAMES) * 0.9
 
+POLARS = pl.from_pandas(WEIGHTS.reset_index(names="t"))
+
 
 def by_hand(
     weights: pd.DataFrame, fills: pd.DataFrame, marks: pd.DataFrame, capital: float, bps: float
@@ -163,7 +165,7 @@ def edited(frame: pd.DataFrame, row: int, column: int, value: Any) -> pd.DataFra
     ("prices", "weights", "settings", "says"),
     [
         (CLOSES, edited(WEIGHTS, 1, 2, np.inf), {}, r"weights, row 2, C = inf"),
-        (CLOSES, pl.from_pandas(WEIGHTS.reset_index(names="t")).with_columns(B=pl.lit(float("nan"))), {}, r"weights, row 1, B = nan"),
+        (CLOSES, POLARS.with_columns(B=pl.lit(float("nan"))), {}, r"weights, row 1, B = nan"),
         (CLOSES, WEIGHTS.rename(columns={"A": "AA"}), {}, r"symbol = 'AA': expected a symbol of the prices\. Did you mean A"),
         (CLOSES, WEIGHTS.iloc[::-1], {}, r"weights, row 2, decided_at.*in order"),
         (CLOSES, WEIGHTS.iloc[[0, 0]], {}, r"weights, row 2, decided_at.*each decision once"),
