@@ -63,7 +63,21 @@ def trade_fully(
     if gross + more > limit or (left < 0.0 and not margin):
         smallest_first(chosen, symbols, symbols + buys, sheet[ASKED], sheet[PRICE])
     return settle(
-        sells, buys, cash, limit, gross, sheet, chosen, terms, rates, tiers, fills, figures, events, used, rows
+        sells,
+        buys,
+        cash,
+        limit,
+        gross,
+        sheet,
+        chosen,
+        terms,
+        rates,
+        tiers,
+        fills,
+        figures,
+        events,
+        used,
+        rows,
     )
 
 

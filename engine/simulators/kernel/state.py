@@ -21,7 +21,15 @@ WEIGHTS, SHARES, ORDERS = 0.0, 1.0, 2.0
 EQUITY, CASH, OWED, FEE, SPREAD, IMPACT, TRADED, BORROW, DIVIDEND, INTEREST = range(10)
 """The rows of the account by session."""
 
-PARTIAL, CAPACITY, DROPPED, NOT_BORROWABLE, LEVERAGE, BELOW_LOT, UNKNOWN_COST = 0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0
+PARTIAL, CAPACITY, DROPPED, NOT_BORROWABLE, LEVERAGE, BELOW_LOT, UNKNOWN_COST = (
+    0.0,
+    1.0,
+    2.0,
+    3.0,
+    4.0,
+    5.0,
+    6.0,
+)
 MARGIN_CALL, NOT_TRADABLE, EXIT, LIEU, OVERDRAWN, BANKRUPT = 7.0, 8.0, 9.0, 10.0, 11.0, 12.0
 """Kinds of event; what their two figures mean is said in `events.py`. Floats: Numba compiles a function again for each literal
 integer that it is called with."""
