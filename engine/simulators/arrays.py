@@ -80,12 +80,9 @@ def _check_values(plan: Plan) -> None:
 
 def _ends(array: Floats) -> tuple[float, float]:
     """The least and the largest number, NaN left out; 0 where there is none."""
-    if not array.size:
-        return 0.0, 0.0
-    low, high = float(array.min()), float(array.max())
-    if np.isnan(low):  # the quick way only tells that there are NaN
-        low, high = float(np.fmin.reduce(array, axis=None)), float(np.fmax.reduce(array, axis=None))
-    return (0.0, 0.0) if np.isnan(low) else (low, high)
+    if array.size and np.isnan(array.min()):  # quick where there is no NaN, and then right
+        array = array[array == array]
+    return (float(array.min()), float(array.max())) if array.size else (0.0, 0.0)
 
 
 def _wrong(plan: Plan, name: str, wrong: Any, wanted: str) -> InputError:
