@@ -57,10 +57,17 @@ class Cost(ABC):
         if rates.per_share > 0 and price is None:
             raise InputError("estimate.price", None, "an array, since the cost is by share")
         unknown = np.full(len(change), np.nan)
-        filled = [unknown if x is None else np.ascontiguousarray(x, dtype=np.float64) for x in given.values()]
-        prices = np.ones(len(change)) if price is None else np.ascontiguousarray(price, dtype=np.float64)
+        filled = [
+            unknown if x is None else np.ascontiguousarray(x, dtype=np.float64) for x in given.values()
+        ]
+        prices = (
+            np.ones(len(change)) if price is None else np.ascontiguousarray(price, dtype=np.float64)
+        )
         value = np.ascontiguousarray(change, dtype=np.float64) * capital
-        return np.asarray(charges(value, prices, *filled, *rates.packed())) / capital
+        bill = np.zeros((4, len(change)))
+        bill[3] = 1.0
+        charges(0, len(change), value / prices, prices, *filled, *rates.packed(), bill)
+        return np.where(bill[3] > 0, bill[:3].sum(axis=0), np.nan) / capital
 
 
 def needs(rates: Rates) -> set[str]:

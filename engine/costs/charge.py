@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from backcast.data.types import Floats
-from backcast.signals.kernels.cache import compiled, compiled_within
+from backcast.signals.kernels.cache import compiled
 
 ONE_TIER = np.zeros(1)
 
@@ -49,71 +49,57 @@ class Rates(NamedTuple):
 """Where the single numbers of a packed cost are."""
 
 
-@compiled_within
-def charge(
-    quantity: float,
-    price: float,
-    volatility: float,
-    traded: float,
-    half_spread: float,
-    rates: Floats,
-    tiers: Floats,
-) -> tuple[float, float, float, float]:
-    """Fee, spread and impact of an order, in currency, and 1 where all that they need is known: what is not known costs nothing.
-
-    Spread and impact worsen the price, of a sale to zero at most; the fee is taken of the worsened value.
-    """
-    value, known = abs(quantity) * price, 1.0
-    apart, moved = rates[HALF_SPREAD], 0.0
-    impact = rates[IMPACT_LINEAR] > 0.0 or rates[IMPACT_POWER] > 0.0
-    if (impact or rates[SPREAD_VOLATILITY] > 0.0) and not volatility >= 0.0:
-        volatility, known = 0.0, 0.0
-    if rates[SPREAD_VOLATILITY] > 0.0:
-        apart += rates[SPREAD_VOLATILITY] * volatility
-    if rates[SPREAD_DATA] > 0.0:
-        if half_spread >= 0.0:
-            apart += rates[SPREAD_DATA] * half_spread
-        else:
-            known = 0.0
-    if impact:
-        if traded > 0.0:
-            part = value / traded
-            power = np.sqrt(part) if rates[EXPONENT] == 0.5 else part ** rates[EXPONENT]
-            moved = volatility * (rates[IMPACT_LINEAR] * part + rates[IMPACT_POWER] * power)
-        else:
-            known = 0.0
-    if quantity < 0.0:
-        apart = min(apart, 1.0)
-        moved = min(moved, 1.0 - apart)
-    spread, moved = value * apart, value * moved
-    worsened = value + spread + moved if quantity > 0.0 else value - spread - moved
-    fee = worsened * tiers[1, 0]
-    for k in range(1, tiers.shape[1]):
-        if worsened > tiers[0, k]:
-            fee += (worsened - tiers[0, k]) * (tiers[1, k] - tiers[1, k - 1])
-    fee += rates[PER_SHARE] * abs(quantity) + rates[PER_ORDER]
-    fee = max(fee, rates[MINIMUM])
-    if rates[MAXIMUM] < np.inf:
-        fee = min(fee, rates[MAXIMUM] * worsened)
-    return fee, spread, moved, known
-
-
 @compiled
 def charges(
-    value: Floats,
+    begin: int,
+    end: int,
+    quantity: Floats,
     price: Floats,
     volatility: Floats,
     traded: Floats,
     half_spread: Floats,
     rates: Floats,
     tiers: Floats,
-) -> Floats:
-    """(S,) what orders of so much value (S,), signed, in currency, cost in all; NaN where what it needs is not known."""
-    total = np.zeros(len(value))
-    for s in range(len(value)):
-        if value[s] != 0.0:
-            fee, spread, moved, known = charge(
-                value[s] / price[s], price[s], volatility[s], traded[s], half_spread[s], rates, tiers
-            )
-            total[s] = fee + spread + moved if known > 0.0 else np.nan
-    return total
+    bill: Floats,
+) -> None:
+    """Puts into bill (4, S), for the orders (S,) from begin to end that are not 0: fee, spread and impact in currency, and 1 where all that
+    they need is known: what is not known costs nothing.
+
+    Spread and impact worsen the price, of a sale to zero at most; the fee is taken of the worsened value. One loop, because Numba
+    counts references at each call that passes an array.
+    """
+    by_volatility, by_data = rates[SPREAD_VOLATILITY] > 0.0, rates[SPREAD_DATA] > 0.0
+    impact = rates[IMPACT_LINEAR] > 0.0 or rates[IMPACT_POWER] > 0.0
+    root, capped = rates[EXPONENT] == 0.5, rates[MAXIMUM] < np.inf
+    for s in range(begin, end):
+        if quantity[s] == 0.0:
+            continue
+        shares, sigma, known = abs(quantity[s]), volatility[s], 1.0
+        value, apart, moved = shares * price[s], rates[HALF_SPREAD], 0.0
+        if (impact or by_volatility) and not sigma >= 0.0:
+            sigma, known = 0.0, 0.0
+        if by_volatility:
+            apart += rates[SPREAD_VOLATILITY] * sigma
+        if by_data:
+            own = half_spread[s] >= 0.0
+            apart += rates[SPREAD_DATA] * half_spread[s] if own else 0.0
+            known = known if own else 0.0
+        if impact:
+            if traded[s] > 0.0:
+                part = value / traded[s]
+                power = np.sqrt(part) if root else part ** rates[EXPONENT]
+                moved = sigma * (rates[IMPACT_LINEAR] * part + rates[IMPACT_POWER] * power)
+            else:
+                known = 0.0
+        sale = quantity[s] < 0.0
+        apart = min(apart, 1.0) if sale else apart
+        moved = min(moved, 1.0 - apart) if sale else moved
+        worsened = value - value * (apart + moved) if sale else value + value * (apart + moved)
+        fee = worsened * tiers[1, 0]
+        for k in range(1, tiers.shape[1]):
+            if worsened > tiers[0, k]:
+                fee += (worsened - tiers[0, k]) * (tiers[1, k] - tiers[1, k - 1])
+        fee = max(fee + rates[PER_SHARE] * shares + rates[PER_ORDER], rates[MINIMUM])
+        if capped:
+            fee = min(fee, rates[MAXIMUM] * worsened)
+        bill[0, s], bill[1, s], bill[2, s], bill[3, s] = fee, value * apart, value * moved, known

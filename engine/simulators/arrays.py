@@ -32,10 +32,7 @@ def checked(plan: Plan, rates: Rates, capital: float) -> None:
     for name in sorted(needs(rates)):
         if getattr(plan, name) is None:
             raise InputError(
-                f"plan.{name}",
-                None,
-                "an array, since the costs depend on it",
-                "Choose other costs, or data that have it.",
+                f"plan.{name}", None, "an array, since the costs depend on it", "Choose other costs, or data that have it."
             )
     _check_shapes(plan)
     _check_values(plan)
@@ -53,27 +50,39 @@ def _check_shapes(plan: Plan) -> None:
 
 
 def _check_values(plan: Plan) -> None:
-    if np.isinf(plan.weights).any():
+    if np.inf in (abs(end) for end in _ends(plan.weights)):
         raise _wrong(plan, "weights", np.isinf(plan.weights), "finite, or NaN for no order")
     for name in ("fill_price", "mark_price"):
-        prices = getattr(plan, name)
-        if prices.size and not np.nanmin(prices, initial=np.inf) >= 0:
-            raise _wrong(plan, name, prices < 0, "at least 0")
-    unpriced = plan.tradable & np.isnan(plan.fill_price)
+        low, high = _ends(getattr(plan, name))
+        if not (low >= 0 and high < np.inf):
+            wrong = (getattr(plan, name) < 0) | np.isinf(getattr(plan, name))
+            raise _wrong(plan, name, wrong, "at least 0, and finite")
+    unpriced = np.isnan(plan.fill_price)
+    unpriced &= plan.tradable
     if unpriced.any():
         raise _wrong(plan, "fill_price", unpriced, "a price where it is tradable")
     for name, wanted in SIGNS.items():
         array = getattr(plan, name)
-        if array is not None:
-            wrong = (array <= 0 if wanted == "above 0" else array < 0) | np.isinf(array) & (
-                name != "capacity"
-            )
-            if wrong.any():
-                raise _wrong(plan, name, wrong, wanted)
+        if array is None or not array.size:
+            continue
+        low, high = _ends(array)
+        zero, endless = wanted == "above 0", name == "capacity"
+        if low < 0 or (zero and low == 0) or (high == np.inf and not endless):
+            raise _wrong(plan, name, (array < 0) | (zero & (array == 0)) | np.isinf(array) & (not endless), wanted)
     for name in ("deposit", "years"):
         array = getattr(plan, name)
         if array is not None and not np.isfinite(array).all():
             raise _wrong(plan, name, ~np.isfinite(array), "finite")
+
+
+def _ends(array: Floats) -> tuple[float, float]:
+    """The least and the largest number, NaN left out; 0 where there is none."""
+    if not array.size:
+        return 0.0, 0.0
+    low, high = float(array.min()), float(array.max())
+    if np.isnan(low):  # the quick way only tells that there are NaN
+        low, high = float(np.fmin.reduce(array, axis=None)), float(np.fmax.reduce(array, axis=None))
+    return (0.0, 0.0) if np.isnan(low) else (low, high)
 
 
 def _wrong(plan: Plan, name: str, wrong: Any, wanted: str) -> InputError:
@@ -126,16 +135,7 @@ def given_of(plan: Plan) -> Given:
 def terms_of(plan: Plan, capital: float, keep: bool) -> Floats:
     """How a plan is traded, in plain numbers, in the order of the names in `kernel.state`."""
     rules = plan.rules
-    numbers = (
-        capital,
-        plan.margin,
-        KIND[plan.kind],
-        rules.lot,
-        rules.max_leverage,
-        rules.maintenance,
-        plan.patience,
-        plan.offset,
-    )
+    numbers = (capital, plan.margin, KIND[plan.kind], rules.lot, rules.max_leverage, rules.maintenance, plan.patience, plan.offset)
     return np.array([*numbers, keep, 0, -1], dtype=np.float64)
 
 

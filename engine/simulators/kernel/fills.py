@@ -1,4 +1,8 @@
-"""One order against what stands in its way: lots, leverage, cash; and its entry in the books."""
+"""What an order costs, what cash and leverage allow of it, and its entry in the books.
+
+Functions that take arrays are called once a session or in rare cases, those that are called for each order take numbers: Numba
+counts references, atomically, at each call that passes an array.
+"""
 
 from __future__ import annotations
 
@@ -6,16 +10,17 @@ import numpy as np
 
 from backcast.data.types import Floats, Ints
 from backcast.engine.costs import charge as costs
-from backcast.engine.costs.charge import charge
+from backcast.engine.costs.charge import charges
 from backcast.engine.simulators.kernel.plain import proportional
 from backcast.engine.simulators.kernel.state import (
+    ASKED,
     COST_FEE,
     COST_IMPACT,
     COST_KNOWN,
     COST_SPREAD,
-    DONE,
     FEE,
     HALF_SPREAD,
+    HAS_MARGIN,
     HELD,
     IMPACT,
     LEVERAGE,
@@ -25,6 +30,7 @@ from backcast.engine.simulators.kernel.state import (
     PARTIAL,
     PRICE,
     ROUNDING,
+    SOURCE,
     SPREAD,
     TRADED,
     UNKNOWN_COST,
@@ -42,105 +48,108 @@ def in_lots(quantity: float, lot: float) -> float:
     """A quantity rounded toward zero to lots; a lot of 0 is any fraction."""
     if lot == 0.0:
         return quantity
-    whole = np.floor(abs(quantity) / lot + ROUNDING) * lot
-    return whole if quantity > 0.0 else -whole
+    return np.copysign(np.floor(abs(quantity) / lot + ROUNDING) * lot, quantity)
 
 
 @compiled_within
-def price_order(s: int, quantity: float, sheet: Floats, rates: Floats, tiers: Floats) -> float:
-    """Puts the costs of an order on the sheet; gives their sum."""
-    fee, spread, impact, known = charge(
-        quantity,
-        sheet[PRICE, s],
-        sheet[VOLATILITY, s],
-        sheet[VALUE_TRADED, s],
-        sheet[HALF_SPREAD, s],
+def price_orders(begin: int, end: int, sheet: Floats, rates: Floats, tiers: Floats) -> None:
+    """Puts the costs of what is asked for on the sheet."""
+    charges(
+        begin,
+        end,
+        sheet[ASKED],
+        sheet[PRICE],
+        sheet[VOLATILITY],
+        sheet[VALUE_TRADED],
+        sheet[HALF_SPREAD],
         rates,
         tiers,
+        sheet,
     )
-    sheet[COST_FEE, s] = fee
-    sheet[COST_SPREAD, s] = spread
-    sheet[COST_IMPACT, s] = impact
-    sheet[COST_KNOWN, s] = known
-    return fee + spread + impact
 
 
 @compiled_within
-def book(
-    s: int, quantity: float, decided: float, cash: float, sheet: Floats, terms: Floats,
-    fills: Ints, figures: Floats, events: Floats, used: Ints, rows: Floats,
+def settle(
+    sells: int, buys: int, cash: float, limit: float, gross: float, sheet: Floats, chosen: Ints, terms: Floats, rates: Floats,
+    tiers: Floats, fills: Ints, figures: Floats, events: Floats, used: Ints, rows: Floats,
 ) -> float:  # fmt: skip
-    """Enters a fill whose costs are on the sheet; gives the cash after it."""
-    t, price, n = int(terms[NOW]), sheet[PRICE, s], used[0]
-    fee, spread, impact = sheet[COST_FEE, s], sheet[COST_SPREAD, s], sheet[COST_IMPACT, s]
-    if sheet[COST_KNOWN, s] == 0.0:
-        note(terms[NOW], s, UNKNOWN_COST, quantity, 0.0, events, used)
-    sheet[HELD, s] += quantity
-    sheet[DONE, s] += abs(quantity)
-    fills[0, n], fills[1, n], fills[2, n] = int(decided), t + int(terms[OFFSET]), s
-    figures[0, n], figures[1, n], figures[2, n], figures[3, n] = quantity, price, fee, spread
-    if figures.shape[0] > 4:
-        figures[4, n] = impact
-    used[0] = n + 1
-    rows[FEE, t] += fee
-    rows[SPREAD, t] += spread
-    rows[IMPACT, t] += impact
-    rows[TRADED, t] += abs(quantity) * price
-    return cash - (quantity * price + fee + spread + impact)
+    """Cash after the orders of the sheet, one after the other. limit: the gross exposure that may be, gross: what there is."""
+    t, symbols, margin, lot = int(terms[NOW]), sheet.shape[1], terms[HAS_MARGIN] > 0.0, terms[LOT]
+    session, n, impacts = t + int(terms[OFFSET]), used[0], figures.shape[0] > 4
+    fees, spreads, moved, traded = 0.0, 0.0, 0.0, 0.0
+    for k in range(sells + buys):
+        s = chosen[k] if k < sells else chosen[symbols + k - sells]
+        asked, price, held = sheet[ASKED, s], sheet[PRICE, s], sheet[HELD, s]
+        if limit < np.inf:
+            allowed = within_leverage(asked, held, price, limit - gross, lot)
+            if allowed != asked:
+                note(terms[NOW], s, LEVERAGE, asked, allowed, events, used)
+                _reprice(s, allowed, sheet, rates, tiers)
+                asked = allowed
+        cost = sheet[COST_FEE, s] + sheet[COST_SPREAD, s] + sheet[COST_IMPACT, s]
+        bought = asked > 0.0 and not margin
+        if bought and asked * price + cost > cash * (1.0 + ROUNDING):
+            allowed = in_lots(_affordable(s, cash, sheet, rates, tiers), lot)
+            note(terms[NOW], s, PARTIAL, asked, allowed, events, used)
+            _reprice(s, allowed, sheet, rates, tiers)
+            asked = allowed
+        if asked == 0.0:
+            continue
+        if sheet[COST_KNOWN, s] == 0.0:
+            note(terms[NOW], s, UNKNOWN_COST, asked, 0.0, events, used)
+        fee, spread, impact = sheet[COST_FEE, s], sheet[COST_SPREAD, s], sheet[COST_IMPACT, s]
+        value, before = asked * price, cash
+        cash -= value + fee + spread + impact
+        if bought and cash <= 1e-12 * before:
+            cash = 0.0  # it was meant to be used up: what is left are the last digits
+        gross += (abs(held + asked) - abs(held)) * price
+        sheet[HELD, s] = held + asked
+        fills[0, n], fills[1, n], fills[2, n] = int(sheet[SOURCE, s]), session, s
+        figures[0, n], figures[1, n], figures[2, n], figures[3, n] = asked, price, fee, spread
+        if impacts:
+            figures[4, n] = impact
+        fees, spreads, moved, traded, n = fees + fee, spreads + spread, moved + impact, traded + abs(value), n + 1
+    used[0] = n
+    rows[FEE, t] += fees
+    rows[SPREAD, t] += spreads
+    rows[IMPACT, t] += moved
+    rows[TRADED, t] += traded
+    return cash
 
 
 @compiled_within
-def within_leverage(
-    s: int, quantity: float, room: float, sheet: Floats, terms: Floats, events: Floats, used: Ints
-) -> float:
+def within_leverage(quantity: float, held: float, price: float, room: float, lot: float) -> float:
     """What of an order keeps gross exposure from growing by more than `room`, in currency."""
-    held, price = sheet[HELD, s], sheet[PRICE, s]
     more = (abs(held + quantity) - abs(held)) * price
     if more <= 0.0 or more <= room + ROUNDING * more:
         return quantity
     most = abs(held) + max(room, 0.0) / price  # shares on the order's side
-    allowed = in_lots(most - held if quantity > 0.0 else -most - held, terms[LOT])
-    if allowed * quantity < 0.0:
-        allowed = 0.0
-    note(terms[NOW], s, LEVERAGE, quantity, allowed, events, used)
-    return allowed
+    allowed = in_lots(most - held if quantity > 0.0 else -most - held, lot)
+    return allowed if allowed * quantity > 0.0 else 0.0
 
 
 @compiled_within
-def within_cash(
-    s: int,
-    quantity: float,
-    cash: float,
-    sheet: Floats,
-    terms: Floats,
-    rates: Floats,
-    tiers: Floats,
-    events: Floats,
-    used: Ints,
-) -> float:
-    """What of a buy whose costs are on the sheet the cash pays for."""
-    pay = quantity * sheet[PRICE, s] + sheet[COST_FEE, s] + sheet[COST_SPREAD, s] + sheet[COST_IMPACT, s]
-    if pay <= cash * (1.0 + ROUNDING):
-        return quantity
-    bought = 0.0
-    if cash > 0.0:
-        bought = in_lots(_affordable(s, quantity, cash, sheet, rates, tiers), terms[LOT])
-    note(terms[NOW], s, PARTIAL, quantity, bought, events, used)
-    return bought
+def _reprice(s: int, quantity: float, sheet: Floats, rates: Floats, tiers: Floats) -> None:
+    """An order that is cut costs less."""
+    sheet[ASKED, s] = quantity
+    price_orders(s, s + 1, sheet, rates, tiers)
 
 
 @compiled_within
-def _affordable(s: int, quantity: float, cash: float, sheet: Floats, rates: Floats, tiers: Floats) -> float:
-    """The most shares that cash pays for: what a buy costs grows with it."""
+def _affordable(s: int, cash: float, sheet: Floats, rates: Floats, tiers: Floats) -> float:
+    """The most shares of what is asked for that cash pays for: what a buy costs grows with it."""
+    if not cash > 0.0:
+        return 0.0
     price = sheet[PRICE, s]
     if proportional(rates, tiers):
         return cash / (price * (1.0 + rates[HALF_SPREAD_RATE]) * (1.0 + tiers[1, 0]))
-    low, high = 0.0, min(quantity, cash / price)
+    low, high = 0.0, min(sheet[ASKED, s], cash / price)
     for _ in range(100):
         middle = 0.5 * (low + high)
         if high - low <= 1e-15 * high:
             break
-        if middle * price + price_order(s, middle, sheet, rates, tiers) <= cash:
+        _reprice(s, middle, sheet, rates, tiers)
+        if middle * price + sheet[COST_FEE, s] + sheet[COST_SPREAD, s] + sheet[COST_IMPACT, s] <= cash:
             low = middle
         else:
             high = middle

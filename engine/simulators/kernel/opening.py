@@ -31,14 +31,7 @@ BORROW_PER_YEAR, BORROW_DATA = charge.BORROW, charge.BORROW_DATA
 
 @compiled_within
 def accrued(
-    cash: float,
-    years: float,
-    sheet: Floats,
-    terms: Floats,
-    rates: Floats,
-    rows: Floats,
-    events: Floats,
-    used: Ints,
+    cash: float, years: float, sheet: Floats, terms: Floats, rates: Floats, rows: Floats, events: Floats, used: Ints
 ) -> float:
     """Interest less borrow fees since the session before, at its marks."""
     t = int(terms[NOW])

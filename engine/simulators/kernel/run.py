@@ -51,12 +51,7 @@ from backcast.engine.simulators.kernel.state import (
 )
 from backcast.signals.kernels.cache import compiled, compiled_within
 
-BORROW_PER_YEAR, BORROW_DATA, CASH_RATE, MARGIN_RATE = (
-    charge.BORROW,
-    charge.BORROW_DATA,
-    charge.CASH,
-    charge.MARGIN,
-)
+BORROW_PER_YEAR, BORROW_DATA, CASH_RATE, MARGIN_RATE = charge.BORROW, charge.BORROW_DATA, charge.CASH, charge.MARGIN
 
 
 @compiled
@@ -93,18 +88,7 @@ def trade(
             cash += accrued(cash, given.years[t], sheet, terms, rates, rows, events, used)
         if cursor[0] < len(given.ex) or cursor[1] < len(given.ex):
             cash, owed = _dividends(
-                t,
-                cash,
-                owed,
-                given.ex,
-                given.pay,
-                given.pay_order,
-                given.symbol,
-                given.amount,
-                held,
-                due,
-                cursor,
-                rows,
+                t, cash, owed, given.ex, given.pay, given.pay_order, given.symbol, given.amount, held, due, cursor, rows
             )
         if len(given.split) > 0:
             _copy(sheet[SPLIT], given.split, t)
@@ -133,7 +117,7 @@ def trade(
                 sheet[DONE, s] = 0.0
             if called == called:
                 cash = margin_call(
-                    cash, value, called, sheet, terms, rates, tiers, fills, figures, events, used, rows
+                    cash, value, called, sheet, chosen, terms, rates, tiers, fills, figures, events, used, rows
                 )
             cash = trade_fully(
                 cash, value, sheet, chosen, terms, rates, tiers, fills, figures, events, used, rows
