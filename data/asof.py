@@ -116,9 +116,8 @@ def load_market(store: Store, dataset: str, pin: dict[str, int]) -> Market:
         world.info.price_basis,
         _share_by_rule(world.bars),
     )
-    return market_of(
-        first, as_known(first, FOREVER), world.moves, rows.row, rows.on(world.symbols), rows.session
-    )
+    newest = as_known(first, FOREVER) if len(world.revisions) else world.values
+    return market_of(first, newest, world.moves, rows.row, rows.on(world.symbols), rows.session)
 
 
 Delistings = dict[str, list[tuple[int, float, np.datetime64]]]

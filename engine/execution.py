@@ -201,6 +201,9 @@ class Execution:
     def _prices(self, market: Market) -> _Prices:
         """Prices of the newest version, the last known value where there is none."""
         closes, prices, split = market.field("close").T, self._price(market.values, market).T, market.split.T
+        if "volume" in market.fields:  # a bar without volume repeats a price at which nobody could trade
+            volume = market.field("volume").T
+            prices = np.where((volume == 0.0) & (volume > 0.0).any(axis=0), np.nan, prices)
         mark = carried(closes, split)
         before = np.vstack([np.full((1, mark.shape[1]), np.nan), mark[:-1]]) / split
         tradable = np.isfinite(prices)

@@ -54,7 +54,9 @@ class Orders:
         missing = np.isfinite(self.weights) & ~tradable
         wanted = missing & ((self.weights != 0.0) | (self.held_before() if self.kind != ORDERS else False))
         for t, s in np.argwhere(wanted).tolist():
-            self._rows.append((t, s, "not_tradable", f"no price at the fill; {self._asked(t, s)} not done"))
+            self._rows.append(
+                (t, s, "not_tradable", f"it did not trade at the fill; {self._asked(t, s)} not done")
+            )
         self.weights[missing] = np.nan
 
     def _asked(self, t: int, s: int) -> str:

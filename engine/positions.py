@@ -119,11 +119,12 @@ def position_at(plan: Plan, s: int, path: SymbolPath, session: int) -> Position 
     side = float(sides[session]) or float(np.sign(path.opened[session]))
     if side == 0.0:
         return None
-    inside = session if sides[session] == side else session - 1
-    begins = ends = inside
-    while begins > 0 and sides[begins - 1] == side:
+    same = sides == side
+    carried = same[1:] & same[:-1] & (path.opened[1:] * side > 0)  # what an ending took does not go on
+    begins = ends = session if same[session] else session - 1
+    while begins > 0 and carried[begins - 1]:
         begins -= 1
-    while ends + 1 < len(sides) and sides[ends + 1] == side:
+    while ends < len(carried) and carried[ends]:
         ends += 1
     still = ends + 1 == len(sides)
     most = float(np.abs(path.closed[begins : ends + 1]).max()) * side
@@ -131,10 +132,9 @@ def position_at(plan: Plan, s: int, path: SymbolPath, session: int) -> Position 
     ends += 0 if still else 1
     part, later = slice(begins, ends + 1), slice(begins + 1, ends + 1)
     share = np.ones(ends + 1 - begins)
-    for t in {begins, ends}:
-        before, after = abs(float(path.opened[t])), abs(float(path.closed[t]))
-        if path.opened[t] * path.closed[t] < 0:
-            share[t - begins] = (after if sides[t] == side else before) / (before + after)
+    share[0] = _share(path, begins, closing=False)
+    if not still:
+        share[-1] = _share(path, ends, closing=True)
     return Position(
         begins,
         ends,
@@ -146,3 +146,12 @@ def position_at(plan: Plan, s: int, path: SymbolPath, session: int) -> Position 
         float(path.cost[part] @ share),
         value,
     )
+
+
+def _share(path: SymbolPath, t: int, closing: bool) -> float:
+    """The share of a session's fills that closes what was held at its open, or that opens what is held at its close."""
+    before, after = float(path.opened[t]), float(path.closed[t])
+    if before * after > 0:
+        return 1.0
+    mine = abs(before) if closing else abs(after)
+    return mine / (abs(before) + abs(after)) if mine else 0.0

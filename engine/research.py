@@ -189,6 +189,7 @@ def _evaluate(
     market = asof.load_market(pinned.store, pinned.made.source.name, pinned.pin)
     pinned.made.execution.check_data(world.panel, market, pinned.made.cost)
     done(1.0)
+    walkforward.folds_of(pinned.made, world.panel)  # what they refuse is no trial
     given.check(pinned.made, world.panel)
     clock.lap("prices and features")
     log = TrialLog(pinned.store.lineage(pinned.made.source.name))

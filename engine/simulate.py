@@ -88,7 +88,9 @@ def simulate(
     cost = _cost(costs)
     if isinstance(capital, bool) or not isinstance(capital, int | float) or not 0 < capital < 1e15:
         raise InputError("capital", capital, "a positive amount below 1e15")
-    account = NativeSimulator().simulate(maker.plan(panel, market, targets), cost, float(capital))
+    maker.check_data(panel, market, cost)
+    plan = maker.plan(panel, market, targets, cost)
+    account = NativeSimulator().simulate(plan, cost, float(capital))
     return _result(account, panel.clock)
 
 

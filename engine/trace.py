@@ -10,7 +10,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -20,19 +19,16 @@ import polars as pl
 
 from backcast.data import asof
 from backcast.data.errors import InputError
-from backcast.data.market import Market
-from backcast.data.store import Store
-from backcast.data.types import Clock, Panel
 from backcast.engine import given, walkforward
 from backcast.engine.budget import thread_budget
-from backcast.engine.configure import Experiment, experiment
 from backcast.engine.execution import LAG
-from backcast.engine.given_table import did_you_mean
 from backcast.engine.positions import Position, SymbolFills, path_of, position_at
-from backcast.engine.runs import FILL_COSTS, LEVELS, TARGET_COLUMNS, RunFolder, read_targets
+from backcast.engine.runs import FILL_COSTS, LEVELS, TARGET_COLUMNS
 from backcast.engine.sessions import fill_instants
-from backcast.engine.trace_inputs import Inputs, inputs_of
-from backcast.engine.types import WEIGHTS, Plan, Targets
+from backcast.engine.trace_inputs import inputs_of
+from backcast.engine.trace_run import TracedRun
+from backcast.engine.trace_types import Feature, Forecasted, Held, Ordered, StageWeight, Trace, number
+from backcast.engine.types import Plan
 from backcast.engine.walkforward import World, forecast_instant
 from backcast.signals.types import Forecast
 
@@ -40,185 +36,21 @@ AROUND = 5
 """Sessions before the decision from which on the symbol's events belong to the story."""
 
 
-@dataclass(frozen=True)
-class Feature:
-    """A feature at the decision; definition: its expression, or the class that computes it."""
-
-    name: str
-    definition: str
-    value: float | None
-
-
-@dataclass(frozen=True)
-class Forecasted:
-    """The recorded forecast, in units of the label; rank 1 is the highest mean of the `among` symbols that have one."""
-
-    fold: int
-    horizon: int
-    mean: float
-    quantiles: dict[str, float]
-    rank: int
-    among: int
-
-
-@dataclass(frozen=True)
-class StageWeight:
-    """The symbol's weight after a step, and the sum of all absolute weights after it."""
-
-    stage: str
-    weight: float | None
-    gross: float
-
-
-@dataclass(frozen=True)
-class Ordered:
-    """The recorded target, and the shares before and after the session in which it is to be filled. target None: left alone."""
-
-    kind: str
-    target: float | None
-    session: str
-    shares_before: float
-    shares_after: float
-
-
-@dataclass(frozen=True)
-class Held:
-    """The position that the decision opened, changed, kept or closed."""
-
-    shares: float
-    opened: str
-    closed: str
-    still_open: bool
-    profit: float
-    traded: float
-    dividends: float
-    paid_out: float
-    costs: float
-    value: float
-
-
-@dataclass(frozen=True)
-class Trace:
-    """The story. differences: what is not what the run recorded, in words; notes: what could not be told."""
-
-    run: str
-    dataset: str
-    pin: dict[str, int]
-    symbol: str
-    member: bool
-    decided_at: str
-    session: str
-    inputs: Inputs
-    features: tuple[Feature, ...]
-    forecast: Forecasted | None
-    held_before: float
-    stages: tuple[StageWeight, ...]
-    order: Ordered | None
-    fills: tuple[dict[str, Any], ...]
-    costs: dict[str, float]
-    events: tuple[dict[str, Any], ...]
-    position: Held | None
-    differences: tuple[str, ...]
-    notes: tuple[str, ...]
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain values; instants are ISO text in UTC."""
-        return asdict(self)
-
-
 def trace(folder: Path, symbol: str, when: str) -> Trace:
     """The story of a symbol's position at the decision at or before `when`, an ISO date (its session) or instant (UTC).
 
     Errors: InputError for a broken folder, an unknown symbol, a date outside the run.
     """
-    run = _Run(folder)
+    run = TracedRun(folder)
     s = run.symbol(symbol)
     decision = run.decision(when)
     return _Story(run, s, decision).tell()
 
 
-class _Run:
-    """What a run folder and its pinned store hold. Errors: InputError for what is missing or broken."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = RunFolder.open(folder)
-        manifest, self.config = self.folder.read_json("manifest.json"), self.folder.read_yaml("config.yaml")
-        try:
-            self.dataset, self.pin = str(manifest["dataset"]["name"]), dict(manifest["store"]["pin"])
-            self.name, self.given = str(manifest["run"]), manifest.get("given")
-            self.made: Experiment = experiment(self.config)
-        except (KeyError, TypeError, AttributeError) as error:
-            raise InputError(
-                str(folder), f"no {error}", "a whole run folder", "Run it again in a new one."
-            ) from error
-        self.store = Store()
-        self.panel: Panel = asof.load_panel(self.store, self.dataset, self.pin)
-        self.clock: Clock = self.panel.clock
-        self.forecasts = self._table(
-            "forecasts.parquet", "decided_at", "symbol", "fold", "horizon", "mean", *LEVELS
-        )
-        self.target_table = self._table("targets.parquet", "decided_at", "symbol")
-        self.targets: Targets = read_targets(self.target_table, self.clock, self.panel.symbols)
-        self.fills = self._table(
-            "fills.parquet", "decided_at", "filled_at", "symbol", "quantity", "price", *FILL_COSTS
-        )
-        self.account = self._table("account.parquet", "session", "equity")
-        self.events = self._table("events.parquet", "session", "symbol", "kind", "detail")
-
-    def _table(self, name: str, *columns: str) -> pl.DataFrame:
-        frame = self.folder.read_table(name)
-        missing = [column for column in columns if column not in frame.columns]
-        if missing:
-            where = str(self.folder.path / name)
-            raise InputError(where, missing, "a table with these columns", "Run it again in a new folder.")
-        return frame
-
-    def symbol(self, name: str) -> int:
-        """Its index."""
-        if name not in self.panel.symbols:
-            raise InputError(
-                "SYMBOL", name, f"a symbol of {self.dataset}", did_you_mean(name, self.panel.symbols)
-            )
-        return self.panel.symbols.index(name)
-
-    def decision(self, when: str) -> int:
-        """The clock index of the newest decision at or before a session, or an instant."""
-        recorded = pl.concat([self.forecasts["decided_at"], self.target_table["decided_at"]]).unique().sort()
-        instants = recorded.dt.replace_time_zone(None).to_numpy()
-        made = np.searchsorted(self.clock.decides_at, instants)
-        first, last = (
-            self.clock.sessions[made[0]],
-            self.account["session"].to_numpy().astype("datetime64[D]")[-1],
-        )
-        expected = f"a date from {first}, the run's first decision, to {last!s}, where its account ends"
-        at = _moment(when)
-        if isinstance(at, date) and not isinstance(at, datetime):
-            day = np.datetime64(at, "D")
-            chosen = made[self.clock.sessions[made] <= day]
-        else:
-            instant = np.datetime64(at, "us")
-            chosen, day = made[self.clock.decides_at[made] <= instant], instant.astype("datetime64[D]")
-        if not len(chosen) or day > last:
-            raise InputError("DATE", when, expected)
-        return int(chosen[-1])
-
-
-def _moment(text: str) -> date | datetime:
-    from datetime import UTC
-
-    try:
-        if len(text) == 10:
-            return date.fromisoformat(text)
-        found = datetime.fromisoformat(text)
-        return found.astimezone(UTC).replace(tzinfo=None) if found.tzinfo else found
-    except ValueError as error:
-        raise InputError("DATE", text, "an ISO date, or an instant such as 2012-08-10T21:00") from error
-
-
 class _Story:
     """One symbol at one decision."""
 
-    def __init__(self, run: _Run, s: int, decision: int) -> None:
+    def __init__(self, run: TracedRun, s: int, decision: int) -> None:
         self.run, self.s, self.t = run, s, decision
         self.symbol, clock = run.panel.symbols[s], run.clock
         self.instant = clock.decides_at[decision]
@@ -231,8 +63,7 @@ class _Story:
             self.past.panel.symbols.index(self.symbol) if self.symbol in self.past.panel.symbols else None
         )
         market = asof.load_market(run.store, run.dataset, run.pin)
-        self.market: Market = market
-        self.plan: Plan = run.made.execution.plan(run.panel, market, run.targets)
+        self.plan: Plan = run.made.execution.plan(run.panel, market, run.targets, run.made.cost)
 
     def tell(self) -> Trace:
         run, clock = self.run, self.run.clock
@@ -385,35 +216,28 @@ class _Story:
 
     def _afterwards(self) -> tuple[Ordered | None, Held | None, float]:
         """The order, the position that it belongs to, and the weight held at the decision."""
-        plan, clock, at = self.plan, self.run.clock, self.t + LAG - self.plan.offset
-        fills = self._all_fills()
-        alive = np.flatnonzero(self.run.account["equity"].to_numpy() <= 0)
-        path = path_of(plan, self.s, fills)
-        before = at - LAG
-        held = 0.0
-        if 0 <= before < self.run.account.height:
-            value = path.closed[before] * plan.mark_price[before, self.s] if path.closed[before] else 0.0
-            held = float(value / self.run.account["equity"][before])
-        row = int(np.searchsorted(self.run.targets.decisions, self.t))
+        run, plan, at = self.run, self.plan, self.t + LAG - self.plan.offset
+        equity = run.account["equity"].to_numpy()
+        path = path_of(plan, self.s, self._all_fills())
+        before, held = at - LAG, 0.0
+        if 0 <= before < len(equity) and path.closed[before]:
+            held = float(path.closed[before] * plan.mark_price[before, self.s] / equity[before])
         if at >= len(plan.weights):
             self.notes.append("It would fill after the data end.")
             return None, None, held
-        if len(alive) and at > alive[0]:
+        if (equity[:at] <= 0).any():
             self.notes.append("The account was bankrupt by then.")
-        target = (
-            float(self.run.targets.weights[row, self.s])
-            if row < len(self.run.targets.decisions)
-            else math.nan
-        )
+        row = int(np.searchsorted(run.targets.decisions, self.t))
+        found = row < len(run.targets.decisions) and run.targets.decisions[row] == self.t
         order = Ordered(
-            TARGET_COLUMNS.get(self.run.targets.kind, WEIGHTS),
-            number(target),
-            str(clock.sessions[plan.offset + at]),
+            TARGET_COLUMNS[run.targets.kind],
+            number(float(run.targets.weights[row, self.s])) if found else None,
+            self._when(plan.offset + at, opening=True),
             float(path.opened[at]),
             float(path.closed[at]),
         )
-        found = position_at(plan, self.s, path, at)
-        return order, None if found is None else self._held(found), held
+        position = position_at(plan, self.s, path, at)
+        return order, None if position is None else self._held(position), held
 
     def _all_fills(self) -> SymbolFills:
         mine = self.run.fills.filter(pl.col("symbol") == self.symbol)
@@ -424,11 +248,11 @@ class _Story:
         return SymbolFills(session, mine["quantity"].to_numpy(), mine["price"].to_numpy(), cost)
 
     def _held(self, found: Position) -> Held:
-        sessions, offset = self.run.clock.sessions, self.plan.offset
+        offset = self.plan.offset
         return Held(
             shares=found.shares,
-            opened=str(sessions[offset + found.begins]),
-            closed=str(sessions[offset + found.ends]),
+            opened=self._when(offset + found.begins, opening=True),
+            closed=self._when(offset + found.ends, opening=not found.open),
             still_open=found.open,
             profit=found.profit,
             traded=found.traded,
@@ -438,12 +262,20 @@ class _Story:
             value=found.value,
         )
 
+    def _when(self, t: int, opening: bool) -> str:
+        """A session; of bars of minutes the instant at which they fill, or end."""
+        clock = self.run.clock
+        if not clock.intraday:
+            return str(clock.sessions[t])
+        fills = fill_instants(clock, self.run.made.execution.resolve(self.run.panel))
+        return str((fills if opening else clock.closes_at)[t].astype("datetime64[s]"))
+
     def _events(self, position: Held | None) -> tuple[dict[str, Any], ...]:
         """The symbol's, from a few sessions before the decision until its position was closed."""
         clock = self.run.clock
         first = clock.sessions[clock.before(self.t, AROUND)]
         last = clock.sessions[min(self.t + LAG, len(clock) - 1)]
-        until = max(str(last), position.closed if position else "")
+        until = max(str(last), position.closed[:10] if position else "")
         mine = self.run.events.filter(
             (pl.col("symbol") == self.symbol)
             & (pl.col("session").cast(pl.String) >= str(first))
@@ -463,8 +295,3 @@ def _plain(row: dict[str, Any]) -> dict[str, Any]:
         else:
             out[name] = number(value) if isinstance(value, float) else value
     return out
-
-
-def number(value: float) -> float | None:
-    """None where it is none."""
-    return value if math.isfinite(value) else None

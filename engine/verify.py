@@ -1,6 +1,6 @@
 """Verification: other simulators trade a run's targets again from the pinned store.
 
-The reference, plain Python in fractions of its own, always does; vectorbt where it can express the plan.
+The reference, plain Python that is easy to believe, always does; vectorbt where it can express the plan.
 """
 
 from __future__ import annotations
@@ -60,7 +60,8 @@ class Comparison:
         if len(other.equity) != len(self.recorded.equity):
             return float("inf")
         apart = np.abs(other.equity - self.recorded.equity)
-        return float(np.max(apart / np.maximum(np.abs(self.recorded.equity), np.finfo(float).tiny)))
+        largest = float(np.max(apart / np.maximum(np.abs(self.recorded.equity), np.finfo(float).tiny)))
+        return float("inf") if np.isnan(largest) else largest
 
     @property
     def agrees(self) -> bool:
@@ -68,11 +69,11 @@ class Comparison:
 
     @property
     def sentence(self) -> str:
-        names = [other.name for other in self.others]
+        names = [self.recorded.name, *(other.name for other in self.others)]
         word = "agree" if self.agrees else "DISAGREE"
         worst = max(self.largest(other) for other in self.others)
         return (
-            f"{self.recorded.name} and {' and '.join(names)} {word}: the largest relative difference of equity over "
+            f"{', '.join(names[:-1])} and {names[-1]} {word}: the largest relative difference of equity over "
             f"{len(self.recorded.equity)} sessions is {worst:.2e} (at most {TOLERANCE:.0e} passes)."
         )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from backcast.data.errors import InputError
 from backcast.engine.costs.base import Cost
 from backcast.engine.costs.charge import Rates
@@ -32,6 +34,13 @@ class TotalCost(Cost):
         for name, part in self._parts.items():
             if not isinstance(part, Cost):
                 raise InputError(f"costs.{name}", part, "a cost", "Its `_target_` names one.")
+            if _elsewhere(part.rates(), name):
+                raise InputError(
+                    f"costs.{name}",
+                    part.to_json(),
+                    f"{_article(name)} alone",
+                    "Put its other parts beside it.",
+                )
 
     def rates(self) -> Rates:
         found = Rates()
@@ -42,3 +51,18 @@ class TotalCost(Cost):
 
     def to_json(self) -> dict[str, object]:
         return {name: value for part in self._parts.values() for name, value in part.to_json().items()}
+
+
+def _elsewhere(rates: Rates, name: str) -> bool:
+    """Whether a part sets what belongs to another."""
+    own, free = rates._asdict(), Rates()._asdict()
+    return any(
+        not np.array_equal(own[field], free[field])
+        for other, fields in PARTS.items()
+        if other != name
+        for field in fields
+    )
+
+
+def _article(name: str) -> str:
+    return ("an " if name[0] in "aeiou" else "a ") + name

@@ -1,42 +1,42 @@
-"""What sizing asks of a cost: the same object that charges the account estimates what a change of weights would cost."""
+"""What sizing asks of a cost: the object that charges the account says what a change of weights would cost."""
 
 from __future__ import annotations
-
-from typing import Any, Protocol, cast, runtime_checkable
 
 import numpy as np
 
 from backcast.data.errors import InputError
 from backcast.data.types import Floats
+from backcast.engine.costs.base import Cost
+from backcast.engine.portfolio.known import Known
 
 
-@runtime_checkable
-class Costing(Protocol):
-    """change (N,): of weights, in shares of equity; volatility (N,): of a session's return; traded (N,): mean value traded a
-    session, in currency; capital: in currency. NaN where not known. The answer (N,) is the cost as a share of equity, >= 0."""
+class Costing:
+    """A cost object with what an estimate needs beside the change: the account's capital at its start (a portfolio does not
+    know what became of it) and a window for volatility and traded value as known. parameter: what errors name."""
 
-    def cost_of(self, change: Floats, volatility: Floats, traded: Floats, capital: float) -> Floats:
-        """(N,) the cost of each change, as a share of equity."""
+    def __init__(self, parameter: str, cost: object, capital: object, window: int) -> None:
+        if not isinstance(cost, Cost):
+            raise InputError(f"{parameter}.cost", cost, "a cost, such as ${costs}")
+        if isinstance(capital, bool) or not isinstance(capital, int | float) or not 0 < capital < np.inf:
+            raise InputError(f"{parameter}.capital", capital, "a number above 0")
+        self._parameter, self._cost, self._capital, self._window = parameter, cost, float(capital), window
 
+    def estimate(self, change: Floats, known: Known) -> Floats:
+        """(N,) what changing the weights of a decision would cost, as shares of equity; NaN where something that the cost
+        depends on is not known.
 
-class Proportional:
-    """The estimate of a cost in basis points of the traded value, whatever the size."""
-
-    def __init__(self, bps: float) -> None:
-        self.rate = bps / 10_000
-
-    def cost_of(self, change: Floats, volatility: Floats, traded: Floats, capital: float) -> Floats:
-        return np.abs(change) * self.rate
-
-
-def costing(parameter: str, cost: object) -> Costing:
-    """What estimates a cost: the object itself if it can, else its fee and half-spread.
-
-    Errors: InputError for what is no cost.
-    """
-    if isinstance(cost, Costing):
-        return cost
-    linear = cast(Any, cost)
-    if hasattr(cost, "fee_bps") and hasattr(cost, "half_spread_bps"):
-        return Proportional(linear.fee_bps + linear.half_spread_bps)
-    raise InputError(parameter, cost, "a cost, such as ${costs}")
+        Prices are the last closes and values in the panel's units: where raw prices are adjusted forward, a fee a share
+        counts the shares of a symbol's first session. Errors: InputError for a cost that needs what no panel has.
+        """
+        traded = known.traded(self._window) if "volume" in known.history.panel.fields else None
+        volatility, price = known.volatility(self._window), known.field("close")
+        try:
+            return self._cost.estimate(change, self._capital, price, volatility, traded)
+        except InputError as error:
+            name = error.parameter.removeprefix("estimate.")
+            raise InputError(
+                f"{self._parameter}.cost",
+                type(self._cost).__name__,
+                f"a cost that can be estimated from closes and volumes; it needs {name}",
+                "Give the step another cost than the run's.",
+            ) from error

@@ -8,9 +8,9 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
+import numpy as np
 from cvxpy.atoms.norm1 import norm1
 from cvxpy.error import SolverError
-import numpy as np
 from skfolio import RiskMeasure
 from skfolio.moments import EmpiricalCovariance, LedoitWolf
 from skfolio.moments.expected_returns import BaseMu

@@ -13,7 +13,7 @@ BASES = {
 """What a price basis means for a holder."""
 
 EVENTS = {
-    "not_tradable": ("order without a price", "orders without a price"),
+    "not_tradable": ("order while nothing traded", "orders while nothing traded"),
     "frozen_price": ("spell at an old price", "spells at an old price"),
     "vanished": ("vanished holding closed", "vanished holdings closed"),
     "delisted": ("delisting paid out", "delistings paid out"),
@@ -89,6 +89,10 @@ def _by_time(costs: Mapping[str, Any]) -> list[str]:
     return [word.format(costs[key]) for key, word in words.items() if costs.get(key)] + data
 
 
+def _lots(lot: float | None) -> str:
+    return "whole shares" if lot == 1 else f"lots of {lot:g}" if lot else ""
+
+
 def execution_words(execution: Mapping[str, Any]) -> list[str]:
     """How orders are filled, each part on its own; empty for what is not asked for."""
     fill, share = str(execution.get("fill", "")).replace("_", " "), execution.get("participation")
@@ -97,6 +101,6 @@ def execution_words(execution: Mapping[str, Any]) -> list[str]:
     return [
         f"filled at the {fill}{' price' if fill.endswith('typical') else ''}" if fill else "",
         f"at most {share:.0%} of a session's volume{worked}" if share else "",
-        f"lots of {execution['lot']:g}" if execution.get("lot") else "",
+        _lots(execution.get("lot")),
         f"margin up to {most:g}x" if most else "on margin" if execution.get("margin") else "",
     ]

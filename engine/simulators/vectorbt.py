@@ -18,7 +18,10 @@ from backcast.engine.types import ORDERS, SHARES, WEIGHTS, Account, Events, Fill
 
 
 class VectorbtSimulator(Simulator):
-    """`Portfolio.from_orders` of vectorbt: targets or orders, cash shared, sells first; fees by value and by order, half-spreads, exits."""
+    """`Portfolio.from_orders` of vectorbt: targets or orders, cash shared, sells first; fees by value and by order, half-spreads, exits.
+
+    One thing it does otherwise: it makes no sale whose fee by order is above its proceeds.
+    """
 
     name: ClassVar[str] = "vectorbt"
 
@@ -28,8 +31,8 @@ class VectorbtSimulator(Simulator):
         checked(plan, rates, capital)
         refuse(plan, rates)
         portfolio = from_orders(plan, cost, capital)
-        equity = np.asarray(portfolio.value(), dtype=np.float64).ravel()
-        cash = np.asarray(portfolio.cash(), dtype=np.float64).ravel()
+        equity = np.array(portfolio.value(), dtype=np.float64).ravel()
+        cash = np.array(portfolio.cash(), dtype=np.float64).ravel()
         fills, exits = _fills(portfolio, plan, rates)
         over = np.flatnonzero(equity <= 0)
         if len(over):  # vectorbt trades on

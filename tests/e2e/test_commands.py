@@ -86,7 +86,17 @@ def test_the_same_pin_gives_the_same_bytes(ridge_run: Path) -> None:
 
 def test_verify_agrees_to_1e_9(ridge_run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["verify", str(ridge_run)]) == 0
-    assert "agree" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "native (recorded) and reference agree" in said
+    assert "vectorbt cannot express this run" in said  # it has splits
+
+
+def test_verify_finds_an_account_that_was_changed(ridge_run: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "runs" / "copy"
+    shutil.copytree(ridge_run, copy)
+    account = pl.read_parquet(copy / "account.parquet")
+    account.with_columns(pl.col("equity") * (1 + 1e-8)).write_parquet(copy / "account.parquet")
+    assert main(["verify", str(copy)]) == 1
 
 
 def test_audit_and_report_again(ridge_run: Path) -> None:
@@ -126,9 +136,47 @@ def test_five_lines_of_python() -> None:
     assert run.report.verdict.sentence
 
 
-def test_lightgbm_and_vectorbt_run_the_same_path() -> None:
-    run = backcast.run("model=lightgbm", "simulator=vectorbt", *MARKET, "study=other")
+def test_lightgbm_and_vectorbt_run_the_same_path(capsys: pytest.CaptureFixture[str]) -> None:
+    whole = ("dataset.name=whole", "+dataset.rates.splits=0.0", "+dataset.rates.dividends=0.0")
+    run = backcast.run("model=lightgbm", "simulator=vectorbt", *MARKET, *whole, "study=other")
     assert main(["verify", str(run.folder)]) == 0
+    assert "vectorbt (recorded), reference and native agree" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("costs", ["broker", "almgren"])
+@pytest.mark.parametrize("execution", ["participation", "margin"])
+def test_every_cost_and_execution_runs_and_is_explained(
+    ridge_run: Path, costs: str, execution: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    more = (f"costs={costs}", f"execution={execution}", "study=money", f"job={costs}_{execution}")
+    run = backcast.run("model=ridge", *MARKET, *more)
+    assert main(["verify", str(run.folder)]) == 0
+    account = pl.read_parquet(run.folder / "account.parquet")
+    fills = pl.read_parquet(run.folder / "fills.parquet")
+    assert (account["impact"].sum() > 0) and (account["borrow"].sum() > 0)
+    for kind in ("fee", "spread", "impact"):
+        assert account[kind].sum() == pytest.approx(fills[kind].sum())
+    assert account["dividend"].abs().sum() > 0
+    page = run.tearsheet.read_text()
+    assert "Paid and received" in page and "dividends paid in cash" in page
+    capsys.readouterr()
+
+
+def test_what_the_data_cannot_serve_is_refused_before_any_model_is_fitted(
+    ridge_run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for setting, says in (
+        ("execution.columns.half_spread=none", "a column of the data"),
+        ("execution.deposits=[{on: 1999-01-01, amount: 5}]", "when the account lives"),
+        ("+costs.spread={_target_: backcast.engine.costs.spread.HalfSpread, from_data: true}", "half_spread"),
+    ):
+        job = f"job=refused_{len(says)}"
+        costs = ["costs=broker"] if "costs." in setting else []
+        override = setting.replace("+costs.spread=", "++costs.spread=")
+        assert main(["run", "model=ridge", *MARKET, *costs, override, "study=refused", job]) == 2
+        assert says in capsys.readouterr().err
+        if "deposits" not in setting:
+            assert not list(Path("runs/refused", job.removeprefix("job=")).glob("models"))
 
 
 def test_retrain_promotes_once_a_week(capsys: pytest.CaptureFixture[str], home: Path) -> None:

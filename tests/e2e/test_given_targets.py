@@ -92,19 +92,11 @@ def test_a_model_and_given_targets_exclude_each_other(
     assert says in capsys.readouterr().err
 
 
-def test_shares_and_orders_come_to_the_same_account(ridge_run: Path, weights: Path) -> None:
-    fills = pl.read_parquet(ridge_run / "fills.parquet").drop_nulls("decided_at")
-    orders = (
-        fills.group_by("decided_at", "symbol")
-        .agg(order=pl.col("quantity").sum())
-        .sort("decided_at", "symbol")
-    )
-    orders.write_parquet("orders.parquet")
-    held = orders.with_columns(shares=pl.col("order").cum_sum().over("symbol")).drop("order")
-    held.write_parquet("shares.parquet")
-    made = {}
-    for name, absent in (("orders", "null"), ("shares", "hold")):
-        run = backcast.run("portfolio=given", f"portfolio.path={name}.parquet", f"portfolio.absent={absent}",
-                           "execution.margin=true", *DATA, "study=kinds", f"job={name}")  # fmt: skip
-        made[name] = pl.read_parquet(run.folder / "account.parquet")["equity"]
-    assert made["orders"].to_numpy() == pytest.approx(made["shares"].to_numpy(), rel=1e-9)
+def test_shares_of_a_file_are_held_as_shares(ridge_run: Path, weights: Path) -> None:
+    table = pl.read_parquet(weights).filter(pl.col("weight") != 0)
+    first = table.filter(pl.col("decided_at") == pl.col("decided_at").min())
+    first.select("decided_at", "symbol", shares=pl.lit(100.0)).write_csv("shares.csv")
+    run = backcast.run("portfolio=given", "portfolio.path=shares.csv", *DATA, "study=given", "job=shares")
+    fills = pl.read_parquet(run.folder / "fills.parquet").drop_nulls("decided_at")
+    assert fills["quantity"].to_list() == [100.0] * first.height
+    assert "shares" in pl.read_parquet(run.folder / "targets.parquet").columns

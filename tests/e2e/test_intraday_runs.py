@@ -14,6 +14,7 @@ import backcast
 from backcast.data.calendar import clock
 from backcast.engine.cli import main
 from backcast.engine.sessions import compounded, first_bars, summed
+from backcast.engine.trace import trace
 
 CLOCK = clock("XNYS", np.datetime64("2024-05-01"), np.datetime64("2024-08-16"), 0, "60min")
 RUN = ("model=ridge", "dataset=stored", "dataset.name=hours", "folds=intraday", "features=ohlcv",
@@ -119,6 +120,17 @@ def test_decisions_within_the_day(hours: Any, place: Path) -> None:
     assert half_day == ["2024-07-03 11:30"]
     assert json.loads((run.folder / "audit.json").read_text())["passed"] is True
     assert main(["run", *RUN, "folds.every=['11:45']", "study=hours", "job=none"]) == 2
+
+
+def test_a_position_on_bars_is_traced_by_the_instant(hours: Any) -> None:
+    fills = pl.read_parquet(hours.folder / "fills.parquet").drop_nulls("decided_at").sort("filled_at")
+    first = fills.row(0, named=True)
+    found = trace(hours.folder, first["symbol"], first["decided_at"].replace(tzinfo=None).isoformat())
+    assert found.differences == () and found.order is not None and found.position is not None
+    assert found.order.session == found.position.opened == first["filled_at"].replace(tzinfo=None).isoformat()
+    assert found.order.shares_before == 0 and found.order.shares_after == first["quantity"]
+    assert [row["quantity"] for row in found.fills] == [first["quantity"]]
+    assert len(found.inputs.bars) == found.inputs.lookback + 1
 
 
 def test_a_delay_that_would_fill_before_its_decision_is_refused(

@@ -52,8 +52,8 @@ CHEAP: dict[str, Callable[[], Portfolio]] = {
     "overlapping of a memory": lambda: OverlappingPortfolio(TopKPortfolio(topk=3, n_drop=1), 3),
     "all limits": lambda: RankPortfolio(
         steps=[
-            Neutral(groups="sector", most_per_name=0.2),
             VolatilityTarget(0.2, 20),
+            Neutral(groups="sector", most_per_name=0.2),
             CapName(0.25, "scale"),
             CapGross(0.8),
             CapTraded(0.1, 1e6, 10),
@@ -190,7 +190,9 @@ def test_neutral_weights_are_orthogonal_after_everything_that_may_follow(
 ) -> None:
     panel = market(seed, symbols=9)
     neutral = Neutral(groups="sector", exposures={"beta": BETA}, dollar_neutral=True, most_per_name=box)
-    rest: list[Step] = [VolatilityTarget(0.1, 20), CapName(0.1, "scale"), CapGross(0.5)] if scale else []
+    rest: list[Step] = [CapName(0.1, "scale"), CapGross(0.5)] if scale else []
+    if scale and box is None:
+        rest.insert(0, VolatilityTarget(0.1, 20))
     portfolio = ScorePortfolio(steps=[neutral, *rest])
     forecast = forecasts(panel, range(40, 60, 4), seed)
     beta = FeatureSet({"beta": BETA}).compile(panel.fields, panel.price_basis).evaluate(panel).values[0]

@@ -170,7 +170,10 @@ def test_execution_has_words() -> None:
     assert [part for part in execution_words(asked) if part] == [
         "filled at the next typical price",
         "at most 10% of a session's volume, worked for 5 more sessions",
-        "lots of 1",
+        "whole shares",
         "margin up to 2x",
     ]
-    assert [part for part in execution_words({"fill": "next_open"}) if part] == ["filled at the next open"]
+    assert [part for part in execution_words({"fill": "next_open", "lot": 0}) if part] == [
+        "filled at the next open"
+    ]
+    assert "lots of 100" in execution_words({"lot": 100.0})

@@ -103,6 +103,16 @@ def test_capacity_is_a_share_of_the_fill_bars_volume_except_for_what_vanished() 
         execution.plan(plain, market_of(plain), targets_of(plain, [0], [[1.0]]))
 
 
+def test_a_bar_without_volume_does_not_trade_unless_the_source_never_has_any() -> None:
+    closes = [[10.0, 11.0, 12.0], [10.0, 11.0, 12.0]]
+    panel = with_fields(panel_of(closes), volume=[[5.0, 0.0, 5.0], [0.0, 0.0, 0.0]])
+    plan = Execution().plan(panel, market_of(panel), targets_of(panel, [0], [[0.5, 0.5]]))
+    assert plan.tradable.tolist() == [[False, True], [True, True]]
+    assert plan.fill_price[0].tolist() == [10.0, 11.0]
+    assert plan.mark_price[0].tolist() == [11.0, 11.0]
+    assert events(plan) == [(1, 0, "not_tradable")]
+
+
 def test_a_short_position_in_what_vanished_is_bought_back_above() -> None:
     panel = panel_of([[10.0, 10.0, 8.0, NAN, NAN, NAN, NAN], [1.0] * 7])
     plan = Execution(exit_after=3, haircut=0.25).plan(

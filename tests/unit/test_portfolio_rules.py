@@ -238,7 +238,7 @@ def test_costs_keep_mean_variance_where_it_is(mean: float) -> None:
     means = np.array([[0.01, *none], [mean, *none]])
     forecast = Forecast(np.array([70, 71]), panel.symbols, means, np.empty((2, 3, 5)), np.zeros(2, int))
     rule = MeanVariancePortfolio(gross=100, most_per_name=100, risk_aversion=5.0, window=60, covariance="sample",
-                                 cost=LinearCost(15.0, 5.0), capital=1e6)  # fmt: skip
+                                 cost=LinearCost(20.0, 0.0), capital=1e6)  # fmt: skip
     assert rule.memory is None
     held, rate = 0.0, 0.002
     for t, m in ((70, 0.01), (71, mean)):

@@ -12,8 +12,8 @@ from decisions import closes_as_known, market, uncorrected
 
 from backcast.data.errors import InputError
 from backcast.data.types import Floats, Panel
-from backcast.engine.costs.linear import LinearCost
-from backcast.engine.portfolio.costing import Costing, costing
+from backcast.engine.costs import LinearCost, SquareRootImpact
+from backcast.engine.portfolio.costing import Costing
 from backcast.engine.portfolio.history import History
 from backcast.engine.portfolio.known import Known
 from backcast.engine.portfolio.steps import (
@@ -242,46 +242,43 @@ def test_the_band_trades_where_the_gain_exceeds_the_cost() -> None:
     held = np.array([0.1, 0.1, 0.1, 0.1, 0.1, 0.1])
     wanted = np.array([0.2, 0.2, 0.0, 0.2, 0.0, 0.0])
     known = known_at(small(), 60, scores, held)
-    band = Band(LinearCost(5.0, 5.0), 1e6)
+    band = Band(LinearCost(10.0, 0.0), 1e6)
     assert band.apply(wanted, known).tolist() == [0.2, 0.1, 0.0, 0.1, 0.0, 0.1]
-    assert Band(LinearCost(5.0, 5.0), 1e6, multiple=2.1).apply(wanted, known)[2] == 0.1  # 20 bp for 21
-    assert Band(LinearCost(5.0, 5.0), 1e6, relative=False).apply(wanted, known).tolist() == [
+    assert Band(LinearCost(10.0, 0.0), 1e6, multiple=2.1).apply(wanted, known)[2] == 0.1  # 20 bp for 21
+    assert Band(LinearCost(10.0, 0.0), 1e6, relative=False).apply(wanted, known).tolist() == [
         0.2, 0.2, 0.1, 0.1, 0.0, 0.1,
     ]  # fmt: skip
 
 
-class Impact:
-    """A cost of our own: it notes what it was asked."""
-
-    def __init__(self) -> None:
-        self.asked: tuple[Any, ...] = ()
-
-    def cost_of(self, change: Floats, volatility: Floats, traded: Floats, capital: float) -> Floats:
-        self.asked = change, volatility, traded, capital
-        return np.abs(change) * volatility * np.sqrt(np.abs(change) * capital / traded)
-
-
-def test_the_band_asks_the_cost_with_what_is_known() -> None:
+def test_the_band_asks_the_runs_cost_with_what_is_known() -> None:
+    """A square-root impact by its formula and NumPy's volatility and means."""
     panel, held = market(5, late=0, gaps=0.0), np.full(8, 0.05)
-    impact = Impact()
-    Band(impact, 2e6, window=15).apply(np.zeros(8), known_at(panel, 70, np.zeros(8), held))
-    change, volatility, traded, capital = impact.asked
+    panel.values[1, 3] = NAN  # it is not known to trade
+    known = known_at(panel, 70, np.zeros(8), held)
     closes = closes_as_known(panel, 70)
-    np.testing.assert_allclose(
-        volatility, np.std(closes[:, -15:] / closes[:, -16:-1] - 1, axis=1, ddof=1), rtol=1e-12
-    )
-    np.testing.assert_allclose(traded, (closes[:, -15:] * panel.values[1, :, 56:71]).mean(axis=1))
-    np.testing.assert_allclose(change, -held)
-    assert capital == 2e6
+    cost = SquareRootImpact(0.7)
+    volatility = np.std(closes[:, -15:] / closes[:, -16:-1] - 1, axis=1, ddof=1)
+    traded = (closes[:, -15:] * panel.values[1, :, 56:71]).mean(axis=1)
+    change = np.linspace(-0.05, 0.05, 8)
+    truth = np.abs(change) * 0.7 * volatility * np.sqrt(np.abs(change) * 2e6 / traded)
+    found = Costing("portfolio.band", cost, 2e6, 15).estimate(change, known)
+    np.testing.assert_allclose(found, truth, rtol=1e-9)
+    assert np.flatnonzero(np.isnan(found)).tolist() == [3]
+    scores = (
+        np.where(np.arange(8) % 2 == 0, 1.01, 0.99) * truth / change
+    )  # a gain just above or below the cost
+    scores[3] = 1e9
+    wanted = Band(cost, 2e6, relative=False, window=15).apply(held + change, replace(known, scores=scores))
+    np.testing.assert_array_equal(wanted, np.where(np.arange(8) % 2 == 0, held + change, held))
 
 
-def test_any_cost_with_a_fee_and_a_half_spread_can_be_asked() -> None:
-    nothing = np.full(2, NAN)
-    estimate = costing("portfolio.band.cost", LinearCost(3.0, 4.0))
-    np.testing.assert_allclose(
-        estimate.cost_of(np.array([-0.5, 0.1]), nothing, nothing, 1.0), [3.5e-4, 0.7e-4]
-    )
-    assert isinstance(estimate, Costing) and isinstance(Impact(), Costing)
+def test_a_cost_that_needs_what_no_panel_has_is_named() -> None:
+    panel = small()
+    known = known_at(panel, 60, np.zeros(6), np.zeros(6))
+    bare = replace(panel, fields=("close",), values=panel.values[:1])
+    band = Band(SquareRootImpact(0.7), 1e6)
+    with pytest.raises(InputError, match=r"portfolio\.band\.cost = 'SquareRootImpact'.*it needs traded"):
+        band.apply(np.ones(6), replace(known, history=History(bare)))
 
 
 @pytest.mark.parametrize(("cls", "keys"), [

@@ -21,6 +21,8 @@ CLOSES = pd.DataFrame(50 * np.exp(RNG.normal(0, 0.02, (40, 3)).cumsum(axis=0)), 
 OPENS = CLOSES * np.exp(RNG.normal(0, 0.005, (40, 3)))
 WEIGHTS = pd.DataFrame(RNG.dirichlet(np.ones(3), 8), index=DAYS[::5], columns=NAMES) * 0.9
 
+POLARS = pl.from_pandas(WEIGHTS.reset_index(names="t"))
+
 
 def by_hand(
     weights: pd.DataFrame, fills: pd.DataFrame, marks: pd.DataFrame, capital: float, bps: float
@@ -105,6 +107,19 @@ def test_bars_of_minutes_keep_their_instants() -> None:
     assert again.equity.equals(made.equity)
 
 
+def test_weights_shares_and_orders_come_to_one_account() -> None:
+    weighed = backcast.simulate(CLOSES, WEIGHTS, costs=0)
+    orders = weighed.fills.select("decided", "symbol", order="quantity").sort("decided")
+    shares = orders.with_columns(shares=pl.col("order").cum_sum().over("symbol")).drop("order")
+    for frame in (orders, shares):
+        made = backcast.simulate(CLOSES, frame, costs=0)
+        np.testing.assert_allclose(made.equity["equity"], weighed.equity["equity"], rtol=1e-9)
+    wide = orders.pivot("symbol", index="decided", values="order").sort("decided")
+    assert backcast.simulate(CLOSES, wide, kind="orders", costs=0).account.equals(
+        backcast.simulate(CLOSES, orders, costs=0).account
+    )
+
+
 def test_costs_are_an_object_a_number_or_the_default() -> None:
     plain = backcast.simulate(CLOSES, WEIGHTS)
     assert plain.account.equals(backcast.simulate(CLOSES, WEIGHTS, costs=LinearCost(5.0, 5.0)).account)
@@ -150,7 +165,7 @@ def edited(frame: pd.DataFrame, row: int, column: int, value: Any) -> pd.DataFra
     ("prices", "weights", "settings", "says"),
     [
         (CLOSES, edited(WEIGHTS, 1, 2, np.inf), {}, r"weights, row 2, C = inf"),
-        (CLOSES, pl.from_pandas(WEIGHTS.reset_index(names="t")).with_columns(B=pl.lit(float("nan"))), {}, r"weights, row 1, B = nan"),
+        (CLOSES, POLARS.with_columns(B=pl.lit(float("nan"))), {}, r"weights, row 1, B = nan"),
         (CLOSES, WEIGHTS.rename(columns={"A": "AA"}), {}, r"symbol = 'AA': expected a symbol of the prices\. Did you mean A"),
         (CLOSES, WEIGHTS.iloc[::-1], {}, r"weights, row 2, decided_at.*in order"),
         (CLOSES, WEIGHTS.iloc[[0, 0]], {}, r"weights, row 2, decided_at.*each decision once"),

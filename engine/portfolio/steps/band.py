@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from backcast.data.types import Floats
-from backcast.engine.portfolio.costing import costing
+from backcast.engine.portfolio.costing import Costing
 from backcast.engine.portfolio.known import Known
 from backcast.engine.portfolio.settings import flag, positive, whole
 from backcast.engine.portfolio.steps.base import TRADE, Step
@@ -16,7 +16,8 @@ class Band(Step):
 
     The gain of a change is the change x the forecast (x the forecast less the mean of all where `relative`: money comes from
     the other names and goes to them); the cost is that of the cost object, x `multiple` (2: the way back too). What is held
-    without a forecast is traded as asked. capital: in the currency of the prices; window: for volatility and traded value.
+    without a forecast is traded as asked; where the cost is not known, nothing trades. capital: in the currency of the
+    prices; window: for volatility and traded value.
     """
 
     name = "cost band"
@@ -32,11 +33,10 @@ class Band(Step):
         relative: bool = True,
         window: int = 20,
     ) -> None:
-        self.cost = costing("portfolio.band.cost", cost)
-        self.capital = positive("portfolio.band.capital", capital)
+        self.window = whole("portfolio.band.window", window, 2, "sessions")
+        self.cost = Costing("portfolio.band", cost, capital, self.window)
         self.multiple = positive("portfolio.band.multiple", multiple)
         self.relative = flag("portfolio.band.relative", relative)
-        self.window = whole("portfolio.band.window", window, 2, "sessions")
 
     def apply(self, weights: Floats, known: Known) -> Floats:
         change = weights - known.previous
@@ -44,11 +44,5 @@ class Band(Step):
         named = np.isfinite(forecast)
         if self.relative and named.any():
             forecast = forecast - forecast[named].mean()
-        traded = (
-            known.traded(self.window)
-            if "volume" in known.history.panel.fields
-            else np.full(len(change), np.nan)
-        )
-        cost = self.cost.cost_of(change, known.volatility(self.window), traded, self.capital)
-        worth = ~named | (change * forecast > self.multiple * cost)
-        return np.asarray(np.where(worth, weights, known.previous))
+        worth = change * forecast > self.multiple * self.cost.estimate(change, known)  # NaN is not
+        return np.asarray(np.where(worth | ~named, weights, known.previous))

@@ -11,7 +11,7 @@ from backcast.data.types import Floats
 from backcast.engine.portfolio.groups import Groups
 from backcast.engine.portfolio.known import Known
 from backcast.engine.portfolio.settings import choice, flag, number
-from backcast.engine.portfolio.steps.base import SHAPE, Step
+from backcast.engine.portfolio.steps.base import CAP, SHAPE, Step
 from backcast.signals.feature import FeatureSet
 
 ROUNDS, CLOSE = 500, 1e-12
@@ -26,11 +26,11 @@ class Neutral(Step):
     features, as known at the decision, such as a beta to the universe's mean return. dollar_neutral: weights sum to 0 (groups
     imply it). among: held (only names with a weight change) or forecast (all names with a forecast may get one). A name
     whose group or exposure is not known is not held. keep_gross: the result is multiplied up to the gross that came in.
-    most_per_name: no absolute weight above it at the same time (Dykstra 1983: projections in turn on both).
+    most_per_name: no absolute weight above it at the same time (Dykstra 1983: projections in turn on both); the step is then
+    a cap, which comes after a volatility target.
     """
 
     name = "neutral"
-    kind = SHAPE
     balances = True
     shorts = True
     raises = True
@@ -52,6 +52,7 @@ class Neutral(Step):
         self.most_per_name = (
             None if most_per_name is None else number("portfolio.neutral.most_per_name", most_per_name, 100.0)
         )
+        self.kind = SHAPE if most_per_name is None else CAP
         if self.groups is None and self.exposures is None and not dollar_neutral:
             raise InputError(
                 "portfolio.neutral", None, "groups, exposures or dollar_neutral to be neutral to"
