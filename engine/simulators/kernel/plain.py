@@ -168,10 +168,9 @@ def smallest_first(chosen: Ints, begin: int, end: int, asked: Floats, prices: Fl
 @compiled_within
 def trade_plainly(
     cash: float, value: float, weights: Floats, tradable: Bools, prices: Floats, held: Floats, asked: Floats, chosen: Ints,
-    terms: Floats, rates: Floats, fee: float, fills: Ints, figures: Floats, events: Floats, used: Ints, rows: Floats,
+    terms: Floats, spread: float, fee: float, fills: Ints, figures: Floats, events: Floats, used: Ints, rows: Floats,
 ) -> float:  # fmt: skip
     """Cash after the session's orders."""
-    spread = rates[HALF_SPREAD]
     up, down = (1.0 + spread) * (1.0 + fee), (1.0 - spread) * (1.0 - fee)
     sells, buys, left = wanted(
         cash, value, weights, tradable, prices, held, terms[KIND], up, down, asked, chosen
