@@ -47,7 +47,13 @@ def random_plan(seed: int, gross: float, long_only: bool, margin: bool = False) 
 
 
 RATIONAL = TotalCost(
-    fee=Fee(per_share=0.01, per_order=0.5, minimum=2.0, maximum=0.02, tiers=[[0, 8.0], [5_000, 4.0], [20_000, 1.0]]),
+    fee=Fee(
+        per_share=0.01,
+        per_order=0.5,
+        minimum=2.0,
+        maximum=0.02,
+        tiers=[[0, 8.0], [5_000, 4.0], [20_000, 1.0]],
+    ),
     spread=HalfSpread(bps=3.0, volatility=0.1, from_data=True),
     borrow=BorrowFee(per_year=0.02, from_data=True),
     interest=Interest(cash_per_year=0.03, margin_per_year=0.07),
@@ -69,7 +75,11 @@ FEATURES = (
 
 
 def rich_plan(
-    seed: int, features: tuple[str, ...] = FEATURES, gross: float = 1.2, margin: bool = False, kind: str = "weights"
+    seed: int,
+    features: tuple[str, ...] = FEATURES,
+    gross: float = 1.2,
+    margin: bool = False,
+    kind: str = "weights",
 ) -> Plan:
     """A random plan with data for every cost and the features named, of modest sizes so that every one of them binds."""
     plan = random_plan(seed, gross, long_only=seed % 3 == 0, margin=margin)
@@ -96,19 +106,30 @@ def with_features(plan: Plan, generator: np.random.Generator, features: tuple[st
     count = 8
     ex = np.sort(generator.integers(0, sessions, count))
     dividends = Dividends(
-        ex, ex + generator.integers(0, 15, count), generator.integers(0, shape[1], count), generator.uniform(0.1, 2, count)
+        ex,
+        ex + generator.integers(0, 15, count),
+        generator.integers(0, shape[1], count),
+        generator.uniform(0.1, 2, count),
     )
     rare = generator.random(shape)
     values = {
         "exits": {"exits": np.where(rare < 0.01, 0.9 * plan.mark_price, np.nan)},
-        "split": {"split": np.where((rare > 0.5) & (rare < 0.53), generator.choice([0.5, 1.5, 2.0, 3.0], shape), 1.0)},
+        "split": {
+            "split": np.where(
+                (rare > 0.5) & (rare < 0.53), generator.choice([0.5, 1.5, 2.0, 3.0], shape), 1.0
+            )
+        },
         "dividends": {"dividends": dividends},
         "capacity": {"capacity": np.where(rare > 0.97, np.nan, generator.uniform(500, 8000, shape))},
         "patience": {"patience": int(generator.integers(0, 4))},
         "borrowable": {"borrowable": generator.random(shape) > 0.2},
-        "deposit": {"deposit": np.where(generator.random(sessions) < 0.1, generator.normal(0, 3e4, sessions), 0.0)},
+        "deposit": {
+            "deposit": np.where(generator.random(sessions) < 0.1, generator.normal(0, 3e4, sessions), 0.0)
+        },
     }
-    changed = {name: value for feature, pair in values.items() if feature in features for name, value in pair.items()}
+    changed = {
+        name: value for feature, pair in values.items() if feature in features for name, value in pair.items()
+    }
     rules = Rules(
         lot=float(generator.choice([0.01, 1.0, 100.0, 2000.0])) if "lot" in features else 0.0,
         max_leverage=1.1 if "max_leverage" in features else np.inf,

@@ -56,17 +56,15 @@ class Cost(ABC):
                 raise InputError(f"estimate.{name}", None, f"an array, since the cost depends on {name}")
         if rates.per_share > 0 and price is None:
             raise InputError("estimate.price", None, "an array, since the cost is by share")
-        unknown = np.full(len(change), np.nan)
-        filled = [
-            unknown if x is None else np.ascontiguousarray(x, dtype=np.float64) for x in given.values()
-        ]
-        prices = (
-            np.ones(len(change)) if price is None else np.ascontiguousarray(price, dtype=np.float64)
+        price, volatility, traded, half_spread = (
+            np.full(len(change), otherwise) if x is None else np.ascontiguousarray(x, dtype=np.float64)
+            for x, otherwise in ((price, 1.0), (volatility, np.nan), (traded, np.nan), (half_spread, np.nan))
         )
-        value = np.ascontiguousarray(change, dtype=np.float64) * capital
+        shares = np.ascontiguousarray(change, dtype=np.float64) * capital / price
         bill = np.zeros((4, len(change)))
         bill[3] = 1.0
-        charges(0, len(change), value / prices, prices, *filled, *rates.packed(), bill)
+        numbers, tiers = rates.packed()
+        charges(0, len(change), shares, price, volatility, traded, half_spread, numbers, tiers, bill)
         return np.where(bill[3] > 0, bill[:3].sum(axis=0), np.nan) / capital
 
 

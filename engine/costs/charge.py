@@ -91,10 +91,10 @@ def charges(
                 moved = sigma * (rates[IMPACT_LINEAR] * part + rates[IMPACT_POWER] * power)
             else:
                 known = 0.0
-        sale = quantity[s] < 0.0
-        apart = min(apart, 1.0) if sale else apart
-        moved = min(moved, 1.0 - apart) if sale else moved
-        worsened = value - value * (apart + moved) if sale else value + value * (apart + moved)
+        if apart + moved > 1.0 and quantity[s] < 0.0:
+            apart = min(apart, 1.0)
+            moved = 1.0 - apart
+        worsened = value + np.copysign(value, quantity[s]) * (apart + moved)
         fee = worsened * tiers[1, 0]
         for k in range(1, tiers.shape[1]):
             if worsened > tiers[0, k]:

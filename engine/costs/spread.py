@@ -15,7 +15,9 @@ class HalfSpread(Cost):
 
     def __init__(self, bps: float = 0.0, volatility: float = 0.0, from_data: bool = False) -> None:
         self._bps = number("spread.bps", bps, 10_000, "basis points")
-        self._volatility = number("spread.volatility", volatility, 100, "a multiple of a session's volatility")
+        self._volatility = number(
+            "spread.volatility", volatility, 100, "a multiple of a session's volatility"
+        )
         if not isinstance(from_data, bool):
             raise InputError("costs.spread.from_data", from_data, "true or false")
         self._from_data = from_data

@@ -35,7 +35,12 @@ class TotalCost(Cost):
             if not isinstance(part, Cost):
                 raise InputError(f"costs.{name}", part, "a cost", "Its `_target_` names one.")
             if _elsewhere(part.rates(), name):
-                raise InputError(f"costs.{name}", part.to_json(), f"{_article(name)} alone", "Put its other parts beside it.")
+                raise InputError(
+                    f"costs.{name}",
+                    part.to_json(),
+                    f"{_article(name)} alone",
+                    "Put its other parts beside it.",
+                )
 
     def rates(self) -> Rates:
         found = Rates()

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from backcast.data.errors import InputError
-from backcast.data.types import Floats
+from backcast.data.types import Bools, Floats, Ints
 from backcast.engine.costs.base import needs
 from backcast.engine.costs.charge import Rates
 from backcast.engine.simulators.kernel import state
@@ -20,8 +20,6 @@ SIGNS = {"split": "above 0", "half_spread": "at least 0", "exits": "at least 0",
          "traded": "at least 0", "borrow_rate": "at least 0", "years": "at least 0"}  # fmt: skip
 """What the numbers of an array must be, where they are known."""
 
-NONE, NONE_ALLOWED = np.empty((0, 0)), np.empty((0, 0), dtype=np.bool_)
-
 
 def checked(plan: Plan, rates: Rates, capital: float) -> None:
     """Errors: InputError for a plan that could not be traded: wrong shapes or signs, or without what its costs need."""
@@ -32,7 +30,10 @@ def checked(plan: Plan, rates: Rates, capital: float) -> None:
     for name in sorted(needs(rates)):
         if getattr(plan, name) is None:
             raise InputError(
-                f"plan.{name}", None, "an array, since the costs depend on it", "Choose other costs, or data that have it."
+                f"plan.{name}",
+                None,
+                "an array, since the costs depend on it",
+                "Choose other costs, or data that have it.",
             )
     _check_shapes(plan)
     _check_values(plan)
@@ -68,7 +69,9 @@ def _check_values(plan: Plan) -> None:
         low, high = _ends(array)
         zero, endless = wanted == "above 0", name == "capacity"
         if low < 0 or (zero and low == 0) or (high == np.inf and not endless):
-            raise _wrong(plan, name, (array < 0) | (zero & (array == 0)) | np.isinf(array) & (not endless), wanted)
+            raise _wrong(
+                plan, name, (array < 0) | (zero & (array == 0)) | np.isinf(array) & (not endless), wanted
+            )
     for name in ("deposit", "years"):
         array = getattr(plan, name)
         if array is not None and not np.isfinite(array).all():
@@ -77,12 +80,9 @@ def _check_values(plan: Plan) -> None:
 
 def _ends(array: Floats) -> tuple[float, float]:
     """The least and the largest number, NaN left out; 0 where there is none."""
-    if not array.size:
-        return 0.0, 0.0
-    low, high = float(array.min()), float(array.max())
-    if np.isnan(low):  # the quick way only tells that there are NaN
-        low, high = float(np.fmin.reduce(array, axis=None)), float(np.fmax.reduce(array, axis=None))
-    return (0.0, 0.0) if np.isnan(low) else (low, high)
+    if array.size and np.isnan(array.min()):  # quick where there is no NaN, and then right
+        array = array[array == array]
+    return (float(array.min()), float(array.max())) if array.size else (0.0, 0.0)
 
 
 def _wrong(plan: Plan, name: str, wrong: Any, wanted: str) -> InputError:
@@ -112,30 +112,43 @@ def _check_rules(plan: Plan) -> None:
 def given_of(plan: Plan) -> Given:
     """The plan's arrays, each contiguous and of one type."""
     dividends = plan.dividends or Dividends.none()
-    empty = np.empty(0)
     return Given(
-        _ints(plan.decided),
-        _floats(plan.weights),
-        _floats(plan.fill_price),
-        np.ascontiguousarray(plan.tradable, dtype=np.bool_),
-        _floats(plan.mark_price),
-        *(NONE if x is None else _floats(x) for x in (plan.exits, plan.split, plan.capacity)),
-        *(NONE if x is None else _floats(x) for x in (plan.volatility, plan.traded, plan.half_spread)),
-        NONE_ALLOWED if plan.borrowable is None else np.ascontiguousarray(plan.borrowable, dtype=np.bool_),
-        NONE if plan.borrow_rate is None else _floats(plan.borrow_rate),
-        *(empty if x is None else _floats(x) for x in (plan.deposit, plan.years)),
-        _ints(dividends.ex),
-        _ints(dividends.pay),
-        np.argsort(_ints(dividends.pay), kind="stable"),
-        _ints(dividends.symbol),
-        _floats(dividends.amount),
+        decided=_ints(plan.decided),
+        weights=_floats(plan.weights),
+        fill_price=_floats(plan.fill_price),
+        tradable=_flags(plan.tradable),
+        mark_price=_floats(plan.mark_price),
+        exits=_floats(plan.exits),
+        split=_floats(plan.split),
+        capacity=_floats(plan.capacity),
+        volatility=_floats(plan.volatility),
+        traded=_floats(plan.traded),
+        half_spread=_floats(plan.half_spread),
+        borrowable=_flags(plan.borrowable),
+        borrow_rate=_floats(plan.borrow_rate),
+        deposit=_floats(plan.deposit, axes=1),
+        years=_floats(plan.years, axes=1),
+        ex=_ints(dividends.ex),
+        pay=_ints(dividends.pay),
+        pay_order=np.argsort(_ints(dividends.pay), kind="stable"),
+        symbol=_ints(dividends.symbol),
+        amount=_floats(dividends.amount, axes=1),
     )
 
 
 def terms_of(plan: Plan, capital: float, keep: bool) -> Floats:
     """How a plan is traded, in plain numbers, in the order of the names in `kernel.state`."""
     rules = plan.rules
-    numbers = (capital, plan.margin, KIND[plan.kind], rules.lot, rules.max_leverage, rules.maintenance, plan.patience, plan.offset)
+    numbers = (
+        capital,
+        plan.margin,
+        KIND[plan.kind],
+        rules.lot,
+        rules.max_leverage,
+        rules.maintenance,
+        plan.patience,
+        plan.offset,
+    )
     return np.array([*numbers, keep, 0, -1], dtype=np.float64)
 
 
@@ -153,9 +166,13 @@ def log_of(plan: Plan, rates: Rates, keep: bool) -> Log:
     )
 
 
-def _floats(array: Any) -> Floats:
-    return np.ascontiguousarray(array, dtype=np.float64)
+def _floats(array: Floats | None, axes: int = 2) -> Floats:
+    return np.empty((0,) * axes) if array is None else np.ascontiguousarray(array, dtype=np.float64)
 
 
-def _ints(array: Any) -> Any:
+def _flags(array: Bools | None) -> Bools:
+    return np.empty((0, 0), dtype=np.bool_) if array is None else np.ascontiguousarray(array, dtype=np.bool_)
+
+
+def _ints(array: Ints) -> Ints:
     return np.ascontiguousarray(array, dtype=np.int64)

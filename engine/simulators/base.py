@@ -92,5 +92,3 @@ def spent_by_session(plan: Plan, fills: Fills) -> Floats:
     at, value = fills.session - plan.offset, np.abs(fills.quantity) * fills.price
     parts = (fills.fee, fills.spread, fills.impact, value)
     return np.stack([np.bincount(at, weights=part, minlength=len(plan.weights)) for part in parts])
-
-

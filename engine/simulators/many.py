@@ -57,7 +57,12 @@ class _One:
 
 
 def simulate_many(
-    plan: Plan, sets: Iterable[Weights], cost: Cost, capital: float, curves: bool = True, threads: int | None = None
+    plan: Plan,
+    sets: Iterable[Weights],
+    cost: Cost,
+    capital: float,
+    curves: bool = True,
+    threads: int | None = None,
 ) -> Many:
     """Trades each set's weights in place of the plan's, as `NativeSimulator` does, and keeps no log.
 
@@ -79,14 +84,10 @@ def simulate_many(
     found = list(_in_order(one, sets, threads or os.cpu_count() or 1))
     if not found:
         raise InputError("sets", 0, "at least one set of weights")
-    summary = np.array([x.summary for x in found])
-    return Many(
-        *np.ascontiguousarray(summary.T),
-        flows=np.array([x.flows for x in found]),
-        events=np.array([x.events for x in found]),
-        kinds=KINDS,
-        curves=np.array([x.curve for x in found]) if curves else None,
-    )
+    final, mean, deviation, drawdown, turnover = np.ascontiguousarray(np.array([x.summary for x in found]).T)
+    flows, events = np.array([x.flows for x in found]), np.array([x.events for x in found])
+    kept = np.array([x.curve for x in found]) if curves else None
+    return Many(final, mean, deviation, drawdown, turnover, flows, events, KINDS, kept)
 
 
 def _in_order(one: Callable[[int, Weights], _One], sets: Iterable[Weights], threads: int) -> Iterator[_One]:

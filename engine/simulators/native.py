@@ -22,8 +22,9 @@ class NativeSimulator(Simulator):
         rates = cost.rates()
         checked(plan, rates, capital)
         terms, empty = terms_of(plan, capital, keep=True), log_of(plan, rates, keep=True)
-        rows, *arrays = trade(given_of(plan), terms, *rates.packed(), empty)
-        log = Log(*arrays)
+        numbers, tiers = rates.packed()
+        rows, fills, figures, events, used = trade(given_of(plan), terms, numbers, tiers, empty)
+        log = Log(fills, figures, events, used)
         return account(plan, capital, rows, fills_of(log), merged(plan, event_rows(log)))
 
 

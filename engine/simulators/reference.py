@@ -111,7 +111,11 @@ class _Trader:
     def close(self, t: int, before: Number) -> None:
         """Values the account, and sees whether it calls or ends."""
         equity, marks = self.worth(self.plan.mark_price[t]), self.plan.mark_price[t]
-        self.rows[[state.EQUITY, state.CASH, state.OWED], t] = float(equity), float(self.cash), float(self.owed())
+        self.rows[[state.EQUITY, state.CASH, state.OWED], t] = (
+            float(equity),
+            float(self.cash),
+            float(self.owed()),
+        )
         slack = -self.tolerance * abs(equity)
         if not self.plan.margin and self.cash < slack <= before:
             self.note(t, -1, state.OVERDRAWN, self.cash)
@@ -379,6 +383,7 @@ class _Trader:
     def account(self, capital: float) -> Account:
         """The account, as every simulator gives it."""
         columns = list(zip(*self.fills)) or [()] * 8
-        whole = [np.array(column, dtype=np.int64) for column in columns[:3]]
-        figures = [np.array(column, dtype=np.float64) for column in columns[3:]]
-        return account(self.plan, capital, self.rows, Fills(*whole, *figures), merged(self.plan, self.events))
+        decided, session, symbol = (np.array(column, dtype=np.int64) for column in columns[:3])
+        quantity, price, fee, spread, impact = (np.array(x, dtype=np.float64) for x in columns[3:])
+        fills = Fills(decided, session, symbol, quantity, price, fee, spread, impact)
+        return account(self.plan, capital, self.rows, fills, merged(self.plan, self.events))

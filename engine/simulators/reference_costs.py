@@ -28,7 +28,9 @@ class Bill:
         return self.fee + self.spread + self.impact
 
 
-def bill(rates: Rates, number: Callable[[float], Number], plan: Plan, t: int, s: int, quantity: Number) -> Bill:
+def bill(
+    rates: Rates, number: Callable[[float], Number], plan: Plan, t: int, s: int, quantity: Number
+) -> Bill:
     """What an order costs: spread and impact first, then the fee of the worsened value."""
     value = abs(quantity) * number(float(plan.fill_price[t, s]))
     volatility, traded, own = (_known(x, t, s) for x in (plan.volatility, plan.traded, plan.half_spread))

@@ -18,7 +18,10 @@ from backcast.engine.types import ORDERS, SHARES, WEIGHTS, Account, Events, Fill
 
 
 class VectorbtSimulator(Simulator):
-    """`Portfolio.from_orders` of vectorbt: targets or orders, cash shared, sells first; fees by value and by order, half-spreads, exits."""
+    """`Portfolio.from_orders` of vectorbt: targets or orders, cash shared, sells first; fees by value and by order, half-spreads, exits.
+
+    One thing it does otherwise: it makes no sale whose fee by order is above its proceeds.
+    """
 
     name: ClassVar[str] = "vectorbt"
 
@@ -28,8 +31,8 @@ class VectorbtSimulator(Simulator):
         checked(plan, rates, capital)
         refuse(plan, rates)
         portfolio = from_orders(plan, cost, capital)
-        equity = np.asarray(portfolio.value(), dtype=np.float64).ravel()
-        cash = np.asarray(portfolio.cash(), dtype=np.float64).ravel()
+        equity = np.array(portfolio.value(), dtype=np.float64).ravel()
+        cash = np.array(portfolio.cash(), dtype=np.float64).ravel()
         fills, exits = _fills(portfolio, plan, rates)
         over = np.flatnonzero(equity <= 0)
         if len(over):  # vectorbt trades on
@@ -37,7 +40,9 @@ class VectorbtSimulator(Simulator):
             equity[over[0] + 1 :] = cash[over[0] + 1 :] = equity[over[0]]
         rows = np.zeros((10, len(equity)))
         rows[state.EQUITY], rows[state.CASH] = equity, cash
-        for row, spent in zip((state.FEE, state.SPREAD, state.IMPACT, state.TRADED), spent_by_session(plan, fills)):
+        for row, spent in zip(
+            (state.FEE, state.SPREAD, state.IMPACT, state.TRADED), spent_by_session(plan, fills)
+        ):
             rows[row] = spent
         return account(plan, capital, rows, fills, _events(plan, rates, fills, exits, capital, equity))
 
@@ -114,12 +119,16 @@ def _exits(plan: Plan) -> Bools:
         return np.zeros(plan.weights.shape, dtype=bool)
     out = np.isfinite(plan.exits)
     if (out & np.isfinite(plan.weights) & plan.tradable & (plan.weights != 0)).any():
-        raise InputError("simulator", "vectorbt", "native", "vectorbt cannot trade a symbol in the session of its exit.")
+        raise InputError(
+            "simulator", "vectorbt", "native", "vectorbt cannot trade a symbol in the session of its exit."
+        )
     return out
 
 
 def _fill_prices(plan: Plan) -> Floats:
-    return _priced(plan.fill_price if plan.exits is None else np.where(_exits(plan), plan.exits, plan.fill_price))
+    return _priced(
+        plan.fill_price if plan.exits is None else np.where(_exits(plan), plan.exits, plan.fill_price)
+    )
 
 
 def _priced(prices: Any) -> Any:
@@ -161,11 +170,17 @@ def _events(
     shares, cash, rows = np.zeros(len(plan.symbols)), capital, list(exits)
     for t in range(len(got)):
         prices, held = plan.fill_price[t], shares != 0
-        value = cash + shares[held] @ _fill_prices(plan)[t][held] if gone[t].any() else cash + shares[held] @ prices[held]
+        value = (
+            cash + shares[held] @ _fill_prices(plan)[t][held]
+            if gone[t].any()
+            else cash + shares[held] @ prices[held]
+        )
         shares -= gone[t]
         asked = np.where(plan.tradable[t], _asked(plan, t, value, shares), np.nan)
         short = (asked > 0) & (asked > got[t] * (1 + 1e-6)) & (asked * prices > 1e-9 * value) & (value > 0)
-        rows += [(t, s, state.PARTIAL, float(asked[s]), float(got[t, s])) for s in np.flatnonzero(short).tolist()]
+        rows += [
+            (t, s, state.PARTIAL, float(asked[s]), float(got[t, s])) for s in np.flatnonzero(short).tolist()
+        ]
         shares += got[t]
         cash -= flows[t]
         if equity[t] <= 0:

@@ -11,6 +11,7 @@ import os
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import numba
 from numba.core import config
@@ -69,5 +70,6 @@ use_kernel_cache()
 compiled = numba.njit(cache=True, nogil=True, error_model="numpy")
 """The decorator of every kernel: cached, without the GIL, IEEE division, no fastmath."""
 
-compiled_within = numba.njit(nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
+_WITHIN: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+compiled_within = numba.njit(nogil=True, error_model="numpy", **_WITHIN)
 """The decorator of a function that only kernels call: Python cannot, which saves most of the time to compile it."""

@@ -9,10 +9,10 @@ import pytest
 
 from backcast.data.errors import InputError
 from backcast.data.types import Clock
-from backcast.engine.costs.linear import LinearCost
+from backcast.engine.costs import BorrowFee, Cost, Fee, HalfSpread, LinearCost, SquareRootImpact, TotalCost
 from backcast.engine.simulators.native import NativeSimulator
 from backcast.engine.simulators.vectorbt import VectorbtSimulator
-from backcast.engine.types import Events, Plan
+from backcast.engine.types import Dividends, Events, Plan, Rules
 
 
 def random_plan(seed: int, gross: float, long_only: bool, every: int, forced: bool) -> Plan:
@@ -55,7 +55,68 @@ def test_equity_is_equal(seed: int, every: int, gross: float, long_only: bool, c
     assert ours.events.kind.count("partial_fill") == theirs.events.kind.count("partial_fill")
 
 
-def test_what_vectorbt_cannot_express_is_refused() -> None:
-    plan = replace(random_plan(0, 1.0, True, 1, False), margin=True)
-    with pytest.raises(InputError, match="vectorbt cannot borrow"):
-        VectorbtSimulator().simulate(plan, LinearCost(0.0, 0.0), 1e6)
+RICH = TotalCost(fee=Fee(bps=4.0, per_order=2.5), spread=HalfSpread(bps=1.0, volatility=0.1, from_data=True))
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize(("kind", "size"), [("weights", 1.0), ("shares", 2e3), ("orders", 300.0)])
+def test_exits_and_costs_by_cell(seed: int, kind: str, size: float) -> None:
+    """Fees by order and by value, half-spreads by volatility and from data, proceeds that cost nothing, every kind of target."""
+    plan = random_plan(seed, 0.8, seed % 2 == 0, 3, forced=False)
+    generator, shape = np.random.default_rng(seed), plan.weights.shape
+    exits = np.where(generator.random(shape) < 0.005, 0.8 * plan.mark_price, np.nan)
+    small = np.isfinite(exits) | (
+        np.abs(plan.weights) < 0.003
+    )  # vectorbt makes no sale that its fee would eat up
+    plan = replace(
+        plan,
+        weights=np.where(small, np.nan, plan.weights) * size,
+        kind=kind,
+        exits=exits,
+        volatility=generator.uniform(0.01, 0.03, shape),
+        half_spread=np.where(generator.random(shape) < 0.05, np.nan, 0.001),
+    )
+    ours, theirs = NativeSimulator().simulate(plan, RICH, 1e6), VectorbtSimulator().simulate(plan, RICH, 1e6)
+    assert (ours.equity > 0).all() and "cash_exit" in ours.events.kind
+    np.testing.assert_allclose(ours.equity, theirs.equity, rtol=1e-10)
+    np.testing.assert_allclose(ours.fee, theirs.fee, rtol=1e-8, atol=1e-8)
+    np.testing.assert_allclose(ours.spread, theirs.spread, rtol=1e-8, atol=1e-8)
+    for name in ("partial_fill", "cash_exit"):
+        assert ours.events.kind.count(name) == theirs.events.kind.count(name)
+
+
+def test_both_end_at_bankruptcy() -> None:
+    plan = random_plan(3, 60.0, False, 50, forced=False)
+    ours, theirs = (
+        s.simulate(plan, LinearCost(5.0, 5.0), 1e6) for s in (NativeSimulator(), VectorbtSimulator())
+    )
+    assert "bankrupt" in ours.events.kind and "bankrupt" in theirs.events.kind
+    np.testing.assert_allclose(ours.equity, theirs.equity, rtol=1e-8, atol=1e-4)
+    assert len(ours.fills.session) == len(theirs.fills.session)
+
+
+SHAPE = (150, 12)
+
+
+@pytest.mark.parametrize(("changed", "cost", "words"), [
+    ({"margin": True}, LinearCost(0, 0), "borrow"),
+    ({"split": np.full(SHAPE, 2.0)}, LinearCost(0, 0), "split shares"),
+    ({"capacity": np.full(SHAPE, 2.0)}, LinearCost(0, 0), "work an order within the volume"),
+    ({"borrowable": np.zeros(SHAPE, dtype=bool)}, LinearCost(0, 0), "refuse a short sale"),
+    ({"deposit": np.full(SHAPE[0], 2.0)}, LinearCost(0, 0), "take deposits"),
+    ({"rules": Rules(lot=1.0)}, LinearCost(0, 0), "trade in lots"),
+    ({"rules": Rules(maintenance=0.2)}, LinearCost(0, 0), "make margin calls"),
+    ({"dividends": Dividends(np.zeros(1, int), np.zeros(1, int), np.zeros(1, int), np.ones(1))}, LinearCost(0, 0), "pay dividends"),
+    ({"years": np.full(SHAPE[0], 0.01)}, BorrowFee(0.1), "pay interest or borrow fees"),
+    ({}, Fee(per_share=0.1), "charge by share, by tier, at least or at most"),
+    ({"volatility": np.ones(SHAPE), "traded": np.ones(SHAPE)}, SquareRootImpact(), "move prices"),
+])  # fmt: skip
+def test_what_vectorbt_cannot_express_is_refused_in_one_line(
+    changed: dict[str, object], cost: Cost, words: str
+) -> None:
+    plan = replace(random_plan(0, 1.0, True, 1, False), **changed)  # type: ignore[arg-type]
+    with pytest.raises(
+        InputError, match=f"simulator = 'vectorbt': expected native. vectorbt cannot {words}"
+    ) as error:
+        VectorbtSimulator().simulate(plan, cost, 1e6)
+    assert "\n" not in str(error.value)

@@ -10,7 +10,16 @@ from hypothesis import strategies as st
 from plans import COSTS, FEATURES, rich_plan
 
 from backcast.data.types import Floats
-from backcast.engine.costs import BorrowFee, Cost, Fee, HalfSpread, Interest, LinearCost, SquareRootImpact, TotalCost
+from backcast.engine.costs import (
+    BorrowFee,
+    Cost,
+    Fee,
+    HalfSpread,
+    Interest,
+    LinearCost,
+    SquareRootImpact,
+    TotalCost,
+)
 from backcast.engine.simulators.native import NativeSimulator
 from backcast.engine.types import SHARES, Account, Dividends, Plan
 
@@ -61,7 +70,10 @@ def test_every_cent_is_explained(seed: int, margin: bool, cost: Cost) -> None:
         held[t] = shares + np.bincount(log.symbol[now], log.quantity[now], minlength=len(shares))
         assert abs(account.cash[t] - cash) < 1e-8 * CAPITAL
         assert abs(account.owed[t] - sum(due.values())) < 1e-8 * CAPITAL
-        assert abs(account.equity[t] - (cash + sum(due.values()) + held[t] @ plan.mark_price[t])) < 1e-8 * CAPITAL
+        assert (
+            abs(account.equity[t] - (cash + sum(due.values()) + held[t] @ plan.mark_price[t]))
+            < 1e-8 * CAPITAL
+        )
         if account.equity[t] <= 0:
             assert (account.equity[t:] == account.equity[t]).all()
             break
@@ -83,21 +95,30 @@ def test_the_order_of_symbols_is_irrelevant(seed: int, margin: bool, cost: Cost,
 
 @given(seed=seeds, margin=margins, scale=st.sampled_from([1e-2, 0.5, 64.0]))
 @settings(max_examples=40, deadline=None)
-def test_returns_do_not_depend_on_the_capital_where_costs_are_linear(seed: int, margin: bool, scale: float) -> None:
+def test_returns_do_not_depend_on_the_capital_where_costs_are_linear(
+    seed: int, margin: bool, scale: float
+) -> None:
     plan = rich_plan(seed, SCALABLE, margin=margin)
     scaled = replace(plan, deposit=scale * np.asarray(plan.deposit))
-    first, second = NATIVE.simulate(plan, PROPORTIONAL, CAPITAL), NATIVE.simulate(scaled, PROPORTIONAL, scale * CAPITAL)
+    first, second = (
+        NATIVE.simulate(plan, PROPORTIONAL, CAPITAL),
+        NATIVE.simulate(scaled, PROPORTIONAL, scale * CAPITAL),
+    )
     for name in ("net_return", "gross_return", "turnover"):
         np.testing.assert_allclose(getattr(second, name), getattr(first, name), rtol=1e-7, atol=1e-9)
     for name in ("equity", "fee", "spread", "borrow", "interest", "dividend", "owed"):
-        np.testing.assert_allclose(getattr(second, name), scale * getattr(first, name), rtol=1e-7, atol=1e-5 * scale)
+        np.testing.assert_allclose(
+            getattr(second, name), scale * getattr(first, name), rtol=1e-7, atol=1e-5 * scale
+        )
 
 
 @given(seed=seeds, margin=margins, at=st.integers(1, 39), ratio=st.sampled_from([0.1, 0.5, 3.0, 7.0]))
 @settings(max_examples=40, deadline=None)
 def test_splitting_a_share_changes_nothing(seed: int, margin: bool, at: int, ratio: float) -> None:
     """From session `at` on symbol 0 is in shares `ratio` times as many and as cheap."""
-    plan = rich_plan(seed, ("exits", "dividends", "capacity", "patience", "borrowable", "max_leverage"), margin=margin)
+    plan = rich_plan(
+        seed, ("exits", "dividends", "capacity", "patience", "borrowable", "max_leverage"), margin=margin
+    )
     prices = {name: getattr(plan, name).copy() for name in ("fill_price", "mark_price", "exits", "capacity")}
     for name, array in prices.items():
         array[at:, 0] *= ratio if name == "capacity" else 1 / ratio
@@ -105,8 +126,16 @@ def test_splitting_a_share_changes_nothing(seed: int, margin: bool, at: int, rat
     later = (facts.ex > at) & (facts.symbol == 0)
     split = np.ones(plan.weights.shape)
     split[at, 0] = ratio
-    other = replace(plan, **prices, split=split, dividends=replace(facts, amount=np.where(later, facts.amount / ratio, facts.amount)))
-    first, second = NATIVE.simulate(plan, PROPORTIONAL, CAPITAL), NATIVE.simulate(other, PROPORTIONAL, CAPITAL)
+    other = replace(
+        plan,
+        **prices,
+        split=split,
+        dividends=replace(facts, amount=np.where(later, facts.amount / ratio, facts.amount)),
+    )
+    first, second = (
+        NATIVE.simulate(plan, PROPORTIONAL, CAPITAL),
+        NATIVE.simulate(other, PROPORTIONAL, CAPITAL),
+    )
     np.testing.assert_allclose(second.equity, first.equity, rtol=1e-9)
     np.testing.assert_allclose(second.cash, first.cash, rtol=1e-7, atol=1e-4)
 
@@ -139,7 +168,10 @@ def test_nothing_after_a_session_matters_to_it(seed: int, margin: bool, cost: Co
     facts = plan.dividends or Dividends.none()
     known = facts.ex <= at
     shorter = Dividends(*(getattr(facts, f.name)[known] for f in fields(facts)))
-    whole, part = NATIVE.simulate(plan, cost, CAPITAL), NATIVE.simulate(replace(plan, **cut, dividends=shorter), cost, CAPITAL)
+    whole, part = (
+        NATIVE.simulate(plan, cost, CAPITAL),
+        NATIVE.simulate(replace(plan, **cut, dividends=shorter), cost, CAPITAL),
+    )
     for name in ("equity", "cash", "owed", "fee", "spread", "impact", "borrow", "dividend", "interest"):
         assert getattr(whole, name)[: at + 1].tolist() == getattr(part, name).tolist()
     early = whole.fills.session <= at + plan.offset
@@ -148,11 +180,16 @@ def test_nothing_after_a_session_matters_to_it(seed: int, margin: bool, cost: Co
 
 @given(seed=seeds, margin=margins, cost=costs, at=st.integers(0, 39), factor=st.sampled_from([0.9, 1.1]))
 @settings(max_examples=30, deadline=None)
-def test_the_close_after_a_fill_does_not_matter_to_it(seed: int, margin: bool, cost: Cost, at: int, factor: float) -> None:
+def test_the_close_after_a_fill_does_not_matter_to_it(
+    seed: int, margin: bool, cost: Cost, at: int, factor: float
+) -> None:
     plan = rich_plan(seed, margin=margin)
     mark = plan.mark_price.copy()
     mark[at] *= factor
-    first, second = NATIVE.simulate(plan, cost, CAPITAL), NATIVE.simulate(replace(plan, mark_price=mark), cost, CAPITAL)
+    first, second = (
+        NATIVE.simulate(plan, cost, CAPITAL),
+        NATIVE.simulate(replace(plan, mark_price=mark), cost, CAPITAL),
+    )
     until = [account.fills.session <= at + plan.offset for account in (first, second)]
     assert first.fills.quantity[until[0]].tolist() == second.fills.quantity[until[1]].tolist()
     assert first.cash[: at + 1].tolist() == second.cash[: at + 1].tolist()
@@ -178,7 +215,8 @@ def test_a_mirrored_book_earns_the_mirrored_money(seed: int) -> None:
     """Without costs or limits, shares of every sign turned: what one gains the other loses, dividends and exits included."""
     plan = in_shares(seed, ("exits", "split", "dividends", "capacity", "patience", "lot"))
     sides: list[Account] = [
-        NATIVE.simulate(replace(plan, weights=side * plan.weights), LinearCost(0.0, 0.0), CAPITAL) for side in (1.0, -1.0)
+        NATIVE.simulate(replace(plan, weights=side * plan.weights), LinearCost(0.0, 0.0), CAPITAL)
+        for side in (1.0, -1.0)
     ]
     np.testing.assert_allclose(sides[0].equity + sides[1].equity, 2 * CAPITAL, rtol=1e-9)
     np.testing.assert_allclose(sides[0].owed, -sides[1].owed, atol=1e-6)

@@ -8,7 +8,16 @@ import numpy as np
 import pytest
 from plans import plan_of
 
-from backcast.engine.costs import BorrowFee, Cost, Fee, HalfSpread, Interest, LinearCost, SquareRootImpact, TotalCost
+from backcast.engine.costs import (
+    BorrowFee,
+    Cost,
+    Fee,
+    HalfSpread,
+    Interest,
+    LinearCost,
+    SquareRootImpact,
+    TotalCost,
+)
 from backcast.engine.simulators.base import Simulator
 from backcast.engine.simulators.native import NativeSimulator
 from backcast.engine.simulators.reference import ReferenceSimulator
@@ -16,13 +25,24 @@ from backcast.engine.types import ORDERS, SHARES, Account, Dividends, Plan, Rule
 
 FREE = LinearCost(0.0, 0.0)
 NAN = np.nan
-both = pytest.mark.parametrize("simulator", [NativeSimulator(), ReferenceSimulator()], ids=["native", "reference"])
+both = pytest.mark.parametrize(
+    "simulator", [NativeSimulator(), ReferenceSimulator()], ids=["native", "reference"]
+)
 
 
-def plan(weights: list[list[float]], prices: list[list[float]], margin: bool = False, kind: str = SHARES, **more: object) -> Plan:
+def plan(
+    weights: list[list[float]],
+    prices: list[list[float]],
+    margin: bool = False,
+    kind: str = SHARES,
+    **more: object,
+) -> Plan:
     """Fills at the prices, marks at the prices; everything else by name."""
     values = np.array(prices, dtype=np.float64)
-    arrays = {name: np.array(value, dtype=np.float64) if isinstance(value, list) else value for name, value in more.items()}
+    arrays = {
+        name: np.array(value, dtype=np.float64) if isinstance(value, list) else value
+        for name, value in more.items()
+    }
     return replace(plan_of(np.array(weights, dtype=np.float64), values, values, margin), kind=kind, **arrays)  # type: ignore[arg-type]
 
 
@@ -48,14 +68,18 @@ def test_a_dividend_is_owed_at_ex_and_cash_at_pay(simulator: Simulator) -> None:
 
 @both
 def test_a_seller_after_ex_is_still_paid_and_who_is_short_pays(simulator: Simulator) -> None:
-    given = plan([[10, -4], [0, 0], [NAN, NAN]], [[10, 5]] * 3, dividends=dividends((1, 2, 0, 0.5), (1, 2, 1, 1.0)))
+    given = plan(
+        [[10, -4], [0, 0], [NAN, NAN]], [[10, 5]] * 3, dividends=dividends((1, 2, 0, 0.5), (1, 2, 1, 1.0))
+    )
     account = simulator.simulate(given, FREE, 200.0)
     assert account.owed.tolist() == [0, 5 - 4, 0]
     assert account.equity.tolist() == [200, 201, 201]
 
 
 @both
-def test_one_who_buys_at_ex_gets_nothing_and_what_is_not_paid_at_the_end_is_owed(simulator: Simulator) -> None:
+def test_one_who_buys_at_ex_gets_nothing_and_what_is_not_paid_at_the_end_is_owed(
+    simulator: Simulator,
+) -> None:
     given = plan([[NAN], [10], [NAN]], [[10]] * 3, dividends=dividends((1, 1, 0, 0.5), (2, 9, 0, 1.0)))
     account = simulator.simulate(given, FREE, 200.0)
     assert account.owed.tolist() == [0, 0, 10]
@@ -65,7 +89,9 @@ def test_one_who_buys_at_ex_gets_nothing_and_what_is_not_paid_at_the_end_is_owed
 @both
 def test_a_split_changes_shares_and_nothing_else(simulator: Simulator) -> None:
     """Dividends of the same session go by the shares before it."""
-    given = plan([[10], [NAN], [0]], [[30], [10], [11]], split=[[1], [3], [1]], dividends=dividends((1, 1, 0, 2.0)))
+    given = plan(
+        [[10], [NAN], [0]], [[30], [10], [11]], split=[[1], [3], [1]], dividends=dividends((1, 1, 0, 2.0))
+    )
     account = simulator.simulate(given, FREE, 300.0)
     assert account.equity.tolist() == [300, 300 + 20, 330 + 20]
     assert account.fills.quantity.tolist() == [10, -30]
@@ -96,12 +122,16 @@ def test_a_merger_takes_the_shares_for_cash(simulator: Simulator) -> None:
 @both
 def test_a_margin_call_cuts_in_proportion_at_the_next_fill(simulator: Simulator) -> None:
     """100 of equity holds 30 at 10 = 300 (leverage 3); at 8 it is worth 40 / 240 = 0.17 < 0.25: cut to leverage 3, 120 at 8."""
-    given = plan([[30], [NAN], [NAN]], [[10], [8], [8]], margin=True, rules=Rules(maintenance=0.25, max_leverage=3.0))
+    given = plan(
+        [[30], [NAN], [NAN]], [[10], [8], [8]], margin=True, rules=Rules(maintenance=0.25, max_leverage=3.0)
+    )
     account = simulator.simulate(given, FREE, 100.0)
     assert account.fills.quantity.tolist() == [30, pytest.approx(-(240 - 120) / 8)]
     assert account.fills.decided.tolist() == [0, -1]
     assert account.fills.session.tolist() == [1, 3]
-    assert said(account, "margin_call") == ["equity was 0.166667 of gross exposure at the close before; 0.5 of each is kept"]
+    assert said(account, "margin_call") == [
+        "equity was 0.166667 of gross exposure at the close before; 0.5 of each is kept"
+    ]
     assert account.equity.tolist() == [100, 40, 40]
 
 
@@ -140,7 +170,9 @@ def test_a_fee_by_share_with_a_minimum_and_a_maximum(simulator: Simulator) -> No
     given = plan([[500, 50, 10]], [[2, 2, 2]])
     cost = TotalCost(fee=Fee(per_share=0.01, minimum=1.0, maximum=0.02))
     account = simulator.simulate(given, cost, 2000.0)
-    assert dict(zip(account.fills.symbol.tolist(), account.fills.fee.tolist())) == pytest.approx({0: 5, 1: 1, 2: 0.4})
+    assert dict(zip(account.fills.symbol.tolist(), account.fills.fee.tolist())) == pytest.approx(
+        {0: 5, 1: 1, 2: 0.4}
+    )
 
 
 @both
@@ -149,14 +181,18 @@ def test_tiers_are_charged_by_the_part_within_them(simulator: Simulator) -> None
     given = plan([[1000, 50]], [[10, 10]])
     cost = TotalCost(fee=Fee(tiers=[[0, 10], [1000, 5], [5000, 1]]))
     account = simulator.simulate(given, cost, 20_000.0)
-    assert dict(zip(account.fills.symbol.tolist(), account.fills.fee.tolist())) == pytest.approx({0: 3.5, 1: 0.5})
+    assert dict(zip(account.fills.symbol.tolist(), account.fills.fee.tolist())) == pytest.approx(
+        {0: 3.5, 1: 0.5}
+    )
 
 
 @both
 def test_spread_and_impact_worsen_the_price(simulator: Simulator) -> None:
     """A sale of 1 % of a day's value at 2 % volatility: 10 bp of spread, 5 % of volatility more, and impact 2 % x sqrt(0.01)."""
     given = plan([[-10]], [[100]], volatility=[[0.02]], traded=[[100_000]])
-    cost = TotalCost(fee=Fee(bps=100), spread=HalfSpread(bps=10, volatility=0.05), impact=SquareRootImpact(1.0))
+    cost = TotalCost(
+        fee=Fee(bps=100), spread=HalfSpread(bps=10, volatility=0.05), impact=SquareRootImpact(1.0)
+    )
     account = simulator.simulate(given, cost, 2000.0)
     assert account.spread[0] == pytest.approx(1000 * (0.001 + 0.001))
     assert account.impact[0] == pytest.approx(1000 * 0.02 * 0.1)
@@ -185,16 +221,27 @@ def test_volume_over_several_bars(simulator: Simulator) -> None:
 
 @both
 def test_a_newer_order_replaces_what_is_left_and_a_split_multiplies_it(simulator: Simulator) -> None:
-    given = plan([[100], [NAN], [0]], [[4], [2], [2]], capacity=[[30], [80], [1000]], split=[[1], [2], [1]], patience=5)
+    given = plan(
+        [[100], [NAN], [0]], [[4], [2], [2]], capacity=[[30], [80], [1000]], split=[[1], [2], [1]], patience=5
+    )
     account = simulator.simulate(given, FREE, 1000.0)
-    assert account.fills.quantity.tolist() == [30, 80, -140]  # 70 left are 140 after the split; 80 of them trade
+    assert account.fills.quantity.tolist() == [
+        30,
+        80,
+        -140,
+    ]  # 70 left are 140 after the split; 80 of them trade
     assert said(account, "order_dropped") == ["60 shares of an order were still to trade"]
 
 
 @both
 def test_lots_round_toward_zero_but_closing_closes_all(simulator: Simulator) -> None:
     """27 asked for in lots of 10: 20. A split 3 for 2 makes 30, 1.5 for 1 then 45: an odd lot that closes whole."""
-    given = plan([[27], [NAN], [NAN], [0]], [[6], [4], [2.6666666666666665], [3]], split=[[1], [1.5], [1.5], [1]], rules=Rules(lot=10.0))
+    given = plan(
+        [[27], [NAN], [NAN], [0]],
+        [[6], [4], [2.6666666666666665], [3]],
+        split=[[1], [1.5], [1.5], [1]],
+        rules=Rules(lot=10.0),
+    )
     account = simulator.simulate(given, FREE, 1000.0)
     assert account.fills.quantity.tolist() == [20, -45]
 
@@ -231,7 +278,9 @@ def test_deposits_are_no_return(simulator: Simulator) -> None:
 @both
 def test_bankruptcy_ends_the_run(simulator: Simulator) -> None:
     """Short 10 at 10 with 100; at 21 it is worth -10: it ends there, whatever the price does later, and accrues nothing."""
-    given = plan([[-10], [NAN], [0], [5]], [[10], [21], [1], [1]], years=[0.0, 0.0, 1.0, 1.0], deposit=[0, 0, 99, 0])
+    given = plan(
+        [[-10], [NAN], [0], [5]], [[10], [21], [1], [1]], years=[0.0, 0.0, 1.0, 1.0], deposit=[0, 0, 99, 0]
+    )
     account = simulator.simulate(given, TotalCost(interest=Interest(0.1, 0.1)), 100.0)
     assert account.equity.tolist() == [100, -10, -10, -10]
     assert account.cash.tolist() == [200, 200, -10, -10]
@@ -246,6 +295,8 @@ def test_cash_that_does_not_suffice_goes_to_the_smallest_buys_first(simulator: S
     """150 for orders of 50, 60 and 70, 10 an order: 60 + 70 are paid, and of the last 20 remain, 10 of it for shares."""
     account = simulator.simulate(plan([[70, 50, 60]], [[1, 1, 1]]), cost, 150.0)
     last = 40 if cost is FREE else 10
-    assert dict(zip(account.fills.symbol.tolist(), account.fills.quantity.tolist())) == pytest.approx({1: 50, 2: 60, 0: last})
+    assert dict(zip(account.fills.symbol.tolist(), account.fills.quantity.tolist())) == pytest.approx(
+        {1: 50, 2: 60, 0: last}
+    )
     assert account.cash[0] == pytest.approx(0.0, abs=1e-12)
     assert said(account, "partial_fill") == [f"cash for {last} of 70 shares"]

@@ -28,7 +28,9 @@ WRONG = [-1.0, float("nan"), float("inf"), 1e300, "5", True, None]
 
 def test_the_figures_of_the_manifest() -> None:
     assert LinearCost(5, 2.5).to_json() == {"fee_bps": 5.0, "half_spread_bps": 2.5}
-    total = TotalCost(fee=Fee(per_share=0.01, minimum=1), impact=SquareRootImpact(0.5), borrow=BorrowFee(0.02))
+    total = TotalCost(
+        fee=Fee(per_share=0.01, minimum=1), impact=SquareRootImpact(0.5), borrow=BorrowFee(0.02)
+    )
     assert total.to_json() == {
         "fee_bps": 0.0, "fee_per_share": 0.01, "fee_minimum": 1.0, "impact": "square root", "impact_coefficient": 0.5,
         "borrow_per_year": 0.02,
@@ -56,7 +58,9 @@ def test_every_figure_is_checked(kind: Callable[..., Cost], name: str, parameter
         kind(**{name: value})
 
 
-@pytest.mark.parametrize("tiers", [[], [[5, 1]], [[0, 1], [0, 2]], [[0, 1], [10, 1], [5, 1]], [[0, -1]], [[0]], 3, [[0, 1, 2]]])
+@pytest.mark.parametrize(
+    "tiers", [[], [[5, 1]], [[0, 1], [0, 2]], [[0, 1], [10, 1], [5, 1]], [[0, -1]], [[0]], 3, [[0, 1, 2]]]
+)
 def test_tiers_must_ascend_from_zero(tiers: object) -> None:
     with pytest.raises(InputError, match=r"costs\.fee\.tiers"):
         Fee(tiers=tiers)  # type: ignore[arg-type]
@@ -93,7 +97,11 @@ def test_the_published_example(name: str) -> None:
 def test_half_a_day_of_ibm_by_hand() -> None:
     """I = 0.314 x 157 bp x 0.1 x 263 ** 0.25 = 19.85 bp; K = 0.142 x 157 bp x 0.2 ** 0.6 = 8.49 bp; J = I / 2 + K."""
     cost = AlmgrenImpact(duration=0.5, inverse_turnover=263)
-    found = cost.estimate(np.array([-0.1]), 1e6, volatility=np.array([0.0157]), traded=np.array([1e6]))[0] / 0.1 * 1e4
+    found = (
+        cost.estimate(np.array([-0.1]), 1e6, volatility=np.array([0.0157]), traded=np.array([1e6]))[0]
+        / 0.1
+        * 1e4
+    )
     assert found == pytest.approx(19.85 / 2 + 8.49, abs=0.01)
 
 
@@ -112,7 +120,9 @@ def test_an_estimate_is_what_the_simulator_charges(name: str) -> None:
     account = NativeSimulator().simulate(plan, COSTS[name], 1e6)
     charged = np.zeros(count)
     charged[account.fills.symbol] = account.fills.fee + account.fills.spread + account.fills.impact
-    np.testing.assert_allclose(COSTS[name].estimate(change, 1e6, price, **known), charged / 1e6, rtol=1e-9, atol=1e-15)
+    np.testing.assert_allclose(
+        COSTS[name].estimate(change, 1e6, price, **known), charged / 1e6, rtol=1e-9, atol=1e-15
+    )
 
 
 def test_an_estimate_says_what_it_needs_and_what_it_does_not_know() -> None:
@@ -128,6 +138,12 @@ def test_an_estimate_says_what_it_needs_and_what_it_does_not_know() -> None:
 
 def test_a_plan_without_what_its_costs_need_is_refused() -> None:
     plan = plan_of(np.ones((2, 1)), np.ones((2, 1)), np.ones((2, 1)))
-    for cost, name in ((SquareRootImpact(), "traded"), (BorrowFee(0.1), "years"), (HalfSpread(from_data=True), "half_spread")):
-        with pytest.raises(InputError, match=rf"plan\.{name} = None: expected an array, since the costs depend on it"):
+    for cost, name in (
+        (SquareRootImpact(), "traded"),
+        (BorrowFee(0.1), "years"),
+        (HalfSpread(from_data=True), "half_spread"),
+    ):
+        with pytest.raises(
+            InputError, match=rf"plan\.{name} = None: expected an array, since the costs depend on it"
+        ):
             NativeSimulator().simulate(plan, cost, 1e6)

@@ -29,9 +29,13 @@ def traded(plan: Plan, account: Account) -> Floats:
 
 def agree(plan: Plan, cost: Cost, first: Account, second: Account) -> None:
     for name in CURRENCY:
-        np.testing.assert_allclose(getattr(first, name), getattr(second, name), rtol=1e-9, atol=1e-4, err_msg=name)
+        np.testing.assert_allclose(
+            getattr(first, name), getattr(second, name), rtol=1e-9, atol=1e-4, err_msg=name
+        )
     for name in SHARES:
-        np.testing.assert_allclose(getattr(first, name), getattr(second, name), rtol=1e-8, atol=1e-9, err_msg=name)
+        np.testing.assert_allclose(
+            getattr(first, name), getattr(second, name), rtol=1e-8, atol=1e-9, err_msg=name
+        )
     np.testing.assert_allclose(traded(plan, first), traded(plan, second), rtol=1e-8, atol=1e-5)
     assert Counter(first.events.kind) == Counter(second.events.kind)
     assert first.events.session.tolist() == second.events.session.tolist()

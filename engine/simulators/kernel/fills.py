@@ -108,7 +108,13 @@ def settle(
         figures[0, n], figures[1, n], figures[2, n], figures[3, n] = asked, price, fee, spread
         if impacts:
             figures[4, n] = impact
-        fees, spreads, moved, traded, n = fees + fee, spreads + spread, moved + impact, traded + abs(value), n + 1
+        fees, spreads, moved, traded, n = (
+            fees + fee,
+            spreads + spread,
+            moved + impact,
+            traded + abs(value),
+            n + 1,
+        )
     used[0] = n
     rows[FEE, t] += fees
     rows[SPREAD, t] += spreads

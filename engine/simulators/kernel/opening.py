@@ -8,18 +8,14 @@ from backcast.data.types import Floats, Ints
 from backcast.engine.costs import charge
 from backcast.engine.simulators.kernel.state import (
     BORROW,
-    BORROW_RATE,
     DROPPED,
     EXIT,
-    EXIT_AT,
     HELD,
     INTEREST,
     LIEU,
     LOT,
-    MARK_BEFORE,
     NOW,
     REST,
-    SPLIT,
     UNKNOWN_COST,
     note,
 )
@@ -31,33 +27,41 @@ BORROW_PER_YEAR, BORROW_DATA = charge.BORROW, charge.BORROW_DATA
 
 @compiled_within
 def accrued(
-    cash: float, years: float, sheet: Floats, terms: Floats, rates: Floats, rows: Floats, events: Floats, used: Ints
+    cash: float,
+    years: float,
+    marks: Floats,
+    borrow_rate: Floats,
+    sheet: Floats,
+    terms: Floats,
+    rates: Floats,
+    rows: Floats,
+    events: Floats,
+    used: Ints,
 ) -> float:
     """Interest less borrow fees since the session before, at its marks."""
     t = int(terms[NOW])
     interest = cash * (rates[CASH_RATE] if cash > 0.0 else rates[MARGIN_RATE]) * years
-    fee = 0.0
+    fee, by_data = 0.0, rates[BORROW_DATA] > 0.0
     if rates[BORROW_PER_YEAR] > 0.0 or rates[BORROW_DATA] > 0.0:
         for s in range(sheet.shape[1]):
-            if sheet[HELD, s] < 0.0:
-                rate = rates[BORROW_PER_YEAR]
-                if rates[BORROW_DATA] > 0.0:
-                    if sheet[BORROW_RATE, s] >= 0.0:
-                        rate += rates[BORROW_DATA] * sheet[BORROW_RATE, s]
-                    else:
-                        note(terms[NOW], s, UNKNOWN_COST, sheet[HELD, s], 0.0, events, used)
-                fee -= sheet[HELD, s] * sheet[MARK_BEFORE, s] * rate * years
+            held, own = sheet[HELD, s], borrow_rate[s]
+            known = own >= 0.0
+            if by_data and not known and held < 0.0:
+                note(terms[NOW], s, UNKNOWN_COST, held, 0.0, events, used)
+            rate = rates[BORROW_PER_YEAR] + rates[BORROW_DATA] * (own if known else 0.0)
+            due = held * marks[s] * rate * years
+            fee -= due if held < 0.0 else 0.0
     rows[INTEREST, t] = interest
     rows[BORROW, t] = fee
     return interest - fee
 
 
 @compiled_within
-def split(sheet: Floats, terms: Floats, events: Floats, used: Ints) -> float:
+def split(ratios: Floats, marks: Floats, sheet: Floats, terms: Floats, events: Floats, used: Ints) -> float:
     """New shares for old; gives the cash for parts of a share, at the last mark, where shares come in lots."""
     cash, unit = 0.0, min(terms[LOT], 1.0)
     for s in range(sheet.shape[1]):
-        ratio = sheet[SPLIT, s]
+        ratio = ratios[s]
         if ratio == 1.0 or not ratio > 0.0:
             continue
         sheet[REST, s] *= ratio
@@ -68,18 +72,18 @@ def split(sheet: Floats, terms: Floats, events: Floats, used: Ints) -> float:
             whole = whole if held > 0.0 else -whole
             sheet[HELD, s] = whole
             if abs(held - whole) > 1e-9 * unit:
-                price = sheet[MARK_BEFORE, s] / ratio
+                price = marks[s] / ratio
                 note(terms[NOW], s, LIEU, held - whole, price, events, used)
                 cash += (held - whole) * price
     return cash
 
 
 @compiled_within
-def exits(sheet: Floats, terms: Floats, events: Floats, used: Ints) -> float:
+def exits(prices: Floats, sheet: Floats, terms: Floats, events: Floats, used: Ints) -> float:
     """The cash for which all shares are taken away, at no cost."""
     cash = 0.0
     for s in range(sheet.shape[1]):
-        price = sheet[EXIT_AT, s]
+        price = prices[s]
         if price >= 0.0:
             if sheet[HELD, s] != 0.0:
                 note(terms[NOW], s, EXIT, sheet[HELD, s], price, events, used)

@@ -58,12 +58,28 @@ def trade_fully(
     choose(value, sheet, terms, events, used)
     price_orders(0, symbols, sheet, rates, tiers)
     sells, buys, left, more = _sides(cash, sheet, chosen)
-    if gross + more > limit:
+    if gross + more <= limit:
+        limit = np.inf  # no order can be cut
+    else:
         smallest_first(chosen, 0, sells, sheet[ASKED], sheet[PRICE])
-    if gross + more > limit or (left < 0.0 and not margin):
+    if limit < np.inf or (left < 0.0 and not margin):
         smallest_first(chosen, symbols, symbols + buys, sheet[ASKED], sheet[PRICE])
     return settle(
-        sells, buys, cash, limit, gross, sheet, chosen, terms, rates, tiers, fills, figures, events, used, rows
+        sells,
+        buys,
+        cash,
+        limit,
+        gross,
+        sheet,
+        chosen,
+        terms,
+        rates,
+        tiers,
+        fills,
+        figures,
+        events,
+        used,
+        rows,
     )
 
 
@@ -78,7 +94,7 @@ def _sides(cash: float, sheet: Floats, chosen: Ints) -> tuple[int, int, float, f
             price, held = sheet[PRICE, s], sheet[HELD, s]
             left -= quantity * price + sheet[COST_FEE, s] + sheet[COST_SPREAD, s] + sheet[COST_IMPACT, s]
             more += max(abs(held + quantity) - abs(held), 0.0) * price
-            chosen[sells if quantity < 0.0 else symbols + buys] = s
+            chosen[sells], chosen[symbols + buys] = s, s  # one of them counts
             sells += quantity < 0.0
             buys += quantity > 0.0
     return sells, buys, left, more

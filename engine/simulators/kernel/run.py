@@ -12,7 +12,6 @@ from backcast.engine.simulators.kernel.plain import proportional, trade_plainly
 from backcast.engine.simulators.kernel.state import (
     ASKED,
     BANKRUPT,
-    BORROW_RATE,
     BORROWABLE,
     CAPITAL,
     CASH,
@@ -20,14 +19,12 @@ from backcast.engine.simulators.kernel.state import (
     DIVIDEND,
     DONE,
     EQUITY,
-    EXIT_AT,
     HALF_SPREAD,
     HAS_MARGIN,
     HELD,
     KEEP,
     LOT,
     MAINTENANCE,
-    MARK_BEFORE,
     MAX_LEVERAGE,
     NOW,
     OVERDRAWN,
@@ -36,7 +33,6 @@ from backcast.engine.simulators.kernel.state import (
     ROOM,
     ROUNDING,
     ROWS,
-    SPLIT,
     TRADABLE,
     VALUE_TRADED,
     VOLATILITY,
@@ -51,7 +47,12 @@ from backcast.engine.simulators.kernel.state import (
 )
 from backcast.signals.kernels.cache import compiled, compiled_within
 
-BORROW_PER_YEAR, BORROW_DATA, CASH_RATE, MARGIN_RATE = charge.BORROW, charge.BORROW_DATA, charge.CASH, charge.MARGIN
+BORROW_PER_YEAR, BORROW_DATA, CASH_RATE, MARGIN_RATE = (
+    charge.BORROW,
+    charge.BORROW_DATA,
+    charge.CASH,
+    charge.MARGIN,
+)
 
 
 @compiled
@@ -68,6 +69,7 @@ def trade(
     held, due, cursor = sheet[HELD], np.zeros(len(given.ex)), np.zeros(2, dtype=np.int64)
     plain = _is_plain(terms, rates, tiers) and len(given.capacity) == 0 and len(given.borrowable) == 0
     accrues = len(given.years) > 0 and _accrues(rates)
+    unknown = np.full(symbols, np.nan)
     cash, owed, called = terms[CAPITAL], 0.0, np.nan
     for t in range(sessions):
         if terms[KEEP] == 0.0:
@@ -79,25 +81,31 @@ def trade(
             events = wider(events, used[1], 2 * events.shape[1] + 14 * symbols + 8)
         terms[NOW], terms[DECIDED] = t, given.decided[t]
         before = cash
-        if t > 0:
-            if accrues or len(given.split) > 0:
-                _copy(sheet[MARK_BEFORE], given.mark_price, t - 1)
-            if accrues and given.years[t] > 0.0:
-                _copy(sheet[BORROW_RATE], given.borrow_rate, t)
+        marks = given.mark_price[max(t - 1, 0)]  # nothing is held before the first session
         if accrues and given.years[t] > 0.0:
-            cash += accrued(cash, given.years[t], sheet, terms, rates, rows, events, used)
+            borrow_rate = given.borrow_rate[t] if len(given.borrow_rate) > 0 else unknown
+            cash += accrued(cash, given.years[t], marks, borrow_rate, sheet, terms, rates, rows, events, used)
         if cursor[0] < len(given.ex) or cursor[1] < len(given.ex):
             cash, owed = _dividends(
-                t, cash, owed, given.ex, given.pay, given.pay_order, given.symbol, given.amount, held, due, cursor, rows
+                t,
+                cash,
+                owed,
+                given.ex,
+                given.pay,
+                given.pay_order,
+                given.symbol,
+                given.amount,
+                held,
+                due,
+                cursor,
+                rows,
             )
         if len(given.split) > 0:
-            _copy(sheet[SPLIT], given.split, t)
-            cash += split(sheet, terms, events, used)
+            cash += split(given.split[t], marks, sheet, terms, events, used)
         if len(given.deposit) > 0:
             cash += given.deposit[t]
         if len(given.exits) > 0:
-            _copy(sheet[EXIT_AT], given.exits, t)
-            cash += exits(sheet, terms, events, used)
+            cash += exits(given.exits[t], sheet, terms, events, used)
         value = worth(cash + owed, held, given.fill_price[t])
         if value > 0.0 and plain:
             cash = trade_plainly(
@@ -117,7 +125,19 @@ def trade(
                 sheet[DONE, s] = 0.0
             if called == called:
                 cash = margin_call(
-                    cash, value, called, sheet, chosen, terms, rates, tiers, fills, figures, events, used, rows
+                    cash,
+                    value,
+                    called,
+                    sheet,
+                    chosen,
+                    terms,
+                    rates,
+                    tiers,
+                    fills,
+                    figures,
+                    events,
+                    used,
+                    rows,
                 )
             cash = trade_fully(
                 cash, value, sheet, chosen, terms, rates, tiers, fills, figures, events, used, rows
@@ -147,9 +167,8 @@ def _sheet(symbols: int) -> Floats:
     """Nothing held, and nothing that stands in the way."""
     sheet = np.zeros((ROWS, symbols))
     for s in range(symbols):
-        sheet[ROOM, s], sheet[BORROWABLE, s], sheet[SPLIT, s] = np.inf, 1.0, 1.0
+        sheet[ROOM, s], sheet[BORROWABLE, s] = np.inf, 1.0
         sheet[VOLATILITY, s], sheet[VALUE_TRADED, s], sheet[HALF_SPREAD, s] = np.nan, np.nan, np.nan
-        sheet[EXIT_AT, s], sheet[BORROW_RATE, s] = np.nan, np.nan
     return sheet
 
 

@@ -21,7 +21,15 @@ WEIGHTS, SHARES, ORDERS = 0.0, 1.0, 2.0
 EQUITY, CASH, OWED, FEE, SPREAD, IMPACT, TRADED, BORROW, DIVIDEND, INTEREST = range(10)
 """The rows of the account by session."""
 
-PARTIAL, CAPACITY, DROPPED, NOT_BORROWABLE, LEVERAGE, BELOW_LOT, UNKNOWN_COST = 0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0
+PARTIAL, CAPACITY, DROPPED, NOT_BORROWABLE, LEVERAGE, BELOW_LOT, UNKNOWN_COST = (
+    0.0,
+    1.0,
+    2.0,
+    3.0,
+    4.0,
+    5.0,
+    6.0,
+)
 MARGIN_CALL, NOT_TRADABLE, EXIT, LIEU, OVERDRAWN, BANKRUPT = 7.0, 8.0, 9.0, 10.0, 11.0, 12.0
 """Kinds of event; what their two figures mean is said in `events.py`. Floats: Numba compiles a function again for each literal
 integer that it is called with."""
@@ -32,11 +40,11 @@ CAPITAL, HAS_MARGIN, KIND, LOT, MAX_LEVERAGE, MAINTENANCE, PATIENCE, OFFSET, KEE
 is kept, or the last session's alone; NOW and DECIDED: the session, and the decision behind its orders."""
 
 (COST_FEE, COST_SPREAD, COST_IMPACT, COST_KNOWN, HELD, ASKED, REST, REST_LEFT, REST_FROM, SOURCE, DONE, WEIGHT, PRICE, TRADABLE,
- MARK_BEFORE, EXIT_AT, SPLIT, ROOM, VOLATILITY, VALUE_TRADED, HALF_SPREAD, BORROWABLE, BORROW_RATE) = range(23)  # fmt: skip
+ ROOM, VOLATILITY, VALUE_TRADED, HALF_SPREAD, BORROWABLE) = range(19)  # fmt: skip
 """The rows of the sheet. State: shares HELD; what is ASKED for now and what it costs (KNOWN: 1 if all that was needed is); the REST of an
 order that is still worked, the sessions LEFT for it and the decision it comes FROM; SOURCE: the decision behind what is asked; DONE:
 what a margin call has traded. Then the session's row of each array of the plan; ROOM is its capacity."""
-ROWS = 23
+ROWS = 19
 
 
 class Given(NamedTuple):
