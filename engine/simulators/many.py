@@ -32,9 +32,9 @@ ROWS = (state.FEE, state.SPREAD, state.IMPACT, state.BORROW, state.DIVIDEND, sta
 class Many:
     """The sets' results, (K,) each in the order in which they came.
 
-    final: equity at the end; mean and deviation (sample) of the net returns a session; drawdown: the largest fall from a peak of
-    the growth of 1, <= 0; turnover: mean a session, of equity; flows (K, 6): fee, spread, impact, borrow, dividend and interest in
-    currency; events (K, E) of each kind in `kinds`; curves (K, T): equity, where asked for.
+    final: equity at the end; mean and deviation (sample) of the net returns a session; drawdown: the largest fall from a peak
+    of the growth of 1, <= 0; turnover: mean a session, of equity; flows (K, 6): fee, spread, impact, borrow, dividend and
+    interest in currency; events (K, E) of each kind in `kinds`; curves (K, T): equity, where asked for.
     """
 
     final: Floats

@@ -61,7 +61,8 @@ def trade(
 ) -> tuple[Floats, Ints, Floats, Floats, Ints]:
     """Trades a plan as `Simulator` says. log: an empty one, with room or without.
 
-    Gives the rows (10, T) of the account by session, and the arrays of the log: all of it, or the last session's where not KEEP.
+    Gives the rows (10, T) of the account by session, and the arrays of the log: all of it, or the last session's where not
+    KEEP.
     """
     fills, figures, events, used = log.fills, log.figures, log.events, log.used
     sessions, symbols = given.weights.shape
