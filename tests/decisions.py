@@ -21,8 +21,8 @@ def market(
     starters: int = 1,
     corrections: int = 12,
 ) -> Panel:
-    """A panel of closes, volumes and sector codes. The last symbol's first row is at `late`, and so are those of every third one
-    before it, `starters` in all; corrections of closes of the others."""
+    """A panel of closes, volumes and sector codes. The last symbol's first row is at `late`, and so are those of every third
+    one before it, `starters` in all; corrections of closes of the others."""
     generator = np.random.default_rng(seed)
     shape = symbols, sessions
     drift = generator.normal(0, 0.01, sessions)
