@@ -129,10 +129,14 @@ def _parser() -> argparse.ArgumentParser:
     verb("report", _report, "Draw a run's report and tear sheet again from its files.").add_argument(
         "run", metavar="RUN", help="a run folder (runs/STUDY/JOB)"
     )
-    trace = verb("trace", _trace, "One position's whole story: what was known, forecast, ordered, filled and paid.")
+    trace = verb(
+        "trace", _trace, "One position's whole story: what was known, forecast, ordered, filled and paid."
+    )
     trace.add_argument("run", metavar="RUN", help="a run folder (runs/STUDY/JOB)")
     trace.add_argument("symbol", metavar="SYMBOL", help="a permanent symbol of the run's data")
-    trace.add_argument("date", metavar="DATE", help="the decision at or before this session, or instant (UTC)")
+    trace.add_argument(
+        "date", metavar="DATE", help="the decision at or before this session, or instant (UTC)"
+    )
     trace.add_argument("--json", action="store_true", help="everything, as plain values")
     for name, add, text in (
         (
