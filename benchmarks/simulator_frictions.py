@@ -2,11 +2,12 @@
 
     python benchmarks/simulator_frictions.py [--small]
 
-`all_on` is the time of a plan of 500 assets with daily targets and all that a plan can carry and a broker charge (splits, dividends, exits, volume
-with patience, lots, borrowable shares, margin with a limit and maintenance, deposits; fees by share with a minimum, a
-maximum and tiers, spreads from three sources, impact, borrow fees, interest), over the bare time of the same targets with a
-linear cost; full fill log on both sides. `almgren` has Almgren's power of 3/5 in place of the square root. `order` is the
-time of a bare order on one core, without a log. Answers: the same equity from the plain Python simulator on a part of the plan.
+`all_on` is the time of a plan of 500 assets with daily targets and all that a plan can carry and a broker charge (splits,
+dividends, exits, volume with patience, lots, borrowable shares, margin with a limit and maintenance, deposits; fees by share
+with a minimum, a maximum and tiers, spreads from three sources, impact, borrow fees, interest), over the bare time of the
+same targets with a linear cost; full fill log on both sides. `almgren` has Almgren's power of 3/5 in place of the square
+root. `order` is the time of a bare order on one core, without a log. Answers: the same equity from the plain Python simulator
+on a part of the plan.
 """
 
 from __future__ import annotations
@@ -18,7 +19,16 @@ import numpy as np
 from harness import alternate, record
 from simulator_vectorbt import CAPITAL, COST, market, plan
 
-from backcast.engine.costs import AlmgrenImpact, BorrowFee, Cost, Fee, HalfSpread, Interest, SquareRootImpact, TotalCost
+from backcast.engine.costs import (
+    AlmgrenImpact,
+    BorrowFee,
+    Cost,
+    Fee,
+    HalfSpread,
+    Interest,
+    SquareRootImpact,
+    TotalCost,
+)
 from backcast.engine.simulators.many import simulate_many
 from backcast.engine.simulators.native import NativeSimulator
 from backcast.engine.simulators.reference import ReferenceSimulator
@@ -68,8 +78,8 @@ def rich(bare: Plan) -> Plan:
 def agrees(whole: Plan, cost: Cost) -> bool:
     """Whether the plain Python simulator says the same of the first sessions and symbols."""
     part, facts = (slice(0, 60), slice(0, 20)), whole.dividends or Dividends.none()
-    names = ("weights", "fill_price", "tradable", "mark_price", "exits", "split", "capacity", "volatility", "traded", "half_spread",
-             "borrowable", "borrow_rate")  # fmt: skip
+    names = ("weights", "fill_price", "tradable", "mark_price", "exits", "split", "capacity", "volatility", "traded",
+             "half_spread", "borrowable", "borrow_rate")  # fmt: skip
     cut = {name: np.ascontiguousarray(getattr(whole, name)[part]) for name in names}
     cut |= {name: getattr(whole, name)[:60] for name in ("decided", "deposit", "years")}
     known = (facts.ex < 60) & (facts.symbol < 20)

@@ -2,8 +2,8 @@
 
     python benchmarks/simulator_memory.py [--small]
 
-500 assets with daily targets and the full log, ours and vectorbt's (a fifth is claimed); 100 sets of 50 assets with curves (20 MB), and
-10,000 sets of 50 assets streaming, weights made as they are needed and summaries kept (300 MB).
+500 assets with daily targets and the full log, ours and vectorbt's (a fifth is claimed); 100 sets of 50 assets with curves
+(20 MB), and 10,000 sets of 50 assets streaming, weights made as they are needed and summaries kept (300 MB).
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
     python benchmarks/simulator_vectorbt.py [--small]
 
-`log` is the simulation with the full fill log on both sides, `equity` adds vectorbt's equity curve (ours has it anyway). `no_log` keeps
-the curve and the costs alone on our side, against vectorbt's simulation and against it with its curve.
+`log` is the simulation with the full fill log on both sides, `equity` adds vectorbt's equity curve (ours has it anyway).
+`no_log` keeps the curve and the costs alone on our side, against vectorbt's simulation and against it with its curve.
 `100x50x2520/curves` trades 100 sets of weights over the same 50 assets, with curves: each side in one call.
 """
 

@@ -147,10 +147,11 @@ def _replay_one(
     checks["forecasts"].compare(now, widened(np.column_stack([mean, quantiles])), where, recorded.symbols)
     path = _path(recorded, row, made.portfolio.memory, place, mean, quantiles)
     weights = made.portfolio.targets(path, past.panel).weights[-1]
-    setting = int(np.searchsorted(targets.decisions, t))
+    setting = np.flatnonzero(targets.decisions == t)  # none where a stored decision left everything alone
+    asked = targets.weights[setting[0]] if len(setting) else np.full(len(recorded.symbols), np.nan)
     wide = widened(weights)
     wide[~np.isin(np.arange(len(wide)), place)] = 0.0  # a symbol that nobody has seen is not held
-    checks["targets"].compare(targets.weights[setting], wide, where, recorded.symbols)
+    checks["targets"].compare(asked, wide, where, recorded.symbols)
 
 
 def _path(

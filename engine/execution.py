@@ -108,8 +108,11 @@ class Execution:
             raise InputError("execution.fill", name, expected)
         return name
 
-    def check_data(self, panel: Panel, market: Market, cost: Cost | None = None) -> None:
-        """Before anything runs: InputError for a fill, a participation, a column or a cost that the data cannot serve."""
+    def check_data(
+        self, panel: Panel, market: Market, cost: Cost | None = None, first_decision: int | None = None
+    ) -> None:
+        """Before anything runs: InputError for a fill, a participation, a column or a cost that the data cannot serve, and for
+        deposits outside of an account that begins with a decision's fill."""
         self.resolve(panel)
         check_market(market, panel)
         for name in self.columns:
@@ -125,6 +128,8 @@ class Execution:
         for name in sorted(asked & set(frictions.COLUMNS) - set(self.columns)):
             expected = f"the name of a column of the data, since the costs read {name} from there"
             raise InputError(f"execution.columns.{name}", None, expected)
+        if first_decision is not None:
+            cash_flows.placed(self.deposits, panel.clock, _offset(panel.clock, first_decision))
 
     def check(self, portfolio: Portfolio) -> None:
         """Errors: InputError for a portfolio that this execution could never fill."""
@@ -171,7 +176,7 @@ class Execution:
         orders.drop_untradable(prices.tradable)
         self._end(market, orders, prices)
         orders.note_frozen(np.isfinite(market.field("close").T))
-        offset = int(min(targets.decisions[0] + LAG, len(panel.clock) - 1))
+        offset = _offset(panel.clock, int(targets.decisions[0]))
         part = slice(offset, len(panel.clock))
         dividends = self._dividends(market, orders, offset)
         split, exits = market.split.T[part], prices.exits[part]
@@ -307,6 +312,11 @@ class _Prices:
     tradable: Bools
     exits: Floats
     forced: Bools
+
+
+def _offset(clock: Clock, first_decision: int) -> int:
+    """The session in which an account begins: that of its first decision's fill, or the last one where the data end before."""
+    return min(first_decision + LAG, len(clock) - 1)
 
 
 def _lagged(values: Floats) -> Floats:

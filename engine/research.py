@@ -187,7 +187,8 @@ def _evaluate(
     cache = FeatureCache.at_home(cache_gib(config))
     world = walkforward.observe(pinned.made, pinned.store, pinned.pin, pinned.threads, cache=cache)
     market = asof.load_market(pinned.store, pinned.made.source.name, pinned.pin)
-    pinned.made.execution.check_data(world.panel, market, pinned.made.cost)
+    first = int(walkforward.folds_of(pinned.made, world.panel)[0].test[0])
+    pinned.made.execution.check_data(world.panel, market, pinned.made.cost, first)
     done(1.0)
     walkforward.folds_of(pinned.made, world.panel)  # what they refuse is no trial
     given.check(pinned.made, world.panel)

@@ -20,6 +20,7 @@ from backcast.data.errors import InputError, StaleDataError
 from backcast.data.types import Bools, Floats, Ints
 from backcast.engine import walkforward
 from backcast.engine.configure import Config, digest, experiment, redacted
+from backcast.engine.given import is_given
 from backcast.engine.progress import Progress
 from backcast.engine.registry import Registry
 from backcast.engine.research import Pinned, pin
@@ -61,6 +62,10 @@ def retrain(config: Config, as_of: np.datetime64, progress: Progress) -> Decisio
     """One retraining. Errors: LockedError, StaleDataError, InputError."""
     gate = _gate(config["retrain"])
     made = experiment({**config, "challengers": {}})
+    if is_given(made):
+        raise InputError(
+            "portfolio", "given", "a portfolio that follows a model's forecasts", "Nothing is to be trained."
+        )
     model = next(iter(made.models))
     registry = Registry(f"{model}_{made.source.name}")
     week = "{}-W{:02d}".format(*as_of.astype("datetime64[s]").item().isocalendar()[:2])

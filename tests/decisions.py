@@ -12,8 +12,17 @@ from backcast.signals.types import Forecast
 FIELDS = ("close", "volume", "sector")
 
 
-def market(seed: int, symbols: int = 8, sessions: int = 90, gaps: float = 0.02, late: int = 40) -> Panel:
-    """A panel of closes, volumes and sector codes; the last symbol's first row is at `late`; corrections of closes."""
+def market(
+    seed: int,
+    symbols: int = 8,
+    sessions: int = 90,
+    gaps: float = 0.02,
+    late: int = 40,
+    starters: int = 1,
+    corrections: int = 12,
+) -> Panel:
+    """A panel of closes, volumes and sector codes. The last symbol's first row is at `late`, and so are those of every third
+    one before it, `starters` in all; corrections of closes of the others."""
     generator = np.random.default_rng(seed)
     shape = symbols, sessions
     drift = generator.normal(0, 0.01, sessions)
@@ -22,13 +31,14 @@ def market(seed: int, symbols: int = 8, sessions: int = 90, gaps: float = 0.02, 
     sector = np.repeat((np.arange(symbols) % 3)[:, None], sessions, axis=1).astype(np.float64)
     values = np.stack([closes, volume, sector])
     values[:2, generator.random(shape) < gaps] = np.nan
-    values[:, -1, :late] = np.nan
+    starting = np.arange(symbols - 1, -1, -3)[:starters]
+    values[:, starting, :late] = np.nan
     at = np.datetime64("2020-01-01T21:00", "us") + np.arange(sessions) * np.timedelta64(1, "D")
     clock = Clock("24/7", at.astype("datetime64[D]"), at, at, at, np.arange(sessions), 252.0)
-    known = np.sort(generator.integers(5, sessions, 12))
-    row = known - generator.integers(1, 4, 12)
-    symbol = generator.integers(0, symbols - 1, 12)
-    corrected = closes[symbol, row] * np.exp(generator.normal(0, 0.05, 12))
+    known = np.sort(generator.integers(5, sessions, corrections))
+    row = known - generator.integers(1, 4, corrections)
+    symbol = generator.choice(np.setdiff1d(np.arange(symbols), starting), corrections)
+    corrected = closes[symbol, row] * np.exp(generator.normal(0, 0.05, corrections))
     revisions = Revisions.of_field(0, symbol, row, at[known], known, corrected)
     names = tuple(f"S{i:02d}" for i in range(symbols))
     return Panel(FIELDS, names, clock, values, np.isfinite(values[0]), revisions, "raw", 0.0)

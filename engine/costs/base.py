@@ -85,7 +85,8 @@ def needs(rates: Rates) -> set[str]:
 
 
 def number(name: str, value: object, below: float, what: str) -> float:
-    """A figure of a cost. Errors: InputError naming costs.`name` for another kind, NaN, a wrong sign or one not below `below`."""
+    """A figure of a cost. Errors: InputError naming costs.`name` for another kind, NaN, a wrong sign or one not below
+    `below`."""
     wrong = isinstance(value, bool) or not isinstance(value, int | float)
     if wrong or not 0 <= value < below:  # type: ignore[operator]  # NaN is neither
         raise InputError(f"costs.{name}", value, f"{what}, at least 0 and below {below:g}")

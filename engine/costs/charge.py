@@ -62,11 +62,11 @@ def charges(
     tiers: Floats,
     bill: Floats,
 ) -> None:
-    """Puts into bill (4, S), for the orders (S,) from begin to end that are not 0: fee, spread and impact in currency, and 1 where all that
-    they need is known: what is not known costs nothing.
+    """Puts into bill (4, S), for the orders (S,) from begin to end that are not 0: fee, spread and impact in currency, and 1
+    where all that they need is known: what is not known costs nothing.
 
-    Spread and impact worsen the price, of a sale to zero at most; the fee is taken of the worsened value. One loop, because Numba
-    counts references at each call that passes an array.
+    Spread and impact worsen the price, of a sale to zero at most; the fee is taken of the worsened value. One loop, because
+    Numba counts references at each call that passes an array.
     """
     by_volatility, by_data = rates[SPREAD_VOLATILITY] > 0.0, rates[SPREAD_DATA] > 0.0
     impact = rates[IMPACT_LINEAR] > 0.0 or rates[IMPACT_POWER] > 0.0

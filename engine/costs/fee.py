@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 
@@ -15,8 +16,8 @@ class Fee(Cost):
     """A fee an order: bps of its value, or by tiers of its value, per share and per order, at least and at most so much.
 
     tiers: pairs of a traded value of the order, in currency, and the basis points of the part of the value from there up to
-    the next tier, the first from 0 (marginal, as a tax's brackets are; not with `bps`). minimum: in currency an order. maximum: a
-    share of the order's value (0.01: 1 %), below 1; it wins over the minimum, as at brokers that cap both.
+    the next tier, the first from 0 (marginal, as a tax's brackets are; not with `bps`). minimum: in currency an order.
+    maximum: a share of the order's value (0.01: 1 %), below 1; it wins over the minimum, as at brokers that cap both.
     """
 
     def __init__(
@@ -71,6 +72,6 @@ def _tiers(value: object) -> list[tuple[float, float]]:
         for floor, bps in pairs
     ]
     floors = [floor for floor, _ in found]
-    if not found or floors[0] != 0 or any(b <= a for a, b in zip(floors, floors[1:])):
+    if not found or floors[0] != 0 or any(b <= a for a, b in pairwise(floors)):
         raise InputError("costs.fee.tiers", value, wanted)
     return found

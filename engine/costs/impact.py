@@ -28,14 +28,14 @@ class SquareRootImpact(Cost):
 
 
 class AlmgrenImpact(Cost):
-    """What an order worked evenly over `duration` of a session pays by Almgren, Thum, Hauptmann and Li (2005), "Direct Estimation
-    of Equity Market Impact": half the permanent impact plus the temporary one, of the order's value:
+    """What an order worked evenly over `duration` of a session pays by Almgren, Thum, Hauptmann and Li (2005), "Direct
+    Estimation of Equity Market Impact": half the permanent impact plus the temporary one, of the order's value:
 
         I = gamma x volatility x part x inverse_turnover ** 1/4        J = I / 2 + eta x volatility x (part / duration) ** 3/5
 
     part: the order's value over the value traded a session. inverse_turnover: shares outstanding over shares traded a
-    session; it enters at its fourth root, so one figure for all symbols will do (200 for a US stock). The permanent part is paid
-    but later prices stay the data's own: they are what the market made of it.
+    session; it enters at its fourth root, so one figure for all symbols will do (200 for a US stock). The permanent part is
+    paid but later prices stay the data's own: they are what the market made of it.
     """
 
     def __init__(

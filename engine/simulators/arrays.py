@@ -16,8 +16,16 @@ from backcast.engine.types import ORDERS, SHARES, WEIGHTS, Dividends, Plan
 
 KIND = {WEIGHTS: state.WEIGHTS, SHARES: state.SHARES, ORDERS: state.ORDERS}
 
-SIGNS = {"split": "above 0", "half_spread": "at least 0", "exits": "at least 0", "capacity": "at least 0", "volatility": "at least 0",
-         "traded": "at least 0", "borrow_rate": "at least 0", "years": "at least 0"}  # fmt: skip
+SIGNS = {
+    "split": "above 0",
+    "half_spread": "at least 0",
+    "exits": "at least 0",
+    "capacity": "at least 0",
+    "volatility": "at least 0",
+    "traded": "at least 0",
+    "borrow_rate": "at least 0",
+    "years": "at least 0",
+}
 """What the numbers of an array must be, where they are known."""
 
 
@@ -58,10 +66,10 @@ def _check_values(plan: Plan) -> None:
         if not (low >= 0 and high < np.inf):
             wrong = (getattr(plan, name) < 0) | np.isinf(getattr(plan, name))
             raise _wrong(plan, name, wrong, "at least 0, and finite")
-    unpriced = np.isnan(plan.fill_price)
-    unpriced &= plan.tradable
-    if unpriced.any():
-        raise _wrong(plan, "fill_price", unpriced, "a price where it is tradable")
+    if np.isnan(plan.fill_price.min(initial=0.0)):
+        unpriced = np.isnan(plan.fill_price) & plan.tradable
+        if unpriced.any():
+            raise _wrong(plan, "fill_price", unpriced, "a price where it is tradable")
     for name, wanted in SIGNS.items():
         array = getattr(plan, name)
         if array is None or not array.size:
@@ -153,8 +161,8 @@ def terms_of(plan: Plan, capital: float, keep: bool) -> Floats:
 
 
 def log_of(plan: Plan, rates: Rates, keep: bool) -> Log:
-    """An empty log, with room for every order of the plan where it is kept (memory that is not written to costs nothing), and an
-    impact only where there can be one."""
+    """An empty log, with room for every order of the plan where it is kept (memory that is not written to costs nothing), and
+    an impact only where there can be one."""
     symbols = len(plan.symbols)
     orders = int(np.count_nonzero(plan.tradable & ~np.isnan(plan.weights))) if keep else 0
     rows = 5 if rates.impact_linear > 0 or rates.impact_power > 0 else 4

@@ -22,9 +22,9 @@ class Simulator(ABC):
        come. Exits take all shares for cash.
     2. Its fill point. The account is valued once at the fill prices; one worth nothing or less does not trade. A margin call of
        the last close comes first: every position is cut in proportion, to max_leverage or to what maintenance allows,
-       whichever is less. Then orders: quantities are rounded toward zero to lots (but closing closes all), short sales are cut at
-       what is held where nothing can be borrowed, and at the session's volume; what volume cut is worked in the sessions
-       after it, until a new order of the symbol or the end of patience. Sells come first, then buys; the smallest
+       whichever is less. Then orders: quantities are rounded toward zero to lots (but closing closes all), short sales are
+       cut at what is held where nothing can be borrowed, and at the session's volume; what volume cut is worked in the
+       sessions after it, until a new order of the symbol or the end of patience. Sells come first, then buys; the smallest
        first where cash, or max_leverage with margin, does not suffice for all. Without margin a buy gets what cash there is.
        Spread and impact worsen the price, the fee is taken of the worsened value.
     3. Its close. Positions at their marks. An account worth nothing or less ends there: it stays what it is.

@@ -17,8 +17,7 @@ from backcast.engine.simulators.arrays import checked, given_of, log_of, terms_o
 from backcast.engine.simulators.base import bases
 from backcast.engine.simulators.events import KINDS
 from backcast.engine.simulators.kernel import state
-from backcast.engine.simulators.kernel.run import trade
-from backcast.engine.simulators.kernel.state import Given
+from backcast.engine.simulators.native import run
 from backcast.engine.types import Plan
 
 Weights = Floats | Callable[[], Floats]
@@ -32,9 +31,9 @@ ROWS = (state.FEE, state.SPREAD, state.IMPACT, state.BORROW, state.DIVIDEND, sta
 class Many:
     """The sets' results, (K,) each in the order in which they came.
 
-    final: equity at the end; mean and deviation (sample) of the net returns a session; drawdown: the largest fall from a peak of
-    the growth of 1, <= 0; turnover: mean a session, of equity; flows (K, 6): fee, spread, impact, borrow, dividend and interest in
-    currency; events (K, E) of each kind in `kinds`; curves (K, T): equity, where asked for.
+    final: equity at the end; mean and deviation (sample) of the net returns a session; drawdown: the largest fall from a peak
+    of the growth of 1, <= 0; turnover: mean a session, of equity; flows (K, 6): fee, spread, impact, borrow, dividend and
+    interest in currency; events (K, E) of each kind in `kinds`; curves (K, T): equity, where asked for.
     """
 
     final: Floats
@@ -71,15 +70,14 @@ def simulate_many(
     """
     rates = cost.rates()
     checked(plan, rates, capital)
-    given, packed = given_of(plan), rates.packed()
+    given = given_of(plan)
     deposit = np.zeros(len(plan.weights)) if plan.deposit is None else plan.deposit
 
     def one(number: int, weights: Weights) -> _One:
         array = _weights(plan, number, weights() if callable(weights) else weights)
-        rows, *_, used = trade(
-            _with(given, array), terms_of(plan, capital, keep=False), *packed, log_of(plan, rates, keep=False)
-        )
-        return _summary(rows, used, deposit, capital, curves)
+        terms, log = terms_of(plan, capital, keep=False), log_of(plan, rates, keep=False)
+        rows, log = run(given._replace(weights=array), terms, rates, log)
+        return _summary(rows, log.used, deposit, capital, curves)
 
     found = list(_in_order(one, sets, threads or os.cpu_count() or 1))
     if not found:
@@ -101,10 +99,6 @@ def _in_order(one: Callable[[int, Weights], _One], sets: Iterable[Weights], thre
                 yield under_way.popleft().result()
         while under_way:
             yield under_way.popleft().result()
-
-
-def _with(given: Given, weights: Floats) -> Given:
-    return given._replace(weights=weights)
 
 
 def _weights(plan: Plan, number: int, weights: Floats) -> Floats:

@@ -1,7 +1,7 @@
 """The simulator that is easy to believe: plain Python, one order at a time, dictionaries and loops, in any kind of number.
 
-Written from the words of `Simulator`, not from the kernel: tests run it in fractions, `backcast verify` in floats where vectorbt
-cannot express a plan. It takes seconds where the native one takes milliseconds.
+Written from the words of `Simulator`, not from the kernel: tests run it in fractions, `backcast verify` in floats where
+vectorbt cannot express a plan. It takes seconds where the native one takes milliseconds.
 """
 
 from __future__ import annotations

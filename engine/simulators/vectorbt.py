@@ -18,7 +18,8 @@ from backcast.engine.types import ORDERS, SHARES, WEIGHTS, Account, Events, Fill
 
 
 class VectorbtSimulator(Simulator):
-    """`Portfolio.from_orders` of vectorbt: targets or orders, cash shared, sells first; fees by value and by order, half-spreads, exits.
+    """`Portfolio.from_orders` of vectorbt: targets or orders, cash shared, sells first; fees by value and by order,
+    half-spreads, exits.
 
     One thing it does otherwise: it makes no sale whose fee by order is above its proceeds.
     """
@@ -144,7 +145,8 @@ def _fills(portfolio: Any, plan: Plan, rates: Rates) -> tuple[Fills, list[Row]]:
     order = np.lexsort((s, quantity > 0, t))
     t, s, quantity, fees = t[order], s[order], quantity[order], records["fees"][order]
     price, out = _fill_prices(plan)[t, s], _exits(plan)[t, s]
-    exits: list[Row] = [(int(i), int(j), state.EXIT, -float(q), float(p)) for i, j, q, p in zip(t[out], s[out], quantity[out], price[out])]  # fmt: skip
+    gone = zip(t[out].tolist(), s[out].tolist(), quantity[out].tolist(), price[out].tolist())
+    exits: list[Row] = [(at, symbol, state.EXIT, -shares, each) for at, symbol, shares, each in gone]
     t, s, quantity, price, fees = (x[~out] for x in (t, s, quantity, price, fees))
     share = np.broadcast_to(half_spreads(plan, rates), plan.weights.shape)[t, s]
     spread = np.abs(quantity) * price * share

@@ -175,8 +175,7 @@ def test_what_the_data_cannot_serve_is_refused_before_any_model_is_fitted(
         override = setting.replace("+costs.spread=", "++costs.spread=")
         assert main(["run", "model=ridge", *MARKET, *costs, override, "study=refused", job]) == 2
         assert says in capsys.readouterr().err
-        if "deposits" not in setting:
-            assert not list(Path("runs/refused", job.removeprefix("job=")).glob("models"))
+        assert not list(Path("runs/refused", job.removeprefix("job=")).glob("models"))
 
 
 def test_retrain_promotes_once_a_week(capsys: pytest.CaptureFixture[str], home: Path) -> None:

@@ -92,6 +92,11 @@ def test_a_model_and_given_targets_exclude_each_other(
     assert says in capsys.readouterr().err
 
 
+def test_there_is_nothing_to_retrain(weights: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["retrain", "portfolio=given", f"portfolio.path={weights}", *DATA]) == 2
+    assert "portfolio = 'given'" in capsys.readouterr().err
+
+
 def test_shares_of_a_file_are_held_as_shares(ridge_run: Path, weights: Path) -> None:
     table = pl.read_parquet(weights).filter(pl.col("weight") != 0)
     first = table.filter(pl.col("decided_at") == pl.col("decided_at").min())

@@ -61,7 +61,8 @@ RICH = TotalCost(fee=Fee(bps=4.0, per_order=2.5), spread=HalfSpread(bps=1.0, vol
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize(("kind", "size"), [("weights", 1.0), ("shares", 2e3), ("orders", 300.0)])
 def test_exits_and_costs_by_cell(seed: int, kind: str, size: float) -> None:
-    """Fees by order and by value, half-spreads by volatility and from data, proceeds that cost nothing, every kind of target."""
+    """Fees by order and by value, half-spreads by volatility and from data, proceeds that cost nothing, every kind of
+    target."""
     plan = random_plan(seed, 0.8, seed % 2 == 0, 3, forced=False)
     generator, shape = np.random.default_rng(seed), plan.weights.shape
     exits = np.where(generator.random(shape) < 0.005, 0.8 * plan.mark_price, np.nan)
@@ -95,7 +96,7 @@ def test_both_end_at_bankruptcy() -> None:
     assert len(ours.fills.session) == len(theirs.fills.session)
 
 
-SHAPE = (150, 12)
+SHAPE, ZERO = (150, 12), np.zeros(1, dtype=np.int64)
 
 
 @pytest.mark.parametrize(("changed", "cost", "words"), [
@@ -106,7 +107,7 @@ SHAPE = (150, 12)
     ({"deposit": np.full(SHAPE[0], 2.0)}, LinearCost(0, 0), "take deposits"),
     ({"rules": Rules(lot=1.0)}, LinearCost(0, 0), "trade in lots"),
     ({"rules": Rules(maintenance=0.2)}, LinearCost(0, 0), "make margin calls"),
-    ({"dividends": Dividends(np.zeros(1, int), np.zeros(1, int), np.zeros(1, int), np.ones(1))}, LinearCost(0, 0), "pay dividends"),
+    ({"dividends": Dividends(ZERO, ZERO, ZERO, np.ones(1))}, LinearCost(0, 0), "pay dividends"),
     ({"years": np.full(SHAPE[0], 0.01)}, BorrowFee(0.1), "pay interest or borrow fees"),
     ({}, Fee(per_share=0.1), "charge by share, by tier, at least or at most"),
     ({"volatility": np.ones(SHAPE), "traded": np.ones(SHAPE)}, SquareRootImpact(), "move prices"),

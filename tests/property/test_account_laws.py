@@ -1,4 +1,5 @@
-"""The laws of accounts with everything that a plan can carry: splits, dividends, exits, volume, lots, margin, deposits, all costs."""
+"""The laws of accounts with everything that a plan can carry: splits, dividends, exits, volume, lots, margin, deposits, all
+costs."""
 
 from __future__ import annotations
 
@@ -225,13 +226,14 @@ def test_a_mirrored_book_earns_the_mirrored_money(seed: int) -> None:
 @given(seed=seeds)
 @settings(max_examples=30, deadline=None)
 def test_doubling_costs_never_helps(seed: int) -> None:
-    """Where quantities do not depend on what is left: targets in shares, with margin and no limit of leverage, and no interest on
-    what was saved. (Of target weights it is no law: who has less buys less of what then falls.)"""
+    """Where quantities do not depend on what is left: targets in shares, with margin and no limit of leverage, and no
+    interest on what was saved. (Of target weights it is no law: who has less buys less of what then falls.)"""
     plan = in_shares(seed, ("exits", "split", "dividends", "capacity", "patience", "borrowable", "lot"))
 
     def charged(times: float) -> Account:
         cost = TotalCost(
-            fee=Fee(bps=3 * times, per_share=0.01 * times, minimum=times), spread=HalfSpread(bps=2 * times, volatility=0.05 * times),
+            fee=Fee(bps=3 * times, per_share=0.01 * times, minimum=times),
+            spread=HalfSpread(bps=2 * times, volatility=0.05 * times),
             impact=SquareRootImpact(times), borrow=BorrowFee(0.03 * times),
         )  # fmt: skip
         return NATIVE.simulate(plan, cost, CAPITAL)

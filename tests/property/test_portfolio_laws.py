@@ -73,8 +73,8 @@ RULES = {**CHEAP, **SOLVED}
 
 @pytest.mark.parametrize("name", RULES)
 def test_a_decision_is_the_same_bits_in_a_world_that_ends_there(name: str) -> None:
-    """With as many earlier forecasts as the portfolio says that it remembers; the symbol that starts late is not there."""
-    portfolio, panel = RULES[name](), market(0, symbols=11, late=60)
+    """With as many earlier forecasts as the portfolio says that it remembers; the symbols that start late are not there."""
+    portfolio, panel = RULES[name](), market(0, symbols=40, late=60, starters=9, corrections=200)
     forecast = forecasts(panel, range(40, 76, 3))
     weights = portfolio.targets(forecast, panel).weights
     assert np.nansum(np.abs(weights)) > 0
@@ -91,7 +91,7 @@ def test_a_decision_is_the_same_bits_in_a_world_that_ends_there(name: str) -> No
 
 @pytest.mark.parametrize("name", RULES)
 def test_nothing_after_a_decision_moves_it(name: str) -> None:
-    portfolio, panel = RULES[name](), market(1, symbols=11, late=50)
+    portfolio, panel = RULES[name](), market(1, symbols=11, late=50, corrections=200)
     forecast = forecasts(panel, range(40, 76, 5))
     weights = portfolio.targets(forecast, panel).weights
     row = 4

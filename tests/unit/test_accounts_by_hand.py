@@ -188,7 +188,8 @@ def test_tiers_are_charged_by_the_part_within_them(simulator: Simulator) -> None
 
 @both
 def test_spread_and_impact_worsen_the_price(simulator: Simulator) -> None:
-    """A sale of 1 % of a day's value at 2 % volatility: 10 bp of spread, 5 % of volatility more, and impact 2 % x sqrt(0.01)."""
+    """A sale of 1 % of a day's value at 2 % volatility: 10 bp of spread, 5 % of volatility more, and impact 2 % x
+    sqrt(0.01)."""
     given = plan([[-10]], [[100]], volatility=[[0.02]], traded=[[100_000]])
     cost = TotalCost(
         fee=Fee(bps=100), spread=HalfSpread(bps=10, volatility=0.05), impact=SquareRootImpact(1.0)

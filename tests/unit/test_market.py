@@ -13,9 +13,11 @@ import pytest
 from backcast.data import asof
 from backcast.data.adjust import ratios
 from backcast.data.calendar import clock
+from backcast.data.ingest import ingest
 from backcast.data.market import PAY_AFTER_DAYS, Market
 from backcast.data.schema import DatasetInfo
 from backcast.data.sources.base import batch
+from backcast.data.sources.frames import Frames
 from backcast.data.store import Store
 
 CLOCK = clock("XNYS", np.datetime64("2020-01-02"), np.datetime64("2020-04-01"), 30).slice(0, 30)
@@ -181,3 +183,20 @@ def test_market_and_panel_are_two_views_of_one_total_return(tmp_path: Path) -> N
             shares *= ratios("dividend", paid[t], "A", close[t - 1])[0]
         value.append(shares * close[t])
     np.testing.assert_allclose(value, panel.field("close")[0], rtol=1e-14)
+
+
+def test_actions_of_minutes_count_from_the_first_bar_of_their_session(tmp_path: Path) -> None:
+    bars_at = clock("XNYS", np.datetime64("2024-07-02"), np.datetime64("2024-07-05"), 0, "30min")
+    bars = pl.DataFrame({"date": bars_at.closes_at, "symbol": "A", "close": 10.0})
+    days = [dt.date(2024, 7, 3), dt.date(2024, 7, 5)]
+    actions = pl.DataFrame({
+        "date": days, "symbol": "A", "kind": ["dividend", "split"], "value": [0.5, 2.0], "pay_on": [days[1], None],
+        "known_at": [dt.datetime(2024, 7, 1)] * 2,
+    })  # fmt: skip
+    source = Frames(bars, actions=actions, name="mine", price_basis="raw", frequency="30min", time_zone="UTC",
+                    known_rule="event_at + 0min", decision_delay=0)  # fmt: skip
+    store = Store(tmp_path)
+    ingest(store, source)
+    found = asof.load_market(store, "mine", store.version("mine"))
+    assert dividends(found) == [("A", 13, 20, 0.5)]  # 13 bars on the second, 7 on the eve of the fourth
+    assert np.flatnonzero(found.split[0] != 1.0).tolist() == [20]

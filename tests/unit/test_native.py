@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -50,6 +51,23 @@ def test_the_referee_agrees(seed: int, gross: float, long_only: bool, margin: bo
     plan = random_plan(seed, gross, long_only, margin)
     account = NativeSimulator().simulate(plan, cost, 1e6)
     np.testing.assert_allclose(account.equity, referee(plan, cost, 1e6), rtol=1e-11)
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize(
+    ("gross", "long_only", "margin"), [(1.0, True, False), (3.0, False, False), (2.0, True, True)]
+)
+@pytest.mark.parametrize("cost", [FREE, LinearCost(120.0, 300.0)])
+def test_both_loops_agree(seed: int, gross: float, long_only: bool, margin: bool, cost: LinearCost) -> None:
+    """A plan in which everything may be borrowed is the same plan, but goes through the loop that looks."""
+    plan = random_plan(seed, gross, long_only, margin)
+    looked = replace(plan, borrowable=np.ones(plan.weights.shape, dtype=bool))
+    quick, slow = (NativeSimulator().simulate(p, cost, 1e6) for p in (plan, looked))
+    np.testing.assert_allclose(quick.equity, slow.equity, rtol=1e-12)
+    np.testing.assert_allclose(quick.fee + quick.spread, slow.fee + slow.spread, rtol=1e-9, atol=1e-9)
+    assert quick.events.kind == slow.events.kind
+    filled = [sorted(zip(a.fills.session.tolist(), a.fills.symbol.tolist())) for a in (quick, slow)]
+    assert filled[0] == filled[1]
 
 
 def simulate(weights: list[list[float]], prices: list[list[float]], cost: LinearCost = FREE) -> Account:

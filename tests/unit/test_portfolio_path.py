@@ -150,9 +150,10 @@ def test_a_volatility_target_may_borrow() -> None:
 
 
 @pytest.mark.parametrize("steps", [
+    [Neutral(groups="sector", most_per_name=0.1), VolatilityTarget(0.1)],
     [CapName(0.1), SECTORS], [CapName(0.1), VolatilityTarget(0.1)], [VolatilityTarget(0.1), SECTORS],
     [CapTurnover(0.1), CapName(0.1)], [CapGroup(0.1, "sector"), CapName(0.1, "spread")], [SECTORS, CapName(0.1)],
-    [Neutral(groups="sector", most_per_name=0.1), VolatilityTarget(0.1)], [SECTORS, SECTORS], [CapNet(0.1), CapGroup(0.3, "sector")], [SECTORS, CapNet(0.1)],
+    [SECTORS, SECTORS], [CapNet(0.1), CapGroup(0.3, "sector")], [SECTORS, CapNet(0.1)],
 ])  # fmt: skip
 def test_steps_that_would_undo_earlier_ones_are_refused(steps: list[Step]) -> None:
     with pytest.raises(InputError, match=r"portfolio\.steps = '.*, then .*'"):

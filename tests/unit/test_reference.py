@@ -1,4 +1,5 @@
-"""The kernel against the plain Python simulator, which is written from the words of the contract, on plans with everything on."""
+"""The kernel against the plain Python simulator, which is written from the words of the contract, on plans with everything
+on."""
 
 from __future__ import annotations
 
@@ -45,8 +46,8 @@ def agree(plan: Plan, cost: Cost, first: Account, second: Account) -> None:
 def logs_agree(first: Account, second: Account) -> None:
     """The same fills with the same costs, whatever the order within a session."""
     tables = [
-        np.array([getattr(a.fills, f.name) for f in fields(a.fills)])[:, np.lexsort((a.fills.decided, a.fills.symbol, a.fills.session))]
-        for a in (first, second)
+        np.array([getattr(a.fills, f.name) for f in fields(a.fills)])[:, np.lexsort((a.fills.decided, a.fills.symbol,
+        a.fills.session))] for a in (first, second)
     ]  # fmt: skip
     np.testing.assert_allclose(tables[0], tables[1], rtol=1e-7, atol=1e-5)
 
@@ -88,6 +89,6 @@ def test_every_feature_binds() -> None:
             account = NativeSimulator().simulate(rich_plan(seed, margin=margin, gross=1.6), RATIONAL, 1e6)
             seen |= set(account.events.kind)
     assert seen >= {
-        "partial_fill", "capacity", "order_dropped", "not_borrowable", "max_leverage", "below_lot", "cost_unknown", "margin_call",
-        "not_tradable", "cash_exit", "cash_in_lieu", "overdrawn",
+        "partial_fill", "capacity", "order_dropped", "not_borrowable", "max_leverage", "below_lot", "cost_unknown",
+        "margin_call", "not_tradable", "cash_exit", "cash_in_lieu", "overdrawn",
     }  # fmt: skip

@@ -102,8 +102,8 @@ def _sides(cash: float, sheet: Floats, chosen: Ints) -> tuple[int, int, float, f
 
 @compiled_within
 def choose(value: float, sheet: Floats, terms: Floats, events: Floats, used: Ints) -> None:
-    """Puts on the sheet what is asked for of each symbol, by its target or by what is left of an earlier order, cut to what may be short
-    and to volume; 0 = nothing."""
+    """Puts on the sheet what is asked for of each symbol, by its target or by what is left of an earlier order, cut to what
+    may be short and to volume; 0 = nothing."""
     t, kind, lot = terms[NOW], terms[KIND], terms[LOT]
     for s in range(sheet.shape[1]):
         weight, held, quantity = sheet[WEIGHT, s], sheet[HELD, s], 0.0
@@ -187,8 +187,8 @@ def margin_call(
     cash: float, value: float, called: float, sheet: Floats, chosen: Ints, terms: Floats, rates: Floats, tiers: Floats,
     fills: Ints, figures: Floats, events: Floats, used: Ints, rows: Floats,
 ) -> float:  # fmt: skip
-    """Cuts every position in proportion, sales first; cash after it. Buying back what is short may overdraw. called: equity over
-    gross exposure at the close before."""
+    """Cuts every position in proportion, sales first; cash after it. Buying back what is short may overdraw. called: equity
+    over gross exposure at the close before."""
     gross, symbols, t = exposure(sheet[HELD], sheet[PRICE]), sheet.shape[1], terms[NOW]
     target = value * min(terms[MAX_LEVERAGE], 1.0 / terms[MAINTENANCE])
     kept = target / gross if gross > target else 1.0

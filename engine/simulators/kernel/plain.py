@@ -65,7 +65,8 @@ def wanted(
     asked: Floats,
     chosen: Ints,
 ) -> tuple[int, int, float]:
-    """Quantities asked for by symbol, and who sells, and from S on who buys; gives their numbers, and what cash it would leave."""
+    """Quantities asked for by symbol, and who sells, and from S on who buys; gives their numbers, and what cash it would
+    leave."""
     symbols, sells, buys, left = len(weights), 0, 0, cash
     for s in range(symbols):
         weight = weights[s]
@@ -86,7 +87,8 @@ def wanted(
 
 @compiled_within
 def sell_plainly(
-    cash: float, sells: int, chosen: Ints, asked: Floats, prices: Floats, held: Floats, terms: Floats, spread: float, fee: float,
+    cash: float, sells: int, chosen: Ints, asked: Floats, prices: Floats, held: Floats, terms: Floats, spread: float,
+    fee: float,
     fills: Ints, figures: Floats, used: Ints, rows: Floats,
 ) -> float:  # fmt: skip
     """Cash after the sales."""
@@ -112,8 +114,8 @@ def sell_plainly(
 
 @compiled_within
 def buy_plainly(
-    cash: float, buys: int, short: bool, chosen: Ints, asked: Floats, prices: Floats, held: Floats, terms: Floats, spread: float,
-    fee: float, fills: Ints, figures: Floats, events: Floats, used: Ints, rows: Floats,
+    cash: float, buys: int, short: bool, chosen: Ints, asked: Floats, prices: Floats, held: Floats, terms: Floats,
+    spread: float, fee: float, fills: Ints, figures: Floats, events: Floats, used: Ints, rows: Floats,
 ) -> float:  # fmt: skip
     """Cash after the buys. short: whether it may not suffice for all."""
     decided, t, n = int(terms[DECIDED]), int(terms[NOW]), used[0]
@@ -166,10 +168,9 @@ def smallest_first(chosen: Ints, begin: int, end: int, asked: Floats, prices: Fl
 @compiled_within
 def trade_plainly(
     cash: float, value: float, weights: Floats, tradable: Bools, prices: Floats, held: Floats, asked: Floats, chosen: Ints,
-    terms: Floats, rates: Floats, fee: float, fills: Ints, figures: Floats, events: Floats, used: Ints, rows: Floats,
+    terms: Floats, spread: float, fee: float, fills: Ints, figures: Floats, events: Floats, used: Ints, rows: Floats,
 ) -> float:  # fmt: skip
     """Cash after the session's orders."""
-    spread = rates[HALF_SPREAD]
     up, down = (1.0 + spread) * (1.0 + fee), (1.0 - spread) * (1.0 - fee)
     sells, buys, left = wanted(
         cash, value, weights, tradable, prices, held, terms[KIND], up, down, asked, chosen

@@ -1,4 +1,4 @@
-"""The loop over sessions."""
+"""The loop over sessions, of plans with whatever a plan can carry. `bare.py` has one that is sooner compiled and faster."""
 
 from __future__ import annotations
 
@@ -8,9 +8,7 @@ from backcast.data.types import Bools, Floats, Ints
 from backcast.engine.costs import charge
 from backcast.engine.simulators.kernel.opening import accrued, exits, split
 from backcast.engine.simulators.kernel.orders import drop, margin_call, trade_fully
-from backcast.engine.simulators.kernel.plain import proportional, trade_plainly
 from backcast.engine.simulators.kernel.state import (
-    ASKED,
     BANKRUPT,
     BORROWABLE,
     CAPITAL,
@@ -23,9 +21,7 @@ from backcast.engine.simulators.kernel.state import (
     HAS_MARGIN,
     HELD,
     KEEP,
-    LOT,
     MAINTENANCE,
-    MAX_LEVERAGE,
     NOW,
     OVERDRAWN,
     OWED,
@@ -61,13 +57,13 @@ def trade(
 ) -> tuple[Floats, Ints, Floats, Floats, Ints]:
     """Trades a plan as `Simulator` says. log: an empty one, with room or without.
 
-    Gives the rows (10, T) of the account by session, and the arrays of the log: all of it, or the last session's where not KEEP.
+    Gives the rows (10, T) of the account by session, and the arrays of the log: all of it, or the last session's where not
+    KEEP.
     """
     fills, figures, events, used = log.fills, log.figures, log.events, log.used
     sessions, symbols = given.weights.shape
     rows, sheet, chosen = np.zeros((10, sessions)), _sheet(symbols), np.zeros(2 * symbols, dtype=np.int64)
     held, due, cursor = sheet[HELD], np.zeros(len(given.ex)), np.zeros(2, dtype=np.int64)
-    plain = _is_plain(terms, rates, tiers) and len(given.capacity) == 0 and len(given.borrowable) == 0
     accrues = len(given.years) > 0 and _accrues(rates)
     unknown = np.full(symbols, np.nan)
     cash, owed, called = terms[CAPITAL], 0.0, np.nan
@@ -107,12 +103,7 @@ def trade(
         if len(given.exits) > 0:
             cash += exits(given.exits[t], sheet, terms, events, used)
         value = worth(cash + owed, held, given.fill_price[t])
-        if value > 0.0 and plain:
-            cash = trade_plainly(
-                cash, value, given.weights[t], given.tradable[t], given.fill_price[t], held, sheet[ASKED], chosen,
-                terms, rates, tiers[1, 0], fills, figures, events, used, rows,
-            )  # fmt: skip
-        elif value > 0.0:
+        if value > 0.0:
             _copy(sheet[WEIGHT], given.weights, t)
             _copy(sheet[PRICE], given.fill_price, t)
             _copy(sheet[ROOM], given.capacity, t)
@@ -186,13 +177,6 @@ def _copy_flags(row: Floats, array: Bools, t: int) -> None:
     if len(array) > 0:
         for s in range(len(row)):
             row[s] = 1.0 if array[t, s] else 0.0
-
-
-@compiled_within
-def _is_plain(terms: Floats, rates: Floats, tiers: Floats) -> bool:
-    """Whether only cash can stand in the way of an order, and costs are proportional."""
-    levered = terms[HAS_MARGIN] > 0.0 and terms[MAX_LEVERAGE] < np.inf
-    return proportional(rates, tiers) and terms[LOT] == 0.0 and not levered and terms[MAINTENANCE] == 0.0
 
 
 @compiled_within

@@ -36,14 +36,15 @@ integer that it is called with."""
 KINDS = 13
 
 CAPITAL, HAS_MARGIN, KIND, LOT, MAX_LEVERAGE, MAINTENANCE, PATIENCE, OFFSET, KEEP, NOW, DECIDED = range(11)
-"""The terms of trading (11,): numbers of the plan and its rules; OFFSET: the clock index of its first session; KEEP: whether the whole log
-is kept, or the last session's alone; NOW and DECIDED: the session, and the decision behind its orders."""
+"""The terms of trading (11,): numbers of the plan and its rules; OFFSET: the clock index of its first session; KEEP: whether
+the whole log is kept, or the last session's alone; NOW and DECIDED: the session, and the decision behind its orders."""
 
 (COST_FEE, COST_SPREAD, COST_IMPACT, COST_KNOWN, HELD, ASKED, REST, REST_LEFT, REST_FROM, SOURCE, DONE, WEIGHT, PRICE, TRADABLE,
  ROOM, VOLATILITY, VALUE_TRADED, HALF_SPREAD, BORROWABLE) = range(19)  # fmt: skip
-"""The rows of the sheet. State: shares HELD; what is ASKED for now and what it costs (KNOWN: 1 if all that was needed is); the REST of an
-order that is still worked, the sessions LEFT for it and the decision it comes FROM; SOURCE: the decision behind what is asked; DONE:
-what a margin call has traded. Then the session's row of each array of the plan; ROOM is its capacity."""
+"""The rows of the sheet. State: shares HELD; what is ASKED for now and what it costs (KNOWN: 1 if all that was needed is);
+the REST of an order that is still worked, the sessions LEFT for it and the decision it comes FROM; SOURCE: the decision
+behind what is asked; DONE: what a margin call has traded. Then the session's row of each array of the plan; ROOM is its
+capacity."""
 ROWS = 19
 
 
@@ -73,8 +74,8 @@ class Given(NamedTuple):
 
 
 class Log(NamedTuple):
-    """fills: of (3, N) decided, session, symbol and (4 or 5, N) quantity, price, fee, spread, impact; events: of (5, M) session, symbol,
-    kind and two figures; used (2 + KINDS,): how many of N and of M, and how many events of each kind."""
+    """fills: of (3, N) decided, session, symbol and (4 or 5, N) quantity, price, fee, spread, impact; events: of (5, M)
+    session, symbol, kind and two figures; used (2 + KINDS,): how many of N and of M, and how many events of each kind."""
 
     fills: Ints
     figures: Floats
