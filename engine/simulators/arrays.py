@@ -11,6 +11,7 @@ from backcast.data.types import Bools, Floats, Ints
 from backcast.engine.costs.base import needs
 from backcast.engine.costs.charge import Rates
 from backcast.engine.simulators.kernel import state
+from backcast.engine.simulators.kernel.extent import extent
 from backcast.engine.simulators.kernel.state import KINDS, Given, Log
 from backcast.engine.types import ORDERS, SHARES, WEIGHTS, Dividends, Plan
 
@@ -74,7 +75,7 @@ def _check_values(plan: Plan) -> None:
         array = getattr(plan, name)
         if array is None or not array.size:
             continue
-        low, high = _ends(array)
+        low, high = extent(np.atleast_2d(_floats(array)))
         zero, endless = wanted == "above 0", name == "capacity"
         if low < 0 or (zero and low == 0) or (high == np.inf and not endless):
             raise _wrong(
