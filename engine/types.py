@@ -141,8 +141,8 @@ class Account:
     equity = cash + owed + positions at their marks; `owed` are dividends past their ex date and not paid yet (below 0: to be
     paid). With base[t] = equity[t-1] + deposit[t], the first from the capital: net[t] = equity[t] / base[t] - 1, gross[t] =
     net[t] + (fee + spread + impact + borrow)[t] / base[t], turnover[t]: traded value (buys and sells) over base[t]. In
-    currency: fee, spread, impact, borrow >= 0, what they cost in the session; dividend, signed, at ex; interest, signed, received on
-    cash and paid on what is borrowed; deposit, signed.
+    currency: fee, spread, impact, borrow >= 0, what they cost in the session; dividend, signed, at ex; interest,
+    signed, received on cash and paid on what is borrowed; deposit, signed.
     """
 
     sessions: Ints
