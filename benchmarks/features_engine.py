@@ -25,7 +25,7 @@ import numpy as np
 from harness import alternate, record
 
 from backcast.data.types import Panel
-from backcast.engine.feature_sheet import BARS, example_text, feature_sets, fields_of, made_panel, read_set
+from backcast.engine.features.sheet import BARS, example_text, feature_sets, fields_of, made_panel, read_set
 from backcast.signals.expression import FUNCTIONS
 from backcast.signals.feature import FeatureSet
 from backcast.signals.graph import Graph

@@ -24,7 +24,7 @@ import pandas as pd
 from harness import record
 
 from backcast.data.types import Clock, Floats, Panel, Revisions
-from backcast.engine.feature_sheet import read_set
+from backcast.engine.features.sheet import read_set
 
 FIELDS = ("open", "high", "low", "close", "volume")
 MINUTES = 390

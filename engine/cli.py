@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO, cast
 
 from backcast.data.errors import BackcastError, InputError
-from backcast.engine import feature_commands, store_commands
+from backcast.engine import store_commands
+from backcast.engine.features import commands as feature_commands
 
 if TYPE_CHECKING:
     from backcast.engine.research import Run
@@ -365,7 +366,7 @@ def _trace(arguments: argparse.Namespace, _: list[str]) -> int:
 
         print(json.dumps(found.to_json(), indent=1, allow_nan=False))
     else:
-        from backcast.engine.trace_drawing import draw
+        from backcast.engine.trace.drawing import draw
 
         draw(found)
     return 0

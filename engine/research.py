@@ -21,7 +21,7 @@ from backcast.data.ingest import ingest
 from backcast.data.market import Market
 from backcast.data.store import Store
 from backcast.data.types import Floats
-from backcast.engine import audit, given, given_audit, runs, walkforward
+from backcast.engine import audit, given, runs, walkforward
 from backcast.engine.budget import thread_budget
 from backcast.engine.configure import (
     AuditLevel,
@@ -33,7 +33,8 @@ from backcast.engine.configure import (
     redacted,
     trial_config,
 )
-from backcast.engine.feature_cache import FeatureCache
+from backcast.engine.features.cache import FeatureCache
+from backcast.engine.given import audit as given_audit
 from backcast.engine.grid import Grid, cells
 from backcast.engine.progress import Progress
 from backcast.engine.reports.model import Report, write_report

@@ -1,6 +1,6 @@
 """`backcast.simulate(prices, weights)`: frames in, an account out, for notebooks.
 
-1. Prices become a panel and a market, weights given targets (`engine/given_table.py`), both checked cell by cell.
+1. Prices become a panel and a market, weights given targets (`engine/given/table.py`), both checked cell by cell.
 2. `Execution` adds the lag and makes a plan: what is decided at a time fills at the next one.
 3. The Numba simulator trades it.
 """
@@ -22,7 +22,7 @@ from backcast.engine.costs.base import Cost
 from backcast.engine.costs.linear import LinearCost
 from backcast.engine.execution import Execution
 from backcast.engine.given import check_settings, placed
-from backcast.engine.given_table import TIMES, did_you_mean, table_of
+from backcast.engine.given.table import TIMES, did_you_mean, table_of
 from backcast.engine.runs import ACCOUNT, COSTS, FILL_COSTS
 from backcast.engine.simulators.native import NativeSimulator
 from backcast.engine.types import Account

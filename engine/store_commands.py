@@ -292,7 +292,7 @@ def cell(arguments: argparse.Namespace, _: list[str]) -> int:
 def gc(arguments: argparse.Namespace, _: list[str]) -> int:
     from backcast.data.maintenance import Garbage, collect_dropped, collect_garbage, dropped, garbage
     from backcast.data.store import Store
-    from backcast.engine.feature_cache import FeatureCache
+    from backcast.engine.features.cache import FeatureCache
 
     if not arguments.older_than >= 0:
         raise InputError("--older-than", arguments.older_than, "hours, at least 0")

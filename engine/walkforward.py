@@ -24,7 +24,7 @@ from backcast.data.market import Market
 from backcast.data.store import Store
 from backcast.data.types import Bools, Floats, Panel
 from backcast.engine.configure import Experiment
-from backcast.engine.feature_cache import FeatureCache
+from backcast.engine.features.cache import FeatureCache
 from backcast.engine.progress import Update
 from backcast.engine.sessions import refuse_early_fills
 from backcast.engine.types import Account, Targets

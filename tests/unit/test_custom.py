@@ -16,7 +16,7 @@ from backcast.data.errors import InputError
 from backcast.data.types import Floats, Panel, Revisions
 from backcast.engine.cli import compose
 from backcast.engine.configure import build
-from backcast.engine.feature_sheet import made_panel
+from backcast.engine.features.sheet import made_panel
 from backcast.engine.research import run
 from backcast.signals.custom import StepFeature, WindowFeature
 from backcast.signals.feature import FeatureSet

@@ -21,9 +21,9 @@ from backcast.data.errors import InputError
 from backcast.data.store import Pin, Store
 from backcast.data.synthetic import SyntheticSource
 from backcast.data.types import Floats, Panel
-from backcast.engine import feature_cache
 from backcast.engine.cli import compose, main
-from backcast.engine.feature_cache import CacheWarning, FeatureCache
+from backcast.engine.features import cache as feature_cache
+from backcast.engine.features.cache import CacheWarning, FeatureCache
 from backcast.engine.research import run
 from backcast.signals.alpha158 import Alpha158
 from backcast.signals.custom import WindowFeature
@@ -307,7 +307,7 @@ import sys
 from pathlib import Path
 from backcast.data.asof import load_panel
 from backcast.data.store import Store
-from backcast.engine.feature_cache import FeatureCache
+from backcast.engine.features.cache import FeatureCache
 from backcast.signals.feature import FeatureSet
 
 store = Store()

@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from backcast.engine import feature_sheet
 from backcast.engine.cli import main
-from backcast.engine.feature_drawing import Drawing, tree_lines
-from backcast.engine.feature_sheet import TINY, compiled, example, feature_sets, kind_of, sheets
+from backcast.engine.features import sheet as feature_sheet
+from backcast.engine.features.drawing import Drawing, tree_lines
+from backcast.engine.features.sheet import TINY, compiled, example, feature_sets, kind_of, sheets
 from backcast.signals.expression import FUNCTIONS, Node
 from backcast.signals.feature import FeatureSet
 
@@ -176,7 +176,7 @@ def test_a_file_that_is_no_set(content: str, here: Path, capsys: pytest.CaptureF
 
 def test_the_command_line_stays_light() -> None:
     code = (
-        "import sys; from backcast.engine import cli, feature_commands; "
+        "import sys; from backcast.engine import cli; from backcast.engine.features import commands; "
         "sys.exit(bool({'numpy', 'numba', 'rich', 'yaml', 'hydra'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

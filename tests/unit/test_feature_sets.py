@@ -13,7 +13,7 @@ from backcast.data.ingest import ingest
 from backcast.data.store import Store
 from backcast.data.synthetic import SyntheticSource
 from backcast.data.types import Floats
-from backcast.engine.feature_sheet import compiled, feature_sets, fields_of, made_panel, read_set
+from backcast.engine.features.sheet import compiled, feature_sets, fields_of, made_panel, read_set
 from backcast.signals.feature import FeatureSet
 
 BARS = ("open", "high", "low", "close", "volume")

@@ -17,7 +17,7 @@ from backcast.data.calendar import clock
 from backcast.data.errors import InputError
 from backcast.data.types import Panel, Revisions
 from backcast.engine.given import GivenPortfolio, placed
-from backcast.engine.given_table import read_file, table_of
+from backcast.engine.given.table import read_file, table_of
 from backcast.engine.types import Targets
 
 CLOCK = clock("XNYS", np.datetime64("2024-07-01"), np.datetime64("2024-07-12"), 30)
@@ -255,7 +255,7 @@ def test_files_that_are_no_tables(tmp_path: Path) -> None:
 
 
 def test_a_huge_file_is_refused_before_it_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from backcast.engine import given_table
+    from backcast.engine.given import table as given_table
 
     long().write_parquet(tmp_path / "w.parquet")
     long().write_csv(tmp_path / "w.csv")

@@ -9,8 +9,8 @@ import pytest
 from plans import plan_of, rich_plan
 
 from backcast.engine.costs.linear import LinearCost
-from backcast.engine.positions import Position, SymbolFills, path_of, position_at
 from backcast.engine.simulators.native import NativeSimulator
+from backcast.engine.trace.positions import Position, SymbolFills, path_of, position_at
 from backcast.engine.types import Account, Dividends, Plan
 
 

@@ -13,7 +13,7 @@ from backcast.data.errors import InputError
 from backcast.data.store import Store
 from backcast.data.types import Clock, Panel
 from backcast.engine.configure import Experiment, experiment
-from backcast.engine.given_table import did_you_mean
+from backcast.engine.given.table import did_you_mean
 from backcast.engine.runs import FILL_COSTS, LEVELS, RunFolder, read_targets
 from backcast.engine.types import Targets
 

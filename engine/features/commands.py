@@ -48,7 +48,7 @@ def add_features(parser: argparse.ArgumentParser) -> None:
 def list_all(arguments: argparse.Namespace, _: list[str]) -> int:
     from rich.table import Table
 
-    from backcast.engine import feature_sheet as sheet
+    from backcast.engine.features import sheet
     from backcast.signals.functions import FUNCTIONS
 
     for kind in sheet.SEMANTICS:
@@ -68,7 +68,7 @@ def list_all(arguments: argparse.Namespace, _: list[str]) -> int:
 
 
 def show(arguments: argparse.Namespace, _: list[str]) -> int:
-    from backcast.engine.feature_sheet import read_set
+    from backcast.engine.features.sheet import read_set
 
     chosen = read_set(arguments.name)
     if chosen is not None:
@@ -81,7 +81,7 @@ def show(arguments: argparse.Namespace, _: list[str]) -> int:
 def _show_set(chosen: FeatureSet) -> None:
     from rich.table import Table
 
-    from backcast.engine import feature_sheet as sheet
+    from backcast.engine.features import sheet
 
     table = Table("feature", "expression", "rows back", "ns a cell", "scale")
     for one in sheet.sheets(chosen):
@@ -99,7 +99,7 @@ def _show_set(chosen: FeatureSet) -> None:
 def _show_function(name: str) -> None:
     from rich.table import Table
 
-    from backcast.engine import feature_sheet as sheet
+    from backcast.engine.features import sheet
 
     made = sheet.example(name)
     written, meaning = sheet.definition(name)
@@ -112,8 +112,8 @@ def _show_function(name: str) -> None:
 
 
 def plot(arguments: argparse.Namespace, _: list[str]) -> int:
-    from backcast.engine import feature_sheet as sheet
-    from backcast.engine.feature_drawing import Drawing, tree_lines
+    from backcast.engine.features import sheet
+    from backcast.engine.features.drawing import Drawing, tree_lines
     from backcast.signals.feature import FeatureSet
 
     chosen, title = sheet.read_set(arguments.what), arguments.what
@@ -140,7 +140,7 @@ def plot(arguments: argparse.Namespace, _: list[str]) -> int:
 
 
 def check(arguments: argparse.Namespace, _: list[str]) -> int:
-    from backcast.engine import feature_sheet as sheet
+    from backcast.engine.features import sheet
     from backcast.signals.expression import parse
     from backcast.signals.feature import FeatureSet
 
@@ -176,7 +176,7 @@ def _example(chosen: FeatureSet) -> None:
     """The newest rows of made bars, and what the expression gives there."""
     from rich.table import Table
 
-    from backcast.engine import feature_sheet as sheet
+    from backcast.engine.features import sheet
 
     graph, fields = sheet.compiled(chosen), sheet.fields_of(chosen) or ("close",)
     panel = sheet.made_panel(fields, 4, graph.lookback + 30)

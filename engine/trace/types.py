@@ -6,7 +6,7 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from backcast.engine.trace_inputs import Inputs
+from backcast.engine.trace.inputs import Inputs
 
 
 @dataclass(frozen=True)

@@ -22,12 +22,12 @@ from backcast.data.errors import InputError
 from backcast.engine import given, walkforward
 from backcast.engine.budget import thread_budget
 from backcast.engine.execution import LAG
-from backcast.engine.positions import Position, SymbolFills, path_of, position_at
 from backcast.engine.runs import FILL_COSTS, LEVELS, TARGET_COLUMNS
 from backcast.engine.sessions import fill_instants
-from backcast.engine.trace_inputs import inputs_of
-from backcast.engine.trace_run import TracedRun
-from backcast.engine.trace_types import Feature, Forecasted, Held, Ordered, StageWeight, Trace, number
+from backcast.engine.trace.inputs import inputs_of
+from backcast.engine.trace.positions import Position, SymbolFills, path_of, position_at
+from backcast.engine.trace.run import TracedRun
+from backcast.engine.trace.types import Feature, Forecasted, Held, Ordered, StageWeight, Trace, number
 from backcast.engine.types import Plan
 from backcast.engine.walkforward import World, forecast_instant
 from backcast.signals.types import Forecast

@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from backcast.engine.trace_inputs import KNOWN
-from backcast.engine.trace_types import Trace
+from backcast.engine.trace.inputs import KNOWN
+from backcast.engine.trace.types import Trace
 
 WIDTH = 150
 LAST = 5

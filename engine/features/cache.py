@@ -38,7 +38,7 @@ from backcast.data.durable import read_sealed, write_sealed
 from backcast.data.errors import InputError
 from backcast.data.store import Store
 from backcast.data.types import Floats, Panel
-from backcast.engine.panel_prefix import Prefixes, unlisted
+from backcast.engine.features.prefix import Prefixes, unlisted
 from backcast.signals.types import Features, Reproducible
 
 FORMAT = 1
@@ -241,7 +241,7 @@ def _axes(panel: Panel) -> list[str]:
 def code() -> str:
     """The sources of everything between the store and a feature, with the versions of what compiles and computes it."""
     found = hashlib.sha256(f"{numba.__version__} {np.__version__}".encode())
-    root = Path(__file__).resolve().parent.parent
+    root = Path(__file__).resolve().parents[2]
     for folder in CODE:
         for source in sorted((root / folder).glob("*.py")):
             found.update(f"{folder}/{source.name}\0".encode() + source.read_bytes())

@@ -1,6 +1,6 @@
 """Portfolios that were decided elsewhere: `backcast run portfolio=given portfolio.path=weights.parquet`.
 
-The table (`engine/given_table.py`) says what to hold, or to trade, from which decision on; a decision at t fills at t + 1 as
+The table (`engine/given/table.py`) says what to hold, or to trade, from which decision on; a decision at t fills at t + 1 as
 everybody's does. No model forecasts and no feature is computed: what the table knew when is its author's word, and the page
 says so. Checked is what can be: the symbols, the universe as known at each decision, the sums.
 """
@@ -17,7 +17,7 @@ import numpy as np
 
 from backcast.data.errors import InputError
 from backcast.data.types import Bools, Clock, Floats, Ints, Panel
-from backcast.engine.given_table import GivenTable, read_file, table_of
+from backcast.engine.given.table import GivenTable, read_file, table_of
 from backcast.engine.portfolio.base import Portfolio, Stage
 from backcast.engine.portfolio.known import Known
 from backcast.engine.types import ORDERS, SHARES, WEIGHTS, Targets
