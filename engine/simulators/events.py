@@ -32,15 +32,13 @@ Row = tuple[int, int, float, float, float]
 
 def merged(plan: Plan, rows: list[Row]) -> Events:
     """The plan's events with those of trading, by session and symbol."""
-    planned = plan.events
-    found = list(zip(planned.session.tolist(), planned.symbol.tolist(), planned.kind, planned.detail))
-    for t, s, kind, first, second in rows:
-        name, words = WORDS[kind]
-        found.append((t + plan.offset, s, name, words.format(first, second)))
-    found.sort(key=lambda row: row[:2])
-    return Events(
-        np.array([row[0] for row in found], dtype=np.int64),
-        np.array([row[1] for row in found], dtype=np.int64),
-        tuple(row[2] for row in found),
-        tuple(row[3] for row in found),
+    planned, write = plan.events, {kind: words.format for kind, (_, words) in WORDS.items()}
+    kinds = [*planned.kind, *(WORDS[row[2]][0] for row in rows)]
+    details = [*planned.detail, *(write[kind](first, second) for _, _, kind, first, second in rows)]
+    session = np.concatenate(
+        [planned.session, np.array([row[0] + plan.offset for row in rows], dtype=np.int64)]
     )
+    symbol = np.concatenate([planned.symbol, np.array([row[1] for row in rows], dtype=np.int64)])
+    order = np.lexsort((symbol, session))  # as they came where both are the same
+    at = order.tolist()
+    return Events(session[order], symbol[order], tuple(kinds[i] for i in at), tuple(details[i] for i in at))
