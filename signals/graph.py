@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import mmap
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -128,7 +129,9 @@ class Run:
 
     def restate(self, stage: Stage, batch: Batch) -> None:
         """All goals of a stage again, for the decisions that new versions of their cells change."""
-        cells = cells_as_known(self.panel, self.versions, batch, stage.reach)
+        # A step in Python may not bear a price of 0.
+        unread = math.nan if self.graph.own else 0.0
+        cells = cells_as_known(self.panel, self.versions, batch, stage.reach, unread)
         known = dict(zip(self.graph.fields, cells, strict=True))
         fields = {i: known[self.nodes[i].name] for i in stage.program if self.nodes[i].operator == FIELD}
         for start, done in self.steps(stage, batch.symbols, batch.begin, batch.end, fields):

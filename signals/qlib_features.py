@@ -92,7 +92,7 @@ class QlibFeatures:
 
     def _restate(self, panel: Panel, versions: Versions, values: npt.NDArray[Any], batch: Batch) -> None:
         """The decisions that new versions of their cells change, again."""
-        cells, run = cells_as_known(panel, versions, batch, LOOKBACK), _Run(self)
+        cells, run = cells_as_known(panel, versions, batch, LOOKBACK, np.nan), _Run(self)
         for k, (symbol, decision, stop) in enumerate(
             zip(batch.symbols, batch.decisions, batch.stops, strict=True)
         ):

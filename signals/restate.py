@@ -92,10 +92,12 @@ def batches(versions: Versions, rows: int, reach: int) -> list[Batch]:
     return made
 
 
-def cells_as_known(panel: Panel, versions: Versions, batch: Batch, reach: int) -> Floats:
+def cells_as_known(panel: Panel, versions: Versions, batch: Batch, reach: int, unread: float) -> Floats:
     """(F', T', K) the cells of each job's symbol as known at its decision, the rows of the batch; NaN in place of infinities,
-    and 0 where no window of a job, which looks `reach` rows back, covers a row."""
+    and `unread` where no window of a job, which looks `reach` rows back, covers a row."""
     out = np.zeros((len(versions.fields), batch.end - batch.begin, len(batch.symbols)))
+    if unread != 0.0:  # zeros are pages that nobody has touched yet
+        out.fill(unread)
     revised = versions.first, versions.decision, versions.field, versions.time, versions.value
     jobs = batch.symbols, batch.decisions, batch.stops
     cells_of(panel.values, versions.fields, revised, *jobs, batch.begin, reach, out)
