@@ -58,7 +58,8 @@ def everything() -> None:
     )
     whole = graph.evaluate(panel)
     graph.evaluate(panel, out=np.empty(whole.values.shape, np.float32))
-    Live.start(graph, panel).step(panel.values[:, :, -1], panel.member[:, -1])
+    last = panel.clock.slice(len(panel.clock) - 1, len(panel.clock))
+    Live.start(graph, panel).step(panel.values[:, :, -1], panel.member[:, -1], bar=last)
     for name in feature_sets():
         chosen = read_set(name)
         assert chosen is not None

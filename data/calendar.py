@@ -24,20 +24,29 @@ YEARS = 20
 def _calendar(name: str, end_year: int) -> Any:
     import exchange_calendars  # 0.6 s: only where a clock is made
 
-    known = exchange_calendars.get_calendar_names(include_aliases=True)
-    if name not in known:
-        close = difflib.get_close_matches(name, known, n=3)
-        hint = f"Close: {', '.join(close)}." if close else "Such as XNYS, XLON or 24/7."
-        raise InputError("dataset.calendar", name, "a calendar of exchange_calendars", hint)
-    bounds = type(exchange_calendars.get_calendar(name))
+    bounds = type(_any_years(name))
     latest, earliest = bounds.bound_max(), bounds.bound_min()
     if latest is not None and latest.year < end_year:
         hint = "A newer exchange_calendars may know more; or let the data end earlier."
         raise InputError(
             "dataset.calendar", name, f"sessions up to {latest.year}, where its holidays end", hint
         )
+    if earliest is not None and earliest.year > end_year:
+        raise InputError("dataset.calendar", name, f"sessions from {earliest.year} on, where it begins")
     start = EPOCH if earliest is None else max(EPOCH, str(earliest.date()))
     return exchange_calendars.get_calendar(name, start=start, end=f"{end_year}-12-31")
+
+
+def _any_years(name: str) -> Any:
+    """A calendar over whichever years. Errors: InputError for a name that is none."""
+    import exchange_calendars
+
+    known = exchange_calendars.get_calendar_names(include_aliases=True)
+    if name not in known:
+        close = difflib.get_close_matches(name, known, n=3)
+        hint = f"Close: {', '.join(close)}." if close else "Such as XNYS, XLON or 24/7."
+        raise InputError("dataset.calendar", name, "a calendar of exchange_calendars", hint)
+    return exchange_calendars.get_calendar(name)
 
 
 DAILY = "1d"
@@ -101,7 +110,7 @@ def session_hours(name: str, sessions: npt.NDArray[Any]) -> tuple[Instants, Inst
 
 def zone_of_calendar(name: str) -> str:
     """The time zone of an exchange."""
-    return str(_calendar(name, 2000).tz)
+    return str(_any_years(name).tz)
 
 
 def following(bars: Clock) -> npt.NDArray[Any]:

@@ -183,11 +183,10 @@ def _capital(value: Any) -> float:
     return float(value)
 
 
-def trial_config(config: Config, model: str) -> dict[str, Any]:
-    """The part of a configuration that can change the results of one of its models."""
+def trial_config(config: Config, challenger: str | None = None) -> dict[str, Any]:
+    """The part of a configuration that can change the results of its own model, or of a challenger."""
     kept = {k: v for k, v in config.items() if k not in (*NO_EFFECT, "model", "challengers")}
-    own = config["challengers"].get(model) if model in (config["challengers"] or {}) else config["model"]
-    return {**kept, "model": own}
+    return {**kept, "model": config["challengers"][challenger] if challenger else config["model"]}
 
 
 def digest(value: Any) -> str:

@@ -152,7 +152,7 @@ def _searched(pinned: Pinned, config: Config, out: runs.RunFolder, progress: Pro
     }
     market = asof.load_market(pinned.store, pinned.made.source.name, pinned.pin)
     log = TrialLog(pinned.store.lineage(pinned.made.source.name))
-    identities = [trial_config(cell.config, one.model.name) for cell, one in zip(made, grid.experiments)]
+    identities = [trial_config(cell.config) for cell in made]
     trials = [digest(identity) for identity in identities]
     for trial, identity in zip(trials, identities, strict=True):
         log.start(trial, redacted(identity), pinned.pin)
@@ -198,7 +198,7 @@ def _evaluate(
     outcomes: dict[str, Outcome] = {}
     for name, model in pinned.made.models.items():
         part = out if not outcomes else out.inside(f"challengers/{name}")
-        identity = trial_config(config, name)
+        identity = trial_config(config, name if outcomes else None)
         with _trial(log, digest(identity), redacted(identity), pinned) as returns:
             outcomes[name] = _walk(pinned, world, market, model, part, progress)
             account = outcomes[name].account

@@ -96,7 +96,8 @@ class Builder:
         """An operator on numbers alone, by its own kernel; what has no answer stays an operator."""
         inputs = [np.full((1, 1), self.nodes[i].literals[0]) for i in x]
         value = float(mapped(operator, inputs)[0, 0])
-        return self.node("number", (), (value,)) if value == value else self.node(operator, x)
+        # 0.0 and -0.0 are one number here: else a sign would hang on which of them came first.
+        return self.node("number", (), (value + 0.0,)) if value == value else self.node(operator, x)
 
     def node(
         self,

@@ -15,7 +15,7 @@ from backcast.signals.custom import OwnFeature
 from backcast.signals.kernels.operators import ROLLING, across, load, mapped, rolled
 from backcast.signals.nodes import FIELD, OWN, Node
 
-CHUNK = 256  # rows evaluated before the next operator's turn: its scratch stays in cache
+CHUNK = 512  # rows evaluated before the next operator's turn: its scratch stays in cache
 BLOCK = 128  # symbols evaluated side by side, at most: long enough calls that threads seldom wait for the interpreter
 
 

@@ -28,7 +28,7 @@ class Features:
 def answer(shape: tuple[int, int, int], out: npt.NDArray[Any] | None) -> npt.NDArray[Any]:
     """Where values (F, S, T) go: `out`, or fresh float64. Errors: ValueError for an out that does not fit."""
     values = np.asarray(np.empty(shape) if out is None else out)
-    if values.shape != shape or values.dtype.kind != "f":
+    if values.shape != shape or values.dtype not in (np.float64, np.float32):
         raise ValueError("out must be (features, symbols, rows) of float64 or float32")
     return values
 

@@ -18,6 +18,8 @@ class Prefixes:
 
     def __init__(self, graph: Reproducible, panel: Panel) -> None:
         self.panel, self.places = panel, [panel.fields.index(name) for name in graph.fields]
+        self.order = np.full(len(panel.fields), -1)
+        self.order[self.places] = np.arange(len(self.places))
         r = panel.revisions
         chosen = np.flatnonzero(np.isin(r.field, self.places))
         chosen = chosen[np.argsort(r.symbol[chosen], kind="stable")]
@@ -36,7 +38,7 @@ class Prefixes:
         found.update(self.panel.member[s, :rows].tobytes())
         known, r = self._known(s, rows), self.panel.revisions
         for column in (
-            np.searchsorted(self.places, r.field[known]),
+            self.order[r.field[known]],
             r.time[known],
             r.decision[known],
             r.value[known],

@@ -67,10 +67,12 @@ def test_a_trial_is_what_can_change_a_result() -> None:
         "retrain": {},
     }
     same = {**config, "study": "b", "job": "7", "threads": 8, "challengers": {}, "audit": {"level": "off"}}
-    assert digest(trial_config(config, "m")) == digest(trial_config(same, "m"))
-    assert digest(trial_config(config, "m")) != digest(trial_config({**config, "seed": 1}, "m"))
+    assert digest(trial_config(config)) == digest(trial_config(same))
+    assert digest(trial_config(config)) != digest(trial_config({**config, "seed": 1}))
+    rival = {**config, "challengers": {"m": {"alpha": 3}}}  # a challenger of the same name
+    assert digest(trial_config(rival)) == digest(trial_config(config))
     alone = {**config, "model": {"k": 2}, "challengers": {}}
-    assert digest(trial_config(config, "r")) == digest(trial_config(alone, "m"))
+    assert digest(trial_config(config, "r")) == digest(trial_config(alone))
 
 
 def test_secrets_are_blanked_at_any_depth() -> None:
