@@ -45,3 +45,8 @@ class LockedError(BackcastError):
     """Someone else holds the lock."""
 
     exit_code = 75
+
+
+def reason(error: BaseException) -> str:
+    """An error in one line: ours as they are, others with their kind."""
+    return str(error) if isinstance(error, BackcastError) else f"{type(error).__name__}: {error}"

@@ -16,22 +16,24 @@ import itertools
 import tempfile
 import threading
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 
-from backcast.data.errors import BackcastError, InputError
+from backcast.data.errors import BackcastError, InputError, reason
 from backcast.data.market import Market
 from backcast.engine import walkforward
-from backcast.engine.configure import Config, Experiment, digest, experiment
+from backcast.engine.configure import SECRET, Config, Experiment, digest, experiment, redacted, trial_config
 from backcast.engine.progress import Update
 from backcast.engine.sessions import compounded, periods_per_year
 from backcast.engine.stats import performance
+from backcast.engine.trials import TrialLog
 from backcast.engine.types import Account
 from backcast.engine.walkforward import World
 from backcast.signals.types import Forecast
@@ -42,8 +44,19 @@ FORECAST = ("features", "label", "model", "folds", "execution", "seed")
 """What a forecast depends on: labels are made of the fills that execution says."""
 GIVEN = ("costs", "execution", "capital")
 """What a grid may vary to see what comes of it, and a best cell is not chosen by."""
-MOST = 100_000
+MOST = 10_000
 COSTS = ("fee", "spread", "impact", "borrow")
+FIGURES = (
+    "sharpe_per_session",
+    "sharpe_per_year",
+    "final_equity",
+    "max_drawdown",
+    "mean_turnover",
+    *COSTS,
+    "fills",
+    "events",
+)
+"""Of a cell's row: net of costs, costs in currency; null where undefined."""
 
 
 @dataclass(frozen=True)
@@ -59,13 +72,18 @@ class Cell:
         return digest({part: self.config[part] for part in parts})
 
 
-@dataclass
+@dataclass(frozen=True)
 class Result:
     """What a cell came to: its net returns by session and the figures of its row; or why it failed."""
 
     returns: np.ndarray[Any, Any] | None = None
     figures: dict[str, float | None] = field(default_factory=dict)
-    error: str = ""
+    cause: Exception | None = None
+
+    @property
+    def error(self) -> str:
+        """Why it failed, in words; empty where it did not."""
+        return "" if self.cause is None else reason(self.cause)
 
 
 def cells(config: Config) -> list[Cell]:
@@ -74,7 +92,11 @@ def cells(config: Config) -> list[Cell]:
     Errors: InputError for a key that a grid cannot vary, one that is not there, what is no list of distinct values, and more
     cells than `MOST`.
     """
-    axes = dict(_axes(config.get("grid") or {}, ""))
+    given = config.get("grid")
+    found = list(_axes({} if given is None else given, ""))
+    axes = dict(found)
+    if len(axes) < len(found):
+        raise InputError("grid", [key for key, _ in found], "each parameter once")
     if not axes:
         return []
     for key, values in axes.items():
@@ -117,6 +139,8 @@ def _check(config: Config, key: str, values: Any) -> None:
         raise InputError(f"grid.{key}", values, f"one parameter of {key}, not all of it")
     if "_target_" in path:
         raise InputError(f"grid.{key}", values, "a parameter: choose classes by their group, in a sweep")
+    if SECRET.search(key):
+        raise InputError(f"grid.{key}", "<redacted>", "no secret: every cell's values are written down")
     if not isinstance(values, list) or not values:
         raise InputError(f"grid.{key}", values, "a list of values, such as [0.1, 0.2]")
     if len({digest(value) for value in values}) < len(values):
@@ -137,83 +161,108 @@ def with_values(config: Config, values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 class Grid:
-    """The cells of a run, each with its experiment. Errors: InputError, naming the cell, for one that cannot be."""
+    """The cells of a run, each with its experiment and its trial. Errors: InputError, naming the cell, for one that cannot
+    be."""
 
-    def __init__(self, made: Sequence[Cell]) -> None:
-        self.cells = list(made)
+    def __init__(self, made: Sequence[Cell], log: TrialLog, pin: dict[str, int]) -> None:
+        self.cells, self.log, self.pin = list(made), log, pin
         self.experiments = [_experiment(cell) for cell in self.cells]
-        self.results = [Result() for _ in self.cells]
+        self.identities = [trial_config(cell.config) for cell in self.cells]
+        self.trials = [digest(identity) for identity in self.identities]
+        self.results: dict[int, Result] = {}
 
-    def evaluate(self, worlds: Mapping[str, World], market: Market, threads: int, update: Update) -> None:
-        """Walks, sizes and trades every cell. worlds: by the key of a cell's features. Fits are not kept."""
-        done, lock = [0], threading.Lock()
+    def evaluate(
+        self, observe: Callable[[Experiment], World], market: Market, threads: int, update: Update
+    ) -> None:
+        """Walks, sizes and trades every cell, by features, then by forecast; neither worlds nor fits are kept."""
+        lock = threading.Lock()
 
-        def trade(n: int, world: World, forecast: Forecast) -> None:
-            self.results[n] = _traded(self.experiments[n], world, market, forecast)
+        def note(n: int, result: Result) -> None:
+            self._finish(n, result)
             with lock:
-                done[0] += 1
-                update(done[0] / len(self.cells))
+                self.results[n] = result
+                update(len(self.results) / len(self.cells))
 
-        for members in self._by(FORECAST):
-            first = self.experiments[members[0]]
-            world = worlds[self.cells[members[0]].key(("features",))]
-            try:
-                with tempfile.TemporaryDirectory(prefix="backcast-grid-") as folder:
-                    fitted = walkforward.forecast(
-                        first, first.model, world, Path(folder), threads, lambda _: None
-                    )
-            except Exception as error:
-                for n in members:
-                    self.results[n] = Result(error=_reason(error))
-                continue
-            with ThreadPoolExecutor(threads) as pool:
-                list(pool.map(lambda n, w=world, f=fitted.forecast: trade(n, w, f), members))
+        for alike in self._by(range(len(self.cells)), ("features",)):
+            world = observe(self.experiments[alike[0]])
+            for members in self._by(alike, FORECAST):
+                self._walk(members, world, market, threads, note)
 
-    def features(self) -> dict[str, Experiment]:
-        """An experiment for each set of features, by its key."""
-        return {self.cells[members[0]].key(("features",)): self.experiments[members[0]]
-                for members in self._by(("features",))}  # fmt: skip
+    def _walk(
+        self,
+        members: list[int],
+        world: World,
+        market: Market,
+        threads: int,
+        note: Callable[[int, Result], None],
+    ) -> None:
+        """One forecast, and every cell that trades it."""
+        first = self.experiments[members[0]]
+        for n in members:
+            self.log.start(self.trials[n], redacted(self.identities[n]), self.pin)
+        try:
+            with tempfile.TemporaryDirectory(prefix="backcast-grid-") as folder:
+                fitted = walkforward.forecast(
+                    first, first.model, world, Path(folder), threads, lambda _: None
+                )
+        except Exception as error:  # cells that fail are rows
+            for n in members:
+                note(n, Result(cause=error))
+            return
 
-    def _by(self, parts: Sequence[str]) -> list[list[int]]:
+        def trade(n: int) -> None:
+            note(n, _traded(self.experiments[n], world, market, fitted.forecast))
+
+        with ThreadPoolExecutor(threads) as pool:
+            list(pool.map(trade, members))
+
+    def _finish(self, n: int, result: Result) -> None:
+        if result.returns is None:
+            self.log.fail(self.trials[n], result.error)
+        else:
+            self.log.finish(self.trials[n], result.figures["sharpe_per_session"], result.returns)
+
+    def _by(self, numbers: Iterable[int], parts: Sequence[str]) -> list[list[int]]:
         groups: dict[str, list[int]] = defaultdict(list)
-        for cell in self.cells:
-            groups[cell.key(parts)].append(cell.number)
+        for n in numbers:
+            groups[self.cells[n].key(parts)].append(n)
         return list(groups.values())
 
+    @cached_property
     def best(self) -> int:
         """The cell with the highest net Sharpe ratio among those with the first costs, execution and capital; the first of
-        equals. Errors: InputError where all of them failed."""
+        equals. Errors: InputError where all of those failed, or the fault itself if it was none of the user's."""
         first = self.cells[0].key(GIVEN)
-        ranked = [
-            (_ranked(result), -cell.number)
-            for cell, result in zip(self.cells, self.results, strict=True)
-            if not result.error and cell.key(GIVEN) == first
-        ]
-        if not ranked:
-            raise InputError(
-                "grid", f"{len(self.cells)} cells", "one that does not fail", self.results[0].error
-            )
-        return -max(ranked)[1]
+        candidates = [n for n, cell in enumerate(self.cells) if cell.key(GIVEN) == first]
+        ranked = [(_ranked(self.results[n]), -n) for n in candidates if self.results[n].cause is None]
+        if ranked:
+            return -max(ranked)[1]
+        cause = self.results[candidates[0]].cause
+        if cause is not None and not isinstance(cause, BackcastError):
+            raise cause
+        told = f"{len(candidates)} cells with the first costs, execution and capital"
+        raise InputError("grid", told, "one that does not fail", str(cause))
 
     @property
     def chosen(self) -> Cell:
         """The best cell."""
-        return self.cells[self.best()]
+        return self.cells[self.best]
 
     def facts(self) -> dict[str, Any]:
         """What the manifest says of it."""
-        failed = sum(bool(result.error) for result in self.results)
+        failed = sum(result.cause is not None for result in self.results.values())
         return {"cells": len(self.cells), "failed": failed, "chosen": dict(self.chosen.values)}
 
-    def table(self, trials: Sequence[str]) -> pl.DataFrame:
+    def table(self) -> pl.DataFrame:
         """A row a cell: its parameters, its trial, its figures, and why it failed."""
-        rows = []
-        for cell, trial, result in zip(self.cells, trials, self.results, strict=True):
-            values = {key: _plain(value) for key, value in cell.values.items()}
-            rows.append(
-                {"cell": cell.number, **values, "trial": trial, **result.figures, "error": result.error}
-            )
-        return pl.DataFrame(rows, infer_schema_length=None)
+        results = [self.results[n] for n in range(len(self.cells))]
+        columns: dict[str, list[Any]] = {"cell": [cell.number for cell in self.cells]}
+        for key in self.cells[0].values:
+            columns[key] = _alike([cell.values[key] for cell in self.cells])
+        columns["trial"] = self.trials
+        figures = {name: [result.figures.get(name) for result in results] for name in FIGURES}
+        frame = pl.DataFrame(columns).hstack(pl.DataFrame(figures, schema=dict.fromkeys(FIGURES, pl.Float64)))
+        return frame.with_columns(error=pl.Series([result.error for result in results], dtype=pl.String))
 
 
 def _ranked(result: Result) -> float:
@@ -236,30 +285,30 @@ def _traded(made: Experiment, world: World, market: Market, forecast: Forecast) 
         made.execution.check_data(world.panel, market, made.cost)
         _, account = walkforward.trade(made, world, market, forecast)
     except Exception as error:  # a cell that fails is a row
-        return Result(error=_reason(error))
+        return Result(cause=error)
     returns = compounded(world.panel.clock.sessions[account.sessions], account.net_return)
     return Result(returns, _figures(account, returns, periods_per_year(world.panel.clock)))
 
 
 def _figures(account: Account, returns: np.ndarray[Any, Any], years: float) -> dict[str, float | None]:
-    sharpe = performance.sharpe_per_session(returns)
-    figures = {
-        "sharpe_per_session": float(sharpe),
-        "sharpe_per_year": float(sharpe) * float(np.sqrt(years)),
-        "final_equity": float(account.equity[-1]),
-        "max_drawdown": float(performance.drawdown(returns).min()),
-        "mean_turnover": float(account.turnover.mean()),
-        **{kind: float(getattr(account, kind).sum()) for kind in COSTS},
-        "fills": float(len(account.fills.session)),
-        "events": float(len(account.events)),
-    }
-    return {name: value if np.isfinite(value) else None for name, value in figures.items()}
+    sharpe = float(performance.sharpe_per_session(returns))
+    values = (
+        sharpe,
+        sharpe * float(np.sqrt(years)),
+        float(account.equity[-1]),
+        float(performance.drawdown(returns).min()),
+        float(account.turnover.mean()),
+        *(float(getattr(account, kind).sum()) for kind in COSTS),
+        float(len(account.fills.session)),
+        float(len(account.events)),
+    )
+    pairs = zip(FIGURES, values, strict=True)
+    return {name: value if np.isfinite(value) else None for name, value in pairs}
 
 
-def _reason(error: Exception) -> str:
-    return str(error) if isinstance(error, BackcastError) else f"{type(error).__name__}: {error}"
-
-
-def _plain(value: Any) -> Any:
-    """A value that a column of a table can hold."""
-    return value if value is None or isinstance(value, str | int | float | bool) else str(value)
+def _alike(values: list[Any]) -> list[Any]:
+    """Values of a parameter as a column: as they are where they are of one kind, else as text."""
+    kinds = {type(value) for value in values} - {type(None)}
+    return (
+        values if len(kinds) == 1 and kinds <= {str, int, float, bool} else [str(value) for value in values]
+    )

@@ -16,7 +16,7 @@ import numpy as np
 
 from backcast.data import asof
 from backcast.data.coverage import coverage
-from backcast.data.errors import BackcastError, InputError
+from backcast.data.errors import InputError, reason
 from backcast.data.ingest import ingest
 from backcast.data.market import Market
 from backcast.data.store import Store
@@ -41,6 +41,7 @@ from backcast.engine.reports.model import Report, write_report
 from backcast.engine.reports.page import write_tearsheet
 from backcast.engine.sensitivity import haircut_table
 from backcast.engine.sessions import compounded, periods_per_year
+from backcast.engine.stats import performance
 from backcast.engine.trials import TrialLog
 from backcast.engine.types import Account, Targets
 from backcast.engine.walkforward import Fitted, World
@@ -131,8 +132,7 @@ def _failure_recorded(out: runs.RunFolder) -> Iterator[None]:
     try:
         yield
     except BaseException as error:
-        reason = str(error) if isinstance(error, BackcastError) else f"{type(error).__name__}: {error}"
-        out.write_json("status.json", {"state": "failed", "error": reason, "timings": {}})
+        out.write_json("status.json", {"state": "failed", "error": reason(error), "timings": {}})
         raise
 
 
@@ -143,26 +143,16 @@ def _searched(pinned: Pinned, config: Config, out: runs.RunFolder, progress: Pro
         return None
     if given.is_given(pinned.made):
         raise InputError("grid", config["grid"], "{}, where targets are given")
-    grid, threads = Grid(made), pinned.threads
-    worlds = {
-        key: walkforward.observe(
-            one, pinned.store, pinned.pin, threads, cache=FeatureCache.at_home(cache_gib(config))
-        )
-        for key, one in grid.features().items()
-    }
-    market = asof.load_market(pinned.store, pinned.made.source.name, pinned.pin)
-    log = TrialLog(pinned.store.lineage(pinned.made.source.name))
-    identities = [trial_config(cell.config) for cell in made]
-    trials = [digest(identity) for identity in identities]
-    for trial, identity in zip(trials, identities, strict=True):
-        log.start(trial, redacted(identity), pinned.pin)
-    grid.evaluate(worlds, market, threads, progress.stage(f"grid of {len(made):,} cells"))
-    for trial, result in zip(trials, grid.results, strict=True):
-        if result.returns is None:
-            log.fail(trial, result.error)
-        else:
-            log.finish(trial, trial_sharpe(result.returns), result.returns)
-    out.write_table("grid.parquet", grid.table(trials))
+    store, name, cache = pinned.store, pinned.made.source.name, FeatureCache.at_home(cache_gib(config))
+    grid = Grid(made, TrialLog(store.lineage(name)), pinned.pin)
+    market = asof.load_market(store, name, pinned.pin)
+    grid.evaluate(
+        lambda one: walkforward.observe(one, store, pinned.pin, pinned.threads, cache=cache),
+        market,
+        pinned.threads,
+        progress.stage(f"grid of {len(made):,} cells"),
+    )
+    out.write_table("grid.parquet", grid.table())
     return grid
 
 
@@ -231,8 +221,9 @@ def _trial(log: TrialLog, trial: str, config: Any, pinned: Pinned) -> Iterator[l
 
 
 def trial_sharpe(returns: Floats) -> float | None:
-    """Sharpe ratio per session, None where the returns do not vary."""
-    return float(returns.mean() / returns.std(ddof=1)) if len(returns) > 1 and returns.std() > 0 else None
+    """Sharpe ratio per session, None where it is undefined."""
+    sharpe = float(performance.sharpe_per_session(returns))
+    return sharpe if np.isfinite(sharpe) else None
 
 
 def _walk(
@@ -280,9 +271,9 @@ def _seen_again(world: World, account: Account, searched: Grid) -> audit.Check:
     """The grid's chosen cell, run again from its fit, against what the grid saw."""
     found = audit.Check("grid cell", "account", "the chosen cell's returns in the grid and in this run")
     sessions = world.panel.clock.sessions[account.sessions]
-    again, seen = compounded(sessions, account.net_return), searched.results[searched.best()].returns
+    again, seen = compounded(sessions, account.net_return), searched.results[searched.best].returns
     days = [str(day) for day in np.unique(sessions)]
-    found.compare(np.asarray(seen), again, {"cell": searched.best()}, days)
+    found.compare(np.asarray(seen), again, {"cell": searched.best}, days)
     return found
 
 

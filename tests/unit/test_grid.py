@@ -60,6 +60,7 @@ def test_cells_share_what_they_agree_in() -> None:
         ("+grid.model._target_=[os.system]", "choose classes by their group"),
         ("+grid.seed.x=[1]", "a parameter of seed"),
         ("grid=3", "a mapping"),
+        ("+grid.model.api_key=[a,b]", "It has"),
         (f"+grid.seed=[{','.join(map(str, range(400)))}]", ""),
     ],
 )
@@ -76,7 +77,7 @@ def test_nonsense_is_one_error(override: str, told: str) -> None:
 
 def test_a_cell_that_cannot_be_is_named_before_anything_runs() -> None:
     with pytest.raises(InputError, match=r"portfolio\.quantile=0\.9"):
-        Grid(cells(config("+grid.portfolio.quantile=[0.2,0.9]")))
+        Grid(cells(config("+grid.portfolio.quantile=[0.2,0.9]")), TrialLog("none"), {})
 
 
 def test_every_cell_is_the_run_that_it_would_be_alone(tmp_path: Path) -> None:
@@ -136,7 +137,21 @@ def test_where_every_cell_fails_the_run_says_why(tmp_path: Path) -> None:
 
 
 def test_a_cell_without_a_ratio_comes_last() -> None:
-    grid = Grid(cells(config("+grid.seed=[0,1,2]")))
+    grid = Grid(cells(config("+grid.seed=[0,1,2]")), TrialLog("none"), {})
     for n, sharpe in enumerate((None, -0.5, -0.2)):
         grid.results[n] = Result(np.zeros(3), {"sharpe_per_session": sharpe})
-    assert grid.best() == 2
+    assert grid.best == 2
+
+
+def test_a_fault_of_ours_is_no_input_error() -> None:
+    grid = Grid(cells(config("+grid.seed=[0,1]")), TrialLog("none"), {})
+    grid.results = {n: Result(cause=ZeroDivisionError("x")) for n in range(2)}
+    with pytest.raises(ZeroDivisionError):
+        _ = grid.best
+    assert grid.table()["error"].to_list() == ["ZeroDivisionError: x"] * 2
+
+
+def test_values_of_different_kinds_are_written_as_text() -> None:
+    grid = Grid(cells(config("+grid.folds.every=[5,weekly]")), TrialLog("none"), {})
+    grid.results = {n: Result(cause=ValueError("x")) for n in range(2)}
+    assert grid.table()["folds.every"].to_list() == ["5", "weekly"]
