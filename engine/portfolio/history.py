@@ -25,6 +25,22 @@ class History:
         """(S,) the symbols of which anybody has known a close by then."""
         return self._first <= decision
 
+    def traded_in(self, session: int, decision: int) -> Bools:
+        """(S,) whether a bar of a session is known at a decision; one without volume, of a symbol that ever had any, repeats a
+        price at which nobody could trade."""
+        there = np.isfinite(self.window("close", decision, decision + 1)[:, session])
+        if "volume" not in self.panel.fields:
+            return np.asarray(there)
+        volume = self.window("volume", decision, decision + 1)
+        idle = np.flatnonzero(volume[:, session] == 0.0)
+        there[idle[(volume[idle] > 0.0).any(axis=1)]] = False
+        return np.asarray(there)
+
+    def seen_since(self, sessions: int, decision: int) -> Bools:
+        """(S,) whether a close of the last so many sessions is known at a decision."""
+        first = self.panel.clock.before(decision, sessions)
+        return np.asarray(np.isfinite(self.window("close", decision, max(decision - first, 1))).any(axis=1))
+
     def window(self, field: str, decision: int, rows: int) -> Floats:
         """(S, up to rows) the last cells of a field as known at a decision: fewer where the data begin later.
 

@@ -17,8 +17,9 @@ class Known:
     there will be, not even in the last bit of a sum).
 
     decision: its index in the clock. names (N,): the symbols' places on the panel's axis. scores (N,): the mean of the
-    forecast, NaN where there is none. before (N,): the previous decision's weights after every step, drifted since by the
-    returns as known now; None where the portfolio says that it has no memory. It is of use during its decision only.
+    forecast, NaN where there is none. before (N,): what is held: the previous decision's weights after every step (where an
+    order had no bar to fill in, what was held before it), drifted since by the returns as known now; None where the portfolio
+    says that it has no memory. It is of use during its decision only.
     """
 
     decision: int
