@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from backcast.data.errors import InputError
@@ -19,6 +21,7 @@ class History:
         self.panel = panel
         self._cells: dict[str, _Cells] = {}
         self._features: dict[int, tuple[FeatureSource, Floats]] = {}
+        self._frictions: dict[tuple[str, object], Floats] = {}
         self._first = self._cells_of("close").first_known()
 
     def seen(self, decision: int) -> Bools:
@@ -55,6 +58,12 @@ class History:
             compiled = source.compile(self.panel.fields, self.panel.price_basis)
             self._features[id(source)] = source, compiled.evaluate(self.panel).values
         return np.asarray(self._features[id(source)][1][:, :, decision])
+
+    def friction(self, name: str, setting: object, decision: int, all_of: Callable[[], Floats]) -> Floats:
+        """(S,) of a decision what `all_of` gives for all of them (S, T), as each knew it; asked once for a name and setting."""
+        if (name, setting) not in self._frictions:
+            self._frictions[name, setting] = all_of()
+        return np.asarray(self._frictions[name, setting][:, decision])
 
     def drifted(self, weights: Floats, since: int, decision: int) -> Floats:
         """(S,) what weights set at `since` have become by a decision, by the returns of the closes as known then.

@@ -50,13 +50,13 @@ def test_a_buy_that_met_a_halt_is_asked_again_and_filled() -> None:
     np.testing.assert_allclose(account.cash[-1], 0.05 * 1e6)
 
 
-def test_a_band_asks_again_once_it_knows_the_cost() -> None:
+def test_a_band_asks_again_too() -> None:
     panel = panel_of([[10.0] * 6, [10.0, 10.0, NAN, 10.0, 10.0, 10.0]])
     portfolio = RankPortfolio(
         side="long_only", quantile=0.5, steps=[Band(LinearCost(1.0, 0.0), 1e6, relative=False)]
     )
     weights = portfolio.targets(forecast_of(panel, [1, 2, 3, 4], [[0.01, 0.02]] * 4), panel).weights
-    np.testing.assert_array_equal(weights[:, 1], [1.0, 0.0, 1.0, NAN])
+    np.testing.assert_array_equal(weights[:, 1], [1.0, 1.0, NAN, NAN])
 
 
 def test_a_bar_without_volume_fills_nothing() -> None:
