@@ -52,8 +52,9 @@ def load_panel(
     """
     world = _read(store, dataset, pin, until)
     info, clock, names, symbols = world.info, world.clock, world.names, world.symbols
-    values, revisions = world.values, world.revisions
+    values, revisions, unadjusted = world.values, world.revisions, None
     if world.actions:
+        unadjusted = _bars(world).only(tuple(f for f in ("close", "volume") if f in info.bar_fields))
         values, revisions = adjusted(values, revisions, world.actions, info.bar_fields)
     facts = store.read(dataset, "facts", pin, until)
     items = store.items(dataset, pin)
@@ -69,6 +70,7 @@ def load_panel(
         revisions,
         info.price_basis,
         _share_by_rule(world.bars, facts),
+        unadjusted,
     )
     return panel if fields is None else panel.only(fields)
 
@@ -106,7 +108,14 @@ def load_market(store: Store, dataset: str, pin: dict[str, int]) -> Market:
     """What really happened by a pinned version, for accounts: the newest version of everything, in the source's units."""
     world = _read(store, dataset, pin, None)
     rows = _on_clock(world.moves, world.clock, world.names)
-    first = Panel(
+    first = _bars(world)
+    newest = as_known(first, FOREVER) if len(world.revisions) else world.values
+    return market_of(first, newest, world.moves, rows.row, rows.on(world.symbols), rows.session)
+
+
+def _bars(world: _World) -> Panel:
+    """The bars as each decision first knew them, in the source's own units."""
+    return Panel(
         world.info.bar_fields,
         world.symbols,
         world.clock,
@@ -116,8 +125,6 @@ def load_market(store: Store, dataset: str, pin: dict[str, int]) -> Market:
         world.info.price_basis,
         _share_by_rule(world.bars),
     )
-    newest = as_known(first, FOREVER) if len(world.revisions) else world.values
-    return market_of(first, newest, world.moves, rows.row, rows.on(world.symbols), rows.session)
 
 
 Delistings = dict[str, list[tuple[int, float, np.datetime64]]]

@@ -130,7 +130,8 @@ class Panel:
 
     values (F, S, T) float64, time contiguous: the cell at t as known at `clock.decides_at[t]`, NaN = not known
     then. member (S, T): in the universe as known at t. price_basis: raw (forward-adjusted on reading),
-    split_adjusted or total_return. known_by_rule: share of rows whose known_at came from a rule.
+    split_adjusted or total_return. known_by_rule: share of rows whose known_at came from a rule. unadjusted: closes and
+    volumes in the source's own units, as known, for what is in currency; None where `values` hold them so.
     """
 
     fields: tuple[str, ...]
@@ -141,6 +142,7 @@ class Panel:
     revisions: Revisions
     price_basis: str
     known_by_rule: float
+    unadjusted: Panel | None = None
 
     def field(self, name: str) -> Floats:
         """(S, T) values of one field as each decision first knew them."""
@@ -157,6 +159,7 @@ class Panel:
             values=np.ascontiguousarray(self.values[:, :, begin:]),
             member=np.ascontiguousarray(self.member[:, begin:]),
             revisions=moved,
+            unadjusted=None if self.unadjusted is None else self.unadjusted.since(begin),
         )
 
     def only(self, fields: tuple[str, ...]) -> Panel:

@@ -156,7 +156,20 @@ def experiment(config: Config) -> Experiment:
         capital=_capital(config["capital"]),
     )
     made.execution.check(made.portfolio)
+    _check_cut_orders(made)
     return prepared(made)
+
+
+def _check_cut_orders(made: Experiment) -> None:
+    """Errors: InputError where orders may be cut and dropped, and the portfolio would never ask for the rest."""
+    cut = made.execution.participation is not None and made.execution.patience == 0
+    if cut and made.portfolio.leaves_holdings_alone:
+        raise InputError(
+            "execution.patience",
+            0,
+            "at least 1 with execution.participation and a portfolio that leaves holdings alone (top k, or a band)",
+            "What is left of an order is then worked on. Or set portfolio.rebalance=true, and take the band out.",
+        )
 
 
 def _integer(config: Config, key: str, low: int, high: int) -> int:

@@ -49,9 +49,13 @@ def volatility(panel: Panel, window: int) -> Floats:
     return _feature(panel, f"ts_std(returns(close, 1), {window}, {min(LEAST, window)})")
 
 
-def traded(panel: Panel, market: Market, window: int) -> Floats:
-    """(S, T) mean value traded a session, in currency, as each decision knew it; NaN where it knew too few."""
-    return _feature(market.first or panel, f"ts_mean(close * volume, {window}, {min(LEAST, window)})")
+def traded(panel: Panel, market: Market | None, window: int) -> Floats:
+    """(S, T) mean value traded a session, in currency, as each decision knew it; NaN where it knew too few. Without a market
+    (nobody who decides has one) by the panel's own unadjusted cells, which are the same."""
+    first = None if market is None else market.first
+    return _feature(
+        first or panel.unadjusted or panel, f"ts_mean(close * volume, {window}, {min(LEAST, window)})"
+    )
 
 
 def _feature(panel: Panel, expression: str) -> Floats:

@@ -1,7 +1,8 @@
 """From forecasts to target weights: one rule, then steps, a pure function of what is known at each decision.
 
 1. The decisions are walked in order. What is known at each is a `Known`: the forecast, the panel as known, and the weights of
-   the decision before, drifted by the returns since.
+   the decision before, drifted by the returns since. Of a symbol that had no bar in the session where that decision was to
+   fill, they are what was held before it.
 2. The rule gives weights; each step changes them. That list, by name, is what a trace shows (`stages`).
 3. The last of them are the targets (`targets`). They are also all that the next decision remembers.
 """
@@ -10,12 +11,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 
 from backcast.data.errors import InputError
-from backcast.data.types import Floats, Panel
+from backcast.data.types import Bools, Floats, Panel
 from backcast.engine.portfolio.history import History
 from backcast.engine.portfolio.known import Known
 from backcast.engine.portfolio.steps.base import Step, ordered
@@ -25,6 +27,10 @@ from backcast.signals.types import Forecast
 Stage = tuple[str, Floats]
 Steps = Mapping[str, Step] | Sequence[Step]
 Rule = Callable[[Known], Floats]
+
+GIVES_UP = 5
+"""Sessions without a bar after which nothing is taken to be held by an order that could not fill (the default of
+execution.exit_after, by which a holder is out by then)."""
 
 
 class Portfolio(ABC):
@@ -71,6 +77,11 @@ class Portfolio(ABC):
         shorts = any(step.shorts for _, step in self.steps)
         return self.side == "long_only" and self.most_gross > 1.0 and not shorts
 
+    @property
+    def leaves_holdings_alone(self) -> bool:
+        """Whether its targets may say "no trade", for what it takes to be held: it would not ask again for what was cut."""
+        return self.leaves_alone or any(step.leaves_alone for _, step in self.steps)
+
     def begin(self) -> Rule:
         """The rule at the start of a path; one that remembers more than the weights held overrides it."""
         return self.weigh
@@ -102,18 +113,17 @@ class Portfolio(ABC):
 
 
 class Path:
-    """One portfolio's way through the decisions: it keeps the weights of the last one, and whatever its rule keeps."""
+    """One portfolio's way through the decisions: it keeps what the last one held and asked for, and whatever its rule keeps."""
 
     def __init__(self, portfolio: Portfolio) -> None:
         self._portfolio, self._rule = portfolio, portfolio.begin()
         self._remembers = portfolio.memory is None
-        self._leaves = portfolio.leaves_alone or any(step.leaves_alone for _, step in portfolio.steps)
-        self._weights: Floats | None = None
-        self._since = 0
+        self._leaves = portfolio.leaves_holdings_alone
+        self._last: _Asked | None = None
 
     def decide(self, history: History, decision: int, scores: Floats) -> tuple[list[Stage], Floats]:
         """The stages of the next decision, and its row of targets (S,)."""
-        before = self._drifted(history, decision, scores)
+        before, again = self._held(history, decision, len(scores))
         names = np.flatnonzero(history.seen(decision) | np.isfinite(scores) | (before != 0))
         known = Known(decision, names, scores[names], before[names] if self._remembers else None, history)
         weights = self._rule(known)
@@ -121,13 +131,31 @@ class Path:
         for name, step in self._portfolio.steps:
             weights = step.apply(weights, known)
             stages.append((name, known.wide(weights, 0.0)))
-        self._weights, self._since = stages[-1][1], decision
-        row = self._weights
+        row = wanted = stages[-1][1]
         if self._leaves and self._remembers:
-            row = np.where((row == before) & (before != 0), np.nan, row)
+            row = np.where((row == before) & (before != 0) & ~again, np.nan, row)
+        self._last = _Asked(decision, before, wanted, np.isfinite(row))
         return stages, row
 
-    def _drifted(self, history: History, decision: int, scores: Floats) -> Floats:
-        if self._weights is None or not self._remembers:
-            return np.zeros(len(scores))
-        return history.drifted(self._weights, self._since, decision)
+    def _held(self, history: History, decision: int, symbols: int) -> tuple[Floats, Bools]:
+        """(S,) what is held by drift, and (S,) what is to be asked for again: where an order did not fill, the others of its
+        decision may not have had the cash that it was to bring."""
+        last = self._last
+        if last is None or not self._remembers:
+            return np.zeros(symbols), np.zeros(symbols, dtype=bool)
+        failed = last.asked & (last.weights != last.before)
+        failed &= ~history.traded_in(last.decision + 1, decision)  # a decision fills in the session after it
+        held = np.where(failed, last.before, last.weights)
+        if failed.any():
+            held[failed & ~history.seen_since(GIVES_UP, decision)] = 0.0
+        return history.drifted(held, last.decision, decision), last.asked & failed.any()
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """A decision: its index, and (S,) each what was held by drift, what was to be held, and whether that was asked for."""
+
+    decision: int
+    before: Floats
+    weights: Floats
+    asked: Bools

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from backcast.data.errors import InputError
@@ -19,11 +21,28 @@ class History:
         self.panel = panel
         self._cells: dict[str, _Cells] = {}
         self._features: dict[int, tuple[FeatureSource, Floats]] = {}
+        self._frictions: dict[tuple[str, object], Floats] = {}
         self._first = self._cells_of("close").first_known()
 
     def seen(self, decision: int) -> Bools:
         """(S,) the symbols of which anybody has known a close by then."""
         return self._first <= decision
+
+    def traded_in(self, session: int, decision: int) -> Bools:
+        """(S,) whether a bar of a session is known at a decision; one without volume, of a symbol that ever had any, repeats a
+        price at which nobody could trade."""
+        there = np.isfinite(self.window("close", decision, decision + 1)[:, session])
+        if "volume" not in self.panel.fields:
+            return np.asarray(there)
+        volume = self.window("volume", decision, decision + 1)
+        idle = np.flatnonzero(volume[:, session] == 0.0)
+        there[idle[(volume[idle] > 0.0).any(axis=1)]] = False
+        return np.asarray(there)
+
+    def seen_since(self, sessions: int, decision: int) -> Bools:
+        """(S,) whether a close of the last so many sessions is known at a decision."""
+        first = self.panel.clock.before(decision, sessions)
+        return np.asarray(np.isfinite(self.window("close", decision, max(decision - first, 1))).any(axis=1))
 
     def window(self, field: str, decision: int, rows: int) -> Floats:
         """(S, up to rows) the last cells of a field as known at a decision: fewer where the data begin later.
@@ -39,6 +58,12 @@ class History:
             compiled = source.compile(self.panel.fields, self.panel.price_basis)
             self._features[id(source)] = source, compiled.evaluate(self.panel).values
         return np.asarray(self._features[id(source)][1][:, :, decision])
+
+    def friction(self, name: str, setting: object, decision: int, all_of: Callable[[], Floats]) -> Floats:
+        """(S,) of a decision what `all_of` gives for all of them (S, T), as each knew it; asked once for a name and setting."""
+        if (name, setting) not in self._frictions:
+            self._frictions[name, setting] = all_of()
+        return np.asarray(self._frictions[name, setting][:, decision])
 
     def drifted(self, weights: Floats, since: int, decision: int) -> Floats:
         """(S,) what weights set at `since` have become by a decision, by the returns of the closes as known then.

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
-from backcast.data.types import Floats, Ints
+from backcast.data.types import Floats, Ints, Panel
+from backcast.engine import frictions
 from backcast.engine.portfolio.history import History
 from backcast.signals.types import FeatureSource
 
@@ -17,8 +19,9 @@ class Known:
     there will be, not even in the last bit of a sum).
 
     decision: its index in the clock. names (N,): the symbols' places on the panel's axis. scores (N,): the mean of the
-    forecast, NaN where there is none. before (N,): the previous decision's weights after every step, drifted since by the
-    returns as known now; None where the portfolio says that it has no memory. It is of use during its decision only.
+    forecast, NaN where there is none. before (N,): what is held: the previous decision's weights after every step (where an
+    order had no bar to fill in, what was held before it), drifted since by the returns as known now; None where the portfolio
+    says that it has no memory. It is of use during its decision only.
     """
 
     decision: int
@@ -67,14 +70,30 @@ class Known:
             return np.full(len(self.names), np.nan)
         return np.asarray(returns.std(axis=1, ddof=1))
 
+    def charged_volatility(self, window: int) -> Floats:
+        """(N,) volatility of a session's return as costs are charged by."""
+        return self._friction("volatility", window, lambda panel: frictions.volatility(panel, window))
+
     def traded(self, window: int) -> Floats:
-        """(N,) mean of close x volume over the sessions of the window that have both, in the panel's units (forward-adjusted
-        prices count dividends as reinvested since the first session); NaN where there are none."""
-        closes = self.history.window("close", self.decision, window)[self.names]
-        value = closes * self.history.window("volume", self.decision, window)[self.names]
-        there = np.isfinite(value)
-        total = np.where(there, value, 0.0).sum(axis=1)
-        return np.asarray(np.where(there.any(axis=1), total / np.maximum(there.sum(axis=1), 1), np.nan))
+        """(N,) mean value traded a session, in currency, as costs are charged by; NaN where too few sessions are known."""
+        return self._friction("traded", window, lambda panel: frictions.traded(panel, None, window))
+
+    def half_spread(self, column: str) -> Floats:
+        """(N,) a column of the data as costs are charged by, a share of the price."""
+        columns = {"half_spread": column}
+        return self._friction(
+            "half_spread", column, lambda panel: frictions.column(panel, columns, "half_spread")
+        )
+
+    @property
+    def price(self) -> Floats:
+        """(N,) the close at the decision, in the source's own units."""
+        panel = self.history.panel
+        return np.asarray((panel.unadjusted or panel).field("close")[self.names, self.decision])
+
+    def _friction(self, name: str, setting: object, all_of: Callable[[Panel], Floats]) -> Floats:
+        history = self.history
+        return history.friction(name, setting, self.decision, lambda: all_of(history.panel))[self.names]
 
     def wide(self, values: Floats, elsewhere: float) -> Floats:
         """(S,) values (N,) on the panel's axis, and one value elsewhere."""

@@ -48,8 +48,8 @@ STEPS = ["+portfolio/steps@portfolio.steps.a=neutral", "+portfolio/steps@portfol
 @pytest.mark.parametrize("overrides", [
     ["portfolio=topk", "portfolio.topk=4", "portfolio.n_drop=1"], ["portfolio=overlapping"], ["portfolio=score"],
     ["portfolio=inverse_volatility"], ["portfolio=risk_parity"], ["portfolio=mean_variance", "portfolio.cost=${costs}"],
-    STEPS,
-], ids=["topk", "overlapping", "score", "inverse volatility", "risk parity", "mean-variance", "steps"])  # fmt: skip
+    STEPS, [*STEPS, "costs=almgren"],
+], ids=["topk", "overlapping", "score", "inverse volatility", "risk parity", "mean-variance", "steps", "impact"])  # fmt: skip
 def test_every_portfolio_is_replayed_to_the_bit(overrides: list[str], tmp_path: Path) -> None:
     assert audited(tmp_path, overrides).changed == 0
 

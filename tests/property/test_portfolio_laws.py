@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from decisions import forecasts, market, narrowed, scrambled, some_rows, truncated
+from decisions import closes_as_known, forecasts, market, narrowed, scrambled, some_rows, truncated
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -170,10 +170,13 @@ def test_the_cap_on_turnover_holds_and_caps_are_passed_by_drift_alone(
         steps.append(Band(COST, 1e6))
     portfolio = RankPortfolio(gross=2.0, steps=steps)
     held = np.zeros(7)
-    history, before = History(panel), None
+    history, before = History(panel), np.zeros(7)
     for t, stages in zip(range(40, 60, 4), history_of(panel, portfolio, seed)):
-        if before is not None:
-            held = history.drifted(before, t - 4, t)
+        if t > 40:
+            untraded = np.isnan(closes_as_known(panel, t)[:, t - 3]) & (before != held)
+            given_up = np.isnan(closes_as_known(panel, t)[:, t - 4 :]).all(axis=1)
+            held = np.where(untraded, np.where(given_up, 0.0, held), before)
+            held = history.drifted(held, t - 4, t)
         weights = stages[-1][1]
         asked = stages[0][1]
         assert np.abs(weights - held).sum() <= turnover + 1e-12

@@ -81,7 +81,7 @@ def published(scores: dict[str, float], held: list[str], topk: int, n_drop: int)
 
 @pytest.mark.parametrize(("topk", "n_drop"), [(3, 0), (3, 1), (4, 4), (6, 2), (30, 5)])
 def test_top_k_is_the_published_rule(topk: int, n_drop: int) -> None:
-    panel = market(1, symbols=12, late=60)
+    panel = market(1, symbols=12, late=60, gaps=0.0)  # every order fills
     forecast = forecasts(panel, range(50, 90))
     portfolio = TopKPortfolio(topk=topk, n_drop=n_drop)
     held: list[str] = []

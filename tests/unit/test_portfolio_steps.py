@@ -256,19 +256,21 @@ def test_the_band_asks_the_runs_cost_with_what_is_known() -> None:
     panel.values[1, 3] = NAN  # it is not known to trade
     known = known_at(panel, 70, np.zeros(8), held)
     closes = closes_as_known(panel, 70)
-    cost = SquareRootImpact(0.7)
-    volatility = np.std(closes[:, -15:] / closes[:, -16:-1] - 1, axis=1, ddof=1)
+    cost, windows = SquareRootImpact(0.7), {"volatility": 25, "traded": 15}
+    volatility = np.std(closes[:, -25:] / closes[:, -26:-1] - 1, axis=1, ddof=1)
     traded = (closes[:, -15:] * panel.values[1, :, 56:71]).mean(axis=1)
     change = np.linspace(-0.05, 0.05, 8)
     truth = np.abs(change) * 0.7 * volatility * np.sqrt(np.abs(change) * 2e6 / traded)
-    found = Costing("portfolio.band", cost, 2e6, 15).estimate(change, known)
+    found = Costing("portfolio.band", cost, 2e6, windows).estimate(change, known)
     np.testing.assert_allclose(found, truth, rtol=1e-9)
     assert np.flatnonzero(np.isnan(found)).tolist() == [3]
     scores = (
         np.where(np.arange(8) % 2 == 0, 1.01, 0.99) * truth / change
     )  # a gain just above or below the cost
     scores[3] = 1e9
-    wanted = Band(cost, 2e6, relative=False, window=15).apply(held + change, replace(known, scores=scores))
+    wanted = Band(cost, 2e6, relative=False, windows=windows).apply(
+        held + change, replace(known, scores=scores)
+    )
     np.testing.assert_array_equal(wanted, np.where(np.arange(8) % 2 == 0, held + change, held))
 
 

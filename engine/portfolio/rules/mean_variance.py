@@ -26,7 +26,7 @@ class MeanVariancePortfolio(Portfolio):
     (the most of absolute weights in sum), most_per_name, net (the most of |sum of weights|; long_short only, null: any), and
     most_per_group (of |sum of a group's weights|) with groups (a field or a mapping; unknown counts as one group).
     cost, capital: a cost object charges the change from what is held by drift, at its rate for an equal share of gross; a name
-    whose cost is not known is not held.
+    whose cost is not known is not held. windows, columns: of the run's execution, for costs that depend on them.
     Bounds per name and on gross hold exactly, the others to the solver's tolerance, 1e-6. A decision takes about 0.2 s with 100
     names and 1.5 s with 500. Needs skfolio, the extra `sizing`. Source: Markowitz (1952).
     """
@@ -47,6 +47,8 @@ class MeanVariancePortfolio(Portfolio):
         most_per_group: float | None = None,
         cost: object = None,
         capital: float | None = None,
+        windows: object = None,
+        columns: object = None,
         steps: Steps = (),
     ) -> None:
         need_skfolio("mean-variance")
@@ -68,7 +70,7 @@ class MeanVariancePortfolio(Portfolio):
         self.most_per_group = (
             None if most_per_group is None else number("portfolio.most_per_group", most_per_group, 100.0)
         )
-        self.cost = None if cost is None else Costing("portfolio", cost, capital, self.window)
+        self.cost = None if cost is None else Costing("portfolio", cost, capital, windows, columns)
         super().__init__(steps)
 
     @property

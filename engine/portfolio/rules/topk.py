@@ -19,10 +19,10 @@ class TopKPortfolio(Portfolio):
     the best candidates take the free places. Names that stay are left alone, and the free share of equity times `gross`
     (qlib's risk_degree) is split evenly among what is bought; with `rebalance` every name gets gross / topk instead.
 
-    Where ours differs: what is held are the previous targets above 0, drifted, and not the account's positions; whether a name
-    trades is not asked (the fill is the execution's affair, and what fails is an event there); hold_thresh is 1; a name
-    without a forecast is never bought and ranks last where held; equal scores rank in the order of their symbols; n_drop=0
-    sells nothing.
+    Where ours differs: what is held are the previous targets above 0, drifted, and not the account's positions (an order
+    without a bar in its session did not fill, and is not among them); whether a name will trade is not asked (the fill is
+    the execution's affair, and what fails is an event there); hold_thresh is 1; a name without a forecast is never bought
+    and ranks last where held; equal scores rank in the order of their symbols; n_drop=0 sells nothing.
     """
 
     rule = "top k with drop"

@@ -7,7 +7,7 @@ import numpy as np
 from backcast.data.types import Floats
 from backcast.engine.portfolio.costing import Costing
 from backcast.engine.portfolio.known import Known
-from backcast.engine.portfolio.settings import flag, positive, whole
+from backcast.engine.portfolio.settings import flag, positive
 from backcast.engine.portfolio.steps.base import TRADE, Step
 
 
@@ -17,7 +17,7 @@ class Band(Step):
     The gain of a change is the change x the forecast (x the forecast less the mean of all where `relative`: money comes from
     the other names and goes to them); the cost is that of the cost object, x `multiple` (2: the way back too). What is held
     without a forecast is traded as asked; where the cost is not known, nothing trades. capital: in the currency of the
-    prices; window: for volatility and traded value.
+    prices; windows, columns: those of the run's execution, for costs that depend on them.
     """
 
     name = "cost band"
@@ -31,10 +31,10 @@ class Band(Step):
         capital: float,
         multiple: float = 1.0,
         relative: bool = True,
-        window: int = 20,
+        windows: object = None,
+        columns: object = None,
     ) -> None:
-        self.window = whole("portfolio.band.window", window, 2, "sessions")
-        self.cost = Costing("portfolio.band", cost, capital, self.window)
+        self.cost = Costing("portfolio.band", cost, capital, windows, columns)
         self.multiple = positive("portfolio.band.multiple", multiple)
         self.relative = flag("portfolio.band.relative", relative)
 

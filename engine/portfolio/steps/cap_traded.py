@@ -16,7 +16,8 @@ class CapTraded(Step):
 
     of: trade (the change of one decision; what is held stays until it can be sold) or position (what is held; a share
     above 1 is in days of trading). capital: in the currency of the prices, the account's start; a portfolio does not know
-    what became of it. Where nothing is known to have traded, nothing trades (nothing is held).
+    what became of it. Where too few sessions are known, nothing trades (nothing is held). The value is that which costs are
+    charged by.
     """
 
     name = "cap of traded value"
