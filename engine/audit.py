@@ -5,8 +5,8 @@
    targets; a portfolio that remembers is walked there through the recorded forecasts of earlier decisions. Law 5 makes the
    two paths comparable: they must be equal to the last bit. So must features that are computed from their look-back
    alone: a state that remembers more, or something else, is found.
-3. Check that no training label was known after its fit, that no fill precedes its decision, and that the fill log explains
-   the account.
+3. Check that no training label was known after its fit, that no fill precedes its decision, and that what was traded
+   explains the account.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from rich.table import Table
 from backcast.data.store import Store
 from backcast.data.types import Clock, Floats
 from backcast.engine.configure import Experiment
+from backcast.engine.costs.base import Cost
 from backcast.engine.progress import Update
 from backcast.engine.reconcile import ROWS, TOLERANCE, unexplained
 from backcast.engine.sessions import fill_instants
@@ -206,9 +207,9 @@ def execution_check(account: Account, clock: Clock, fill: str) -> Check:
     )
 
 
-def account_check(plan: Plan, account: Account) -> Check:
-    """Cash, dividends owed and equity of every session are what the fill log and the market explain."""
-    wrong = np.abs(unexplained(plan, account)) > TOLERANCE
+def account_check(plan: Plan, account: Account, cost: Cost) -> Check:
+    """The fill log's prices and costs, and every row of the account, are what its trades, the market and its rates explain."""
+    wrong = np.abs(unexplained(plan, account, cost)) > TOLERANCE
     first = None
     if wrong.any():
         t, row = (int(i) for i in np.argwhere(wrong.T)[0])
@@ -216,7 +217,7 @@ def account_check(plan: Plan, account: Account) -> Check:
     return Check(
         "every cent of the account explained",
         "account",
-        "rebuilt from the fill log",
+        "rebuilt from the quantities traded",
         wrong.size,
         int(wrong.sum()),
         first,
