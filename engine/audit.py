@@ -28,7 +28,7 @@ from backcast.engine.configure import Experiment
 from backcast.engine.costs.base import Cost
 from backcast.engine.progress import Update
 from backcast.engine.reconcile import ROWS, TOLERANCE, unexplained
-from backcast.engine.sessions import fill_instants
+from backcast.engine.sessions import latest_decisions
 from backcast.engine.types import Account, Plan, Targets
 from backcast.engine.walkforward import World, folds_of, forecast_instant, labels_as_known, observe
 from backcast.signals.dataset import training_set
@@ -194,10 +194,10 @@ def training_check(made: Experiment, world: World) -> Check:
 
 
 def execution_check(account: Account, clock: Clock, fill: str) -> Check:
-    """Every fill comes in a bar after that of its decision, and not before the instant of the decision."""
+    """Every fill comes in a bar after that of its decision, at a price made of nothing before the instant of the decision."""
     fills = account.fills
-    filled_at, decided_at = fill_instants(clock, fill)[fills.session], clock.decides_at[fills.decided]
-    early = (fills.decided >= 0) & ((fills.session <= fills.decided) | (filled_at < decided_at))
+    latest, decided_at = latest_decisions(clock, fill)[fills.session], clock.decides_at[fills.decided]
+    early = (fills.decided >= 0) & ((fills.session <= fills.decided) | (latest < decided_at))
     first = None
     if early.any():
         at = int(np.flatnonzero(early)[0])
