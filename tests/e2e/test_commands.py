@@ -99,6 +99,17 @@ def test_verify_finds_an_account_that_was_changed(ridge_run: Path, tmp_path: Pat
     assert main(["verify", str(copy)]) == 1
 
 
+def test_verify_finds_a_fill_log_that_was_changed(
+    ridge_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copy = tmp_path / "runs" / "copy"
+    shutil.copytree(ridge_run, copy)
+    fills = pl.read_parquet(copy / "fills.parquet")
+    fills.with_columns(pl.col("price") * 2, fee=pl.lit(0.0)).write_parquet(copy / "fills.parquet")
+    assert main(["verify", str(copy)]) == 1
+    assert "First: price of row " in capsys.readouterr().out
+
+
 def test_audit_and_report_again(ridge_run: Path) -> None:
     before = (ridge_run / "report.json").read_bytes()
     assert main(["report", str(ridge_run)]) == 0
