@@ -177,14 +177,13 @@ def test_what_the_data_cannot_serve_is_refused_before_any_model_is_fitted(
     ridge_run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for setting, says in (
-        ("execution.columns.half_spread=none", "a column of the data"),
+        ("execution.columns.half_spread=none", "an item of the data's facts, as known"),
         ("execution.deposits=[{on: 1999-01-01, amount: 5}]", "when the account lives"),
-        ("+costs.spread={_target_: backcast.engine.costs.spread.HalfSpread, from_data: true}", "half_spread"),
+        ("costs.spread.from_data=true", "half_spread"),
     ):
         job = f"job=refused_{len(says)}"
         costs = ["costs=broker"] if "costs." in setting else []
-        override = setting.replace("+costs.spread=", "++costs.spread=")
-        assert main(["run", "model=ridge", *MARKET, *costs, override, "study=refused", job]) == 2
+        assert main(["run", "model=ridge", *MARKET, *costs, setting, "study=refused", job]) == 2
         assert says in capsys.readouterr().err
         assert not list(Path("runs/refused", job.removeprefix("job=")).glob("models"))
 

@@ -181,8 +181,10 @@ def test_columns_that_are_not_there_or_cannot_be_are_refused() -> None:
     def plan(**columns: str) -> Any:
         return Execution(columns=columns).plan(panel, market_of(panel), targets_of(panel, [0], [[-1.0]]))
 
-    with pytest.raises(InputError, match="a column of the data: close, wide"):
+    with pytest.raises(InputError, match=r"an item of the data's facts, as known \(wide\)"):
         plan(half_spread="none")
+    with pytest.raises(InputError, match="an item of the data's facts"):
+        plan(borrow_rate="close")
     with pytest.raises(InputError, match="wide of A on 2020-01-02"):
         plan(half_spread="wide")
 
