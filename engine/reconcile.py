@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from backcast.data.types import Floats
+from backcast.data.types import Bools, Floats
 from backcast.engine.costs.base import Cost
 from backcast.engine.costs.charge import Rates
 from backcast.engine.simulators.reference_costs import bill
@@ -36,13 +36,14 @@ def unexplained(plan: Plan, account: Account, cost: Cost) -> Floats:
     An account that went bankrupt is explained until then: at that close its positions are gone, and only its equity counts.
     """
     rates, fills, sessions = cost.rates(), account.fills, len(plan.weights)
+    prices, allowed = _prices(plan, fills)
     costs = _costs(plan, fills, rates)
-    rebuilt = _rebuilt(plan, account, rates, costs)
+    rebuilt = _rebuilt(plan, account, rates, prices, costs)
     scale = np.maximum(np.abs(account.equity), account.capital)
     apart = np.stack([(getattr(account, name) - rebuilt[name]) / scale for name in ACCOUNT])
     t = fills.session - plan.offset
     paid = np.stack([getattr(fills, name) for name in COSTS])
-    log = np.vstack([fills.price / _prices(plan, fills) - 1, (paid - costs) / scale[t]])
+    log = np.vstack([np.where(allowed, fills.price / prices - 1, np.inf), (paid - costs) / scale[t]])
     broke = np.flatnonzero(account.equity <= 0)
     if len(broke):
         end = int(broke[0])
@@ -55,11 +56,11 @@ def unexplained(plan: Plan, account: Account, cost: Cost) -> Floats:
     return np.vstack([largest, np.where(np.isnan(apart), np.inf, apart)])
 
 
-def _prices(plan: Plan, fills: Fills) -> Floats:
-    """(N,) what each fill should have paid before costs; NaN where the symbol does not trade. What vanished is sold at the
-    plan's price too, which the haircut has worsened."""
+def _prices(plan: Plan, fills: Fills) -> tuple[Floats, Bools]:
+    """(N,) what each fill should have paid before costs, and whether it could be. What vanished is sold at the plan's price
+    too, which the haircut has worsened."""
     t, s = fills.session - plan.offset, fills.symbol
-    return np.where(plan.tradable[t, s], plan.fill_price[t, s], np.nan)
+    return plan.fill_price[t, s], plan.tradable[t, s]
 
 
 def _costs(plan: Plan, fills: Fills, rates: Rates) -> Floats:
@@ -70,7 +71,7 @@ def _costs(plan: Plan, fills: Fills, rates: Rates) -> Floats:
     return np.array(rows, dtype=np.float64).reshape(-1, len(COSTS)).T
 
 
-def _rebuilt(plan: Plan, account: Account, rates: Rates, costs: Floats) -> dict[str, Floats]:
+def _rebuilt(plan: Plan, account: Account, rates: Rates, prices: Floats, costs: Floats) -> dict[str, Floats]:
     """(T,) each of `ACCOUNT`."""
     sessions, symbols = plan.weights.shape
     dividends = plan.dividends or Dividends.none()
@@ -83,8 +84,7 @@ def _rebuilt(plan: Plan, account: Account, rates: Rates, costs: Floats) -> dict[
     if plan.deposit is not None:
         rows["deposit"] = np.asarray(plan.deposit, dtype=np.float64)
     traded = _traded(plan, account)
-    value = fills.quantity * plan.fill_price[at, fills.symbol]
-    spent = np.bincount(at, weights=value + costs.sum(axis=0), minlength=sessions)
+    spent = np.bincount(at, weights=fills.quantity * prices + costs.sum(axis=0), minlength=sessions)
     for t in range(sessions):
         interest, borrow = _accrued(plan, rates, t, cash, shares)
         due = np.flatnonzero(dividends.ex == t)
@@ -127,20 +127,26 @@ def _traded(plan: Plan, account: Account) -> Floats:
 
 def _opened(plan: Plan, shares: Floats, t: int) -> tuple[Floats, float]:
     """Shares after a session's splits and exits, and the cash for what went."""
-    cash = 0.0
-    if plan.split is not None and (plan.split[t] != 1.0).any():
-        shares = shares * plan.split[t]
-        unit = min(plan.rules.lot, 1.0)
-        if unit > 0:
-            whole = np.sign(shares) * np.floor(np.abs(shares) / unit + TOLERANCE) * unit
-            rest = np.where(
-                (plan.split[t] != 1.0) & (np.abs(shares - whole) > TOLERANCE * unit), shares - whole, 0.0
-            )
-            some = rest != 0.0
-            cash += float(rest[some] @ (plan.mark_price[t - 1, some] / plan.split[t, some]))
-            shares = np.where(plan.split[t] != 1.0, whole, shares)
+    shares, cash_of_parts = after_split(plan, t, shares)
+    cash = float(cash_of_parts.sum())
     if plan.exits is not None:
         gone = np.isfinite(plan.exits[t]) & (shares != 0.0)
         cash += float(shares[gone] @ plan.exits[t, gone])
         shares = np.where(np.isfinite(plan.exits[t]), 0.0, shares)
     return shares, cash
+
+
+def after_split(plan: Plan, t: int, held: Floats, columns: slice = slice(None)) -> tuple[Floats, Floats]:
+    """(S,) each, of the plan's symbols in `columns`: shares after a session's splits, and the cash for parts of a lot, at the
+    last mark."""
+    cash = np.zeros(len(held))
+    if plan.split is None:
+        return held, cash
+    ratio, unit = plan.split[t, columns], min(plan.rules.lot, 1.0)
+    shares, split = held * ratio, ratio != 1.0
+    if unit <= 0 or not split.any():
+        return shares, cash
+    whole = np.sign(shares) * np.floor(np.abs(shares) / unit + TOLERANCE) * unit
+    part = split & (np.abs(shares - whole) > TOLERANCE * unit)
+    cash[part] = (shares - whole)[part] * plan.mark_price[t - 1, columns][part] / ratio[part]
+    return np.where(split, whole, shares), cash
