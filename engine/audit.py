@@ -5,8 +5,8 @@
    targets; a portfolio that remembers is walked there through the recorded forecasts of earlier decisions. Law 5 makes the
    two paths comparable: they must be equal to the last bit. So must features that are computed from their look-back
    alone: a state that remembers more, or something else, is found.
-3. Check that no training label was known after its fit, that no fill precedes its decision, and that the fill log explains
-   the account.
+3. Check that no training label was known after its fit, that no fill precedes its decision, and that what was traded
+   explains the account.
 """
 
 from __future__ import annotations
@@ -25,9 +25,10 @@ from rich.table import Table
 from backcast.data.store import Store
 from backcast.data.types import Clock, Floats
 from backcast.engine.configure import Experiment
+from backcast.engine.costs.base import Cost
 from backcast.engine.progress import Update
 from backcast.engine.reconcile import ROWS, TOLERANCE, unexplained
-from backcast.engine.sessions import fill_instants
+from backcast.engine.sessions import latest_decisions
 from backcast.engine.types import Account, Plan, Targets
 from backcast.engine.walkforward import World, folds_of, forecast_instant, labels_as_known, observe
 from backcast.signals.dataset import training_set
@@ -193,10 +194,10 @@ def training_check(made: Experiment, world: World) -> Check:
 
 
 def execution_check(account: Account, clock: Clock, fill: str) -> Check:
-    """Every fill comes in a bar after that of its decision, and not before the instant of the decision."""
+    """Every fill comes in a bar after that of its decision, at a price made of nothing before the instant of the decision."""
     fills = account.fills
-    filled_at, decided_at = fill_instants(clock, fill)[fills.session], clock.decides_at[fills.decided]
-    early = (fills.decided >= 0) & ((fills.session <= fills.decided) | (filled_at < decided_at))
+    latest, decided_at = latest_decisions(clock, fill)[fills.session], clock.decides_at[fills.decided]
+    early = (fills.decided >= 0) & ((fills.session <= fills.decided) | (latest < decided_at))
     first = None
     if early.any():
         at = int(np.flatnonzero(early)[0])
@@ -206,9 +207,9 @@ def execution_check(account: Account, clock: Clock, fill: str) -> Check:
     )
 
 
-def account_check(plan: Plan, account: Account) -> Check:
-    """Cash, dividends owed and equity of every session are what the fill log and the market explain."""
-    wrong = np.abs(unexplained(plan, account)) > TOLERANCE
+def account_check(plan: Plan, account: Account, cost: Cost) -> Check:
+    """The fill log's prices and costs, and every row of the account, are what its trades, the market and its rates explain."""
+    wrong = np.abs(unexplained(plan, account, cost)) > TOLERANCE
     first = None
     if wrong.any():
         t, row = (int(i) for i in np.argwhere(wrong.T)[0])
@@ -216,7 +217,7 @@ def account_check(plan: Plan, account: Account) -> Check:
     return Check(
         "every cent of the account explained",
         "account",
-        "rebuilt from the fill log",
+        "rebuilt from the quantities traded",
         wrong.size,
         int(wrong.sum()),
         first,

@@ -13,12 +13,11 @@ from backcast.engine.types import ORDERS, SHARES, WEIGHTS, Targets
 UNITS = {WEIGHTS: "weight", SHARES: "shares", ORDERS: "order"}
 
 
-def check_targets(panel: Panel, targets: Targets, given: bool = False, holes: bool = True) -> None:
+def check_targets(panel: Panel, targets: Targets) -> None:
     """Refuses targets that no panel could have given.
 
-    given: they come from outside, so that a position in a symbol that was no member as known at its decision is an error (our
-    own rules ask for none). holes: whether NaN, leave alone, may occur. Errors: InputError for another kind, other symbols or
-    shapes than the panel's, no decision, decisions twice, out of order or outside of the data, and values that are infinite.
+    Errors: InputError for another kind, other symbols or shapes than the panel's, no decision, decisions twice, out of order
+    or outside of the data, and values that are infinite.
     """
     if targets.kind not in UNITS:
         raise InputError("targets.kind", targets.kind, f"one of {', '.join(UNITS)}")
@@ -33,12 +32,6 @@ def check_targets(panel: Panel, targets: Targets, given: bool = False, holes: bo
         raise InputError("targets", 0, "at least one decision")
     _check_decisions(panel, targets)
     _refuse(panel, targets, np.isinf(targets.weights), "a finite number")
-    if not holes:
-        _refuse(panel, targets, np.isnan(targets.weights), "a number for every symbol of every decision")
-    if given:
-        outside = np.isfinite(targets.weights) & (targets.weights != 0.0) & ~panel.member[:, d].T
-        hint = "Take it out, or give the data set the membership that you mean."
-        _refuse(panel, targets, outside, "0 for a symbol outside of the universe as known then", hint)
 
 
 def _check_decisions(panel: Panel, targets: Targets) -> None:
@@ -55,12 +48,12 @@ def _check_decisions(panel: Panel, targets: Targets) -> None:
                          f"The data end at {panel.clock.decides_at[-1]}.")  # fmt: skip
 
 
-def _refuse(panel: Panel, targets: Targets, wrong: Bools, expected: str, hint: str = "") -> None:
+def _refuse(panel: Panel, targets: Targets, wrong: Bools, expected: str) -> None:
     if wrong.any():
         row, s = (int(i) for i in np.argwhere(wrong)[0])
         when = panel.clock.decides_at[targets.decisions[row]]
         name = f"{UNITS[targets.kind]} of {panel.symbols[s]} decided at {when}"
-        raise InputError(name, float(targets.weights[row, s]), expected, hint)
+        raise InputError(name, float(targets.weights[row, s]), expected)
 
 
 def check_market(market: Market, panel: Panel) -> None:

@@ -18,8 +18,7 @@ from backcast.data.errors import InputError
 from backcast.data.market import Market
 from backcast.data.types import Bools, Clock, Floats, Panel
 from backcast.engine import cash_flows, frictions
-from backcast.engine.checks import check_market
-from backcast.engine.checks import check_targets as check_targets
+from backcast.engine.checks import check_market, check_targets
 from backcast.engine.costs.base import Cost, needs
 from backcast.engine.orders import Orders, carried
 from backcast.engine.portfolio import Portfolio
@@ -28,8 +27,6 @@ from backcast.signals.types import FillTable
 
 LAG = 1
 """Sessions from a decision to its fill."""
-
-FOREVER = np.datetime64("9999-12-31", "us")
 
 DAYS_A_YEAR = 365
 """Interest and borrow fees count calendar days over this many (act/365)."""

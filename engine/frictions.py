@@ -1,4 +1,4 @@
-"""What costs depend on, as each decision knew it: volatility, traded value, and columns that the data bring."""
+"""What costs depend on, as each decision knew it: volatility, traded value, and items of facts that the data bring."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ import numpy as np
 
 from backcast.data.errors import InputError
 from backcast.data.market import Market
+from backcast.data.schema import BAR_FIELDS
 from backcast.data.types import Floats, Panel
 from backcast.signals.feature import FeatureSet
 
 COLUMNS = ("half_spread", "borrow_rate", "borrowable")
-"""What a column of the data may give: a share of the price, a rate a year, and whether shares can be had to sell short."""
+"""What an item of the facts may give: a share of the price, a rate a year, and whether shares can be had to sell short."""
 
 WINDOWS = {"volatility": 60, "traded": 20}
 """Sessions that volatility and traded value are measured over, unless set."""
@@ -34,13 +35,13 @@ def windows_of(given: Any) -> dict[str, int]:
 
 
 def columns_of(given: Any) -> dict[str, str]:
-    """Checked names of columns; those that are null are not there."""
+    """Checked names of items; those that are null are not there."""
     if given is not None and not (isinstance(given, Mapping) and set(given) <= set(COLUMNS)):
-        raise InputError("execution.columns", given, f"columns of the data by name: {', '.join(COLUMNS)}")
+        raise InputError("execution.columns", given, f"items of facts by name: {', '.join(COLUMNS)}")
     found = {name: column for name, column in (given or {}).items() if column is not None}
     for name, column in found.items():
         if not isinstance(column, str):
-            raise InputError(f"execution.columns.{name}", column, "the name of a column of the data")
+            raise InputError(f"execution.columns.{name}", column, "the name of an item of the data's facts")
     return found
 
 
@@ -65,13 +66,14 @@ def _feature(panel: Panel, expression: str) -> Floats:
 
 
 def column(panel: Panel, columns: Mapping[str, str], name: str) -> Floats:
-    """(S, T) a column of the data as each decision knew it. Errors: InputError for one that is not there, and for values that
-    cannot be."""
+    """(S, T) an item of the data's facts as each decision knew it; bars have no columns beside prices and volume. Errors:
+    InputError for one that is not there, and for values that cannot be."""
     field = columns[name]
-    if field not in panel.fields:
-        raise InputError(
-            f"execution.columns.{name}", field, f"a column of the data: {', '.join(panel.fields)}"
-        )
+    items = [item for item in panel.fields if item not in BAR_FIELDS]
+    if field not in items:
+        expected = f"an item of the data's facts, as known ({', '.join(items) or 'it has none'})"
+        hint = "Further columns of bars are not read: give them as facts (symbol, item, value)."
+        raise InputError(f"execution.columns.{name}", field, expected, hint)
     values = panel.field(field)
     spread = name == "half_spread"
     wrong = (values < 0) | np.isinf(values) | (spread & (values >= 1))

@@ -282,7 +282,7 @@ def _account_checks(
 ) -> list[audit.Check]:
     plan = made.execution.plan(world.panel, market, targets, made.cost)
     filled = audit.execution_check(account, world.panel.clock, made.execution.resolve(world.panel))
-    return [filled, audit.account_check(plan, account)]
+    return [filled, audit.account_check(plan, account, made.cost)]
 
 
 def _write_facts(

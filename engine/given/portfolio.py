@@ -51,7 +51,9 @@ class GivenPortfolio(Portfolio):
     ) -> None:
         super().__init__()
         if not isinstance(path, str) or not path:
-            raise InputError("portfolio.path", path, "a .csv or .parquet file")
+            raise InputError(
+                "portfolio.path", path, "a .csv or .parquet file", "Such as portfolio.path=weights.parquet."
+            )
         check_settings(kind, absent, "portfolio.")
         self.path, self.kind, self.absent, self.sha256 = Path(path), kind, absent, sha256
         self.margin = False

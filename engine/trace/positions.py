@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from backcast.data.types import Floats, Ints
+from backcast.engine.reconcile import after_split
 from backcast.engine.types import Dividends, Plan
 
 ROUNDING = 1e-9
@@ -73,7 +74,8 @@ def path_of(plan: Plan, s: int, fills: SymbolFills) -> SymbolPath:
     for t in range(sessions):
         dividend[t] = amounts[t] * held
         if plan.split is not None and plan.split[t, s] != 1.0:
-            held, paid_out[t] = _split(plan, s, t, held)
+            shares, cash = after_split(plan, t, np.array([held]), slice(s, s + 1))
+            held, paid_out[t] = float(shares[0]), cash[0]
             most *= plan.split[t, s]
         if plan.exits is not None and np.isfinite(plan.exits[t, s]):
             paid_out[t] += held * plan.exits[t, s]
@@ -95,18 +97,6 @@ def _by_session(dividends: Dividends, s: int, sessions: int) -> Floats:
 
 def _summed(session: Ints, values: Floats, sessions: int) -> Floats:
     return np.asarray(np.bincount(session, weights=values, minlength=sessions), dtype=np.float64)
-
-
-def _split(plan: Plan, s: int, t: int, held: float) -> tuple[float, float]:
-    """Shares after a split, and the cash for parts of a lot, at the last mark."""
-    assert plan.split is not None  # the caller has seen it
-    ratio, unit = float(plan.split[t, s]), min(plan.rules.lot, 1.0)
-    shares = held * ratio
-    if unit <= 0:
-        return shares, 0.0
-    whole = np.sign(shares) * np.floor(abs(shares) / unit + ROUNDING) * unit
-    mark = float(plan.mark_price[t - 1, s]) / ratio if shares != whole else 0.0
-    return float(whole), float((shares - whole) * mark)
 
 
 def position_at(plan: Plan, s: int, path: SymbolPath, session: int) -> Position | None:

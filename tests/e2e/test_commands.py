@@ -99,6 +99,17 @@ def test_verify_finds_an_account_that_was_changed(ridge_run: Path, tmp_path: Pat
     assert main(["verify", str(copy)]) == 1
 
 
+def test_verify_finds_a_fill_log_that_was_changed(
+    ridge_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copy = tmp_path / "runs" / "copy"
+    shutil.copytree(ridge_run, copy)
+    fills = pl.read_parquet(copy / "fills.parquet")
+    fills.with_columns(pl.col("price") * 2, fee=pl.lit(0.0)).write_parquet(copy / "fills.parquet")
+    assert main(["verify", str(copy)]) == 1
+    assert "First: price of row " in capsys.readouterr().out
+
+
 def test_audit_and_report_again(ridge_run: Path) -> None:
     before = (ridge_run / "report.json").read_bytes()
     assert main(["report", str(ridge_run)]) == 0
@@ -166,14 +177,13 @@ def test_what_the_data_cannot_serve_is_refused_before_any_model_is_fitted(
     ridge_run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for setting, says in (
-        ("execution.columns.half_spread=none", "a column of the data"),
+        ("execution.columns.half_spread=none", "an item of the data's facts, as known"),
         ("execution.deposits=[{on: 1999-01-01, amount: 5}]", "when the account lives"),
-        ("+costs.spread={_target_: backcast.engine.costs.spread.HalfSpread, from_data: true}", "half_spread"),
+        ("costs.spread.from_data=true", "half_spread"),
     ):
         job = f"job=refused_{len(says)}"
         costs = ["costs=broker"] if "costs." in setting else []
-        override = setting.replace("+costs.spread=", "++costs.spread=")
-        assert main(["run", "model=ridge", *MARKET, *costs, override, "study=refused", job]) == 2
+        assert main(["run", "model=ridge", *MARKET, *costs, setting, "study=refused", job]) == 2
         assert says in capsys.readouterr().err
         assert not list(Path("runs/refused", job.removeprefix("job=")).glob("models"))
 

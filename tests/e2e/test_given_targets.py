@@ -80,7 +80,7 @@ def test_what_is_wrong_is_found_before_anything_counts(
 @pytest.mark.parametrize(
     ("command", "says"),
     [
-        (["portfolio=given"], "portfolio.path"),
+        (["portfolio=given"], "error: portfolio.path = None: expected a .csv or .parquet file"),
         (["portfolio=given", "portfolio.path=weights.parquet", "model=ridge"], "model = 'ridge'"),
         (["model=none"], "model = 'none': expected a model that forecasts"),
     ],

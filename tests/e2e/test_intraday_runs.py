@@ -141,6 +141,8 @@ def test_a_delay_that_would_fill_before_its_decision_is_refused(
     assert main(["run", *late, "study=late", "job=one"]) == 2
     said = capsys.readouterr().err
     assert "dataset.decision_delay = 30: expected at most 0 minutes" in said
+    typical = ("execution.fill=next_typical", "study=late", "job=typical")
+    assert main(["run", *late, *typical]) == 2  # the mean of a bar is made from its open on
     assert main(["run", *late, "folds.train_every=session", "study=late", "job=two"]) == 0
     assert main(["run", *late, "execution.fill=next_close", "study=late", "job=three"]) == 0
 

@@ -18,6 +18,7 @@ from backcast.engine.simulators.native import NativeSimulator
 from backcast.engine.types import Account, Plan, Targets
 
 SESSIONS, SYMBOLS = 40, 4
+COST = LinearCost(5.0, 5.0)
 FEW = settings(max_examples=20, deadline=None)
 
 
@@ -42,9 +43,8 @@ def account_of(closes: Floats, opens: Floats, split: Floats | None, targets: Tar
     panel = panel_of(closes.tolist(), opens.tolist())
     market = market_of(panel)
     market = market if split is None else replace(market, split=split)
-    cost = LinearCost(5.0, 5.0)
-    plan = Execution(margin=True, exit_after=3, haircut=0.2).plan(panel, market, targets, cost)
-    return plan, NativeSimulator().simulate(plan, cost, 1e6)
+    plan = Execution(margin=True, exit_after=3, haircut=0.2).plan(panel, market, targets, COST)
+    return plan, NativeSimulator().simulate(plan, COST, 1e6)
 
 
 @FEW
@@ -56,7 +56,7 @@ def test_splits_beside_raw_prices_are_splits_in_adjusted_ones(seed: int) -> None
     _, adjusted = account_of(closes, opens, None, targets)
     np.testing.assert_allclose(raw.equity, adjusted.equity, rtol=1e-11)
     assert raw.events.kind == adjusted.events.kind
-    assert np.abs(unexplained(plan, raw)).max() <= TOLERANCE
+    assert np.abs(unexplained(plan, raw, COST)).max() <= TOLERANCE
 
 
 @FEW

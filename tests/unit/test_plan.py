@@ -181,8 +181,10 @@ def test_columns_that_are_not_there_or_cannot_be_are_refused() -> None:
     def plan(**columns: str) -> Any:
         return Execution(columns=columns).plan(panel, market_of(panel), targets_of(panel, [0], [[-1.0]]))
 
-    with pytest.raises(InputError, match="a column of the data: close, wide"):
+    with pytest.raises(InputError, match=r"an item of the data's facts, as known \(wide\)"):
         plan(half_spread="none")
+    with pytest.raises(InputError, match="an item of the data's facts"):
+        plan(borrow_rate="close")
     with pytest.raises(InputError, match="wide of A on 2020-01-02"):
         plan(half_spread="wide")
 
@@ -226,17 +228,12 @@ def test_settings_that_cannot_be_are_one_error(keys: dict[str, Any], says: str) 
         Execution(**keys)
 
 
-def test_given_targets_must_be_members_and_whole() -> None:
+def test_targets_are_of_the_panel() -> None:
     panel = panel_of([[10.0, NAN, 12.0], [1.0, 1.0, 1.0]])
-    outside = targets_of(panel, [1], [[0.5, 0.5]])
-    check_targets(panel, outside)
-    with pytest.raises(InputError, match=r"weight of A decided at 2020-01-02.*outside of the universe"):
-        check_targets(panel, outside, given=True)
-    check_targets(panel, targets_of(panel, [1], [[0.0, 0.5]]), given=True)
     holes = targets_of(panel, [0], [[NAN, 0.5]])
-    check_targets(panel, holes, given=True)
-    with pytest.raises(InputError, match="weight of A"):
-        check_targets(panel, holes, holes=False)
+    check_targets(panel, holes)
+    with pytest.raises(InputError, match="weight of B decided at 2020-01-01"):
+        check_targets(panel, targets_of(panel, [0], [[NAN, np.inf]]))
     with pytest.raises(InputError, match="one of weights, shares, orders"):
         check_targets(panel, replace(holes, kind="lots"))
     with pytest.raises(InputError, match=r"\['Z'\]"):
