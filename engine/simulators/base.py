@@ -20,7 +20,8 @@ class Simulator(ABC):
        become owed by the shares of the session before; those payable are paid. Splits multiply shares and what is left of
        orders; where shares come in lots, a part of a share (or of a smaller lot) is paid in cash at its last mark. Deposits
        come. Exits take all shares for cash.
-    2. Its fill point. The account is valued once at the fill prices; one worth nothing or less does not trade. A margin call of
+    2. Its fill point. The account is valued once at the fill prices. What is held of a symbol that vanished is closed, at a
+       price that the haircut makes worse for its side. One worth nothing or less does not trade. A margin call of
        the last close comes first: every position is cut in proportion, to max_leverage or to what maintenance allows,
        whichever is less. Then orders: quantities are rounded toward zero to lots (but closing closes all), short sales are
        cut at what is held where nothing can be borrowed, and at the session's volume; what volume cut is worked in the

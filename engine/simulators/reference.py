@@ -85,6 +85,10 @@ class _Trader:
         self.open(t)
         self.done = {}
         value = self.worth(self.plan.fill_price[t])
+        if self.plan.forced is not None:
+            closing = np.flatnonzero(self.plan.forced[t] >= 0).tolist()
+            value += sum(self.held(s) * (self.price(t, s) - self.fill_price(t, s)) for s in closing)
+            self.close_forced(t, closing)
         if value > 0:
             if self.called is not None:
                 self.margin_call(t, value)
@@ -181,6 +185,15 @@ class _Trader:
         self.drop(t, s)
 
     # The fill point -----------------------------------------------------------------------------------------
+
+    def close_forced(self, t: int, closing: list[int]) -> None:
+        """Closes what is held of symbols that vanished, sales first."""
+        for s in closing:
+            self.drop(t, s)
+            if s in self.shares:
+                self.note(t, s, state.VANISHED, self.held(s), self.price(t, s))
+        for s in sorted(closing, key=lambda s: self.held(s) < 0):
+            self.fill(t, s, -self.held(s), -1)
 
     def margin_call(self, t: int, value: Number) -> None:
         rules = self.plan.rules
@@ -352,8 +365,16 @@ class _Trader:
     def owed(self) -> Number:
         return sum(self.due.values(), self.number(0.0))
 
-    def price(self, t: int, s: int) -> Number:
+    def fill_price(self, t: int, s: int) -> Number:
         return self.number(float(self.plan.fill_price[t, s]))
+
+    def price(self, t: int, s: int) -> Number:
+        """The fill price; where what is held is closed by force, worse by the haircut."""
+        price, held = self.fill_price(t, s), self.held(s)
+        haircut = np.nan if self.plan.forced is None else float(self.plan.forced[t, s])
+        if not haircut >= 0 or not held:
+            return price
+        return price * (1 - self.number(haircut) if held > 0 else 1 + self.number(haircut))
 
     def worth(self, prices: Any) -> Number:
         held = sum((q * self.number(float(prices[s])) for s, q in self.shares.items()), self.number(0.0))
@@ -368,7 +389,7 @@ class _Trader:
         return int(abs(quantity) / self.lot + self.tolerance) * self.lot * (1 if quantity > 0 else -1)
 
     def bill(self, t: int, s: int, quantity: Number) -> Bill:
-        return bill(self.rates, self.number, self.plan, t, s, quantity)
+        return bill(self.rates, self.number, self.plan, t, s, quantity, self.price(t, s))
 
     def paid(self, t: int, s: int, quantity: Number) -> Number:
         return quantity * self.price(t, s) + self.bill(t, s, quantity).total

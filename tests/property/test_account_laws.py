@@ -27,12 +27,12 @@ from backcast.engine.types import SHARES, Account, Dividends, Plan
 CAPITAL = 1e6
 NATIVE = NativeSimulator()
 PER_SYMBOL = (
-    "weights", "fill_price", "tradable", "mark_price", "exits", "split", "capacity", "volatility", "traded", "half_spread",
-    "borrowable", "borrow_rate",
+    "weights", "fill_price", "tradable", "mark_price", "exits", "forced", "split", "capacity", "volatility", "traded",
+    "half_spread", "borrowable", "borrow_rate",
 )  # fmt: skip
 PER_SESSION = ("decided", "deposit", "years")
 UNLOTTED = tuple(name for name in FEATURES if name != "lot")
-SCALABLE = ("exits", "split", "dividends", "borrowable", "deposit", "max_leverage", "maintenance")
+SCALABLE = ("exits", "forced", "split", "dividends", "borrowable", "deposit", "max_leverage", "maintenance")
 
 seeds, margins = st.integers(0, 10_000), st.booleans()
 costs = st.sampled_from(sorted(COSTS)).map(COSTS.__getitem__)
@@ -118,7 +118,9 @@ def test_returns_do_not_depend_on_the_capital_where_costs_are_linear(
 def test_splitting_a_share_changes_nothing(seed: int, margin: bool, at: int, ratio: float) -> None:
     """From session `at` on symbol 0 is in shares `ratio` times as many and as cheap."""
     plan = rich_plan(
-        seed, ("exits", "dividends", "capacity", "patience", "borrowable", "max_leverage"), margin=margin
+        seed,
+        ("exits", "forced", "dividends", "capacity", "patience", "borrowable", "max_leverage"),
+        margin=margin,
     )
     prices = {name: getattr(plan, name).copy() for name in ("fill_price", "mark_price", "exits", "capacity")}
     for name, array in prices.items():
@@ -228,7 +230,9 @@ def test_a_mirrored_book_earns_the_mirrored_money(seed: int) -> None:
 def test_doubling_costs_never_helps(seed: int) -> None:
     """Where quantities do not depend on what is left: targets in shares, with margin and no limit of leverage, and no
     interest on what was saved. (Of target weights it is no law: who has less buys less of what then falls.)"""
-    plan = in_shares(seed, ("exits", "split", "dividends", "capacity", "patience", "borrowable", "lot"))
+    plan = in_shares(
+        seed, ("exits", "forced", "split", "dividends", "capacity", "patience", "borrowable", "lot")
+    )
 
     def charged(times: float) -> Account:
         cost = TotalCost(

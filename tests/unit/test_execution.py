@@ -57,11 +57,11 @@ def test_a_halt_freezes_the_price_once_per_spell() -> None:
 def test_a_vanished_holding_is_sold_late_at_a_haircut() -> None:
     panel = panel_of([[10.0, 10.0, 8.0, NAN, NAN, NAN, NAN], [1.0] * 7])
     plan = planned(panel, [0], [[1.0, 0.0]], exit_after=3, haircut=0.25)
-    assert plan.weights[4, 0] == 0.0  # session 5: three after the last bar
-    assert plan.fill_price[4, 0] == 6.0
-    assert plan.tradable[4, 0]
-    assert plan.decided[4] == -1
-    assert (5, 0, "vanished") in events(plan)
+    assert plan.forced is not None
+    assert plan.forced[4, 0] == 0.25  # session 5: three after the last bar
+    assert np.isfinite(plan.forced).sum() == 1
+    assert plan.fill_price[4, 0] == 8.0
+    assert not plan.tradable[4, 0]
 
 
 def test_a_delisting_pays_its_proceeds_the_session_after() -> None:
