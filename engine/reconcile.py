@@ -35,6 +35,8 @@ def unexplained(plan: Plan, account: Account) -> Floats:
         end = int(broke[0])
         apart[:, end + 1 :] = 0.0
         apart[:2, end] = 0.0
+        if "withdrawal_cut" in account.events.kind:  # nothing was left to be held over that session
+            apart[:, end] = 0.0
     return np.asarray(apart)
 
 

@@ -62,6 +62,9 @@ def test_every_cent_is_explained(seed: int, margin: bool, cost: Cost) -> None:
     held: dict[int, Floats] = {-1: np.zeros(len(plan.symbols))}
     cash, due, log = CAPITAL, dict[int, float](), account.fills
     for t in range(len(account.equity)):
+        if account.equity[t] == 0 and -account.deposit[t] == ([CAPITAL, *account.equity][t]):
+            assert "withdrawal_cut" in account.events.kind and not account.equity[t:].any()
+            break
         cash += account.interest[t] - account.borrow[t] + paid(plan, t, held, due) + account.deposit[t]
         shares = held[t - 1] * (1.0 if plan.split is None else plan.split[t])
         out = np.nan_to_num(plan.exits[t]) * shares if plan.exits is not None else np.zeros(len(shares))

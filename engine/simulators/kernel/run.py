@@ -33,6 +33,7 @@ from backcast.engine.simulators.kernel.state import (
     VALUE_TRADED,
     VOLATILITY,
     WEIGHT,
+    WITHDRAWN,
     Given,
     Log,
     exposure,
@@ -76,6 +77,13 @@ def trade(
         if used[1] + 14 * symbols + 8 > events.shape[1]:
             events = wider(events, used[1], 2 * events.shape[1] + 14 * symbols + 8)
         terms[NOW], terms[DECIDED] = t, given.decided[t]
+        if len(given.deposit) > 0:
+            there = rows[EQUITY, t - 1] if t > 0 else terms[CAPITAL]
+            if -given.deposit[t] >= there:  # nothing is left to trade with: the rows stay at zero
+                for s in range(symbols):
+                    drop(s, sheet, terms, events, used)
+                note(terms[NOW], -1, WITHDRAWN, there, -given.deposit[t], events, used)
+                break
         before = cash
         marks = given.mark_price[max(t - 1, 0)]  # nothing is held before the first session
         if accrues and given.years[t] > 0.0:
