@@ -174,6 +174,7 @@ class Execution:
             orders.scale(market.split.T)
         orders.drop_untradable(prices.tradable)
         self._end(market, orders, prices)
+        self._value_last(market, orders, prices)
         orders.note_frozen(np.isfinite(market.field("close").T))
         offset = _offset(panel.clock, int(targets.decisions[0]))
         part = slice(offset, len(panel.clock))
@@ -229,6 +230,22 @@ class Execution:
                 kind = _ending(market, s)
                 since = f"no data after {market.clock.sessions[last]}"
                 orders.note(exit_at, s, kind, f"{since}; {ENDINGS[kind]}")
+
+    def _value_last(self, market: Market, orders: Orders, prices: _Prices) -> None:
+        """What is delisted with the data's last session is paid out after it: at that close it is worth its proceeds."""
+        known = np.isfinite(market.field("close"))
+        end = int(np.flatnonzero(known.any(axis=0))[-1]) if known.any() else 0
+        held, ever = orders.held()[-1], orders.ever()
+        for symbol, (final, proceeds) in market.endings.items():
+            s = market.symbols.index(symbol)
+            if final < end or not known[s].any():
+                continue
+            prices.mark[end:, s] = proceeds
+            if held[s] or (
+                self.participation is not None and ever[s]
+            ):  # volume may have kept what was to be sold
+                detail = f"to be paid out after the data end; what is held is valued at its proceeds of {proceeds:g}"
+                orders.note(end, s, _ending(market, s), detail)
 
     def _price(self, values: Floats, source: Panel | Market) -> Floats:
         """(S, T) the price at which orders of a session fill."""

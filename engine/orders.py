@@ -55,6 +55,10 @@ class Orders:
             held[at:, s] = False
         return held
 
+    def ever(self) -> Bools:
+        """(S,) whether any order was for more than nothing."""
+        return np.asarray(np.nan_to_num(self.weights).any(axis=0))
+
     def held_before(self) -> Bools:
         """(T, S) the same, before the session's own orders."""
         return np.vstack([np.zeros((1, self.weights.shape[1]), dtype=bool), self.held()[:-1]])
