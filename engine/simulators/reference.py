@@ -239,7 +239,7 @@ class _Trader(Books):
         if quantity == -held:  # closing
             return quantity
         whole = self.in_lots(quantity)
-        if not whole and not held:
+        if not whole and abs(quantity) > self.tolerance * max(abs(held), self.lot):
             self.note(t, s, state.BELOW_LOT, quantity, self.lot)
         return whole
 

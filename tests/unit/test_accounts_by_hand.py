@@ -256,6 +256,18 @@ def test_less_than_a_lot_is_said(simulator: Simulator) -> None:
 
 
 @both
+def test_less_than_a_lot_more_is_said_too(simulator: Simulator) -> None:
+    """20 held: 25 asked for is no lot more; of 20 nothing is lacking."""
+    given = plan([[20], [25], [11], [20]], [[1]] * 4, rules=Rules(lot=10.0))
+    account = simulator.simulate(given, FREE, 100.0)
+    assert account.fills.quantity.tolist() == [20]
+    assert said(account, "below_lot") == [
+        "5 shares asked for, less than a lot of 10",
+        "-9 shares asked for, less than a lot of 10",
+    ]
+
+
+@both
 def test_a_short_sale_is_cut_where_nothing_can_be_borrowed(simulator: Simulator) -> None:
     """10 held: of a sale of 25 only those; a second sale finds nothing."""
     given = plan([[10], [-25], [-5]], [[1]] * 3, kind=ORDERS, borrowable=np.array([[True], [False], [False]]))

@@ -117,7 +117,7 @@ def choose(value: float, sheet: Floats, terms: Floats, events: Floats, used: Int
             sheet[SOURCE, s] = terms[DECIDED]
             if lot > 0.0 and quantity != -held:  # closing closes all of it, odd lots too
                 whole = in_lots(quantity, lot)
-                if whole == 0.0 and held == 0.0:
+                if whole == 0.0 and abs(quantity) > ROUNDING * max(abs(held), lot):
                     note(t, s, BELOW_LOT, quantity, lot, events, used)
                 quantity = whole
         if sheet[BORROWABLE, s] == 0.0 and quantity < min(0.0, -held):
