@@ -37,36 +37,51 @@ def unexplained(plan: Plan, account: Account, cost: Cost) -> Floats:
     """
     rates, fills, sessions = cost.rates(), account.fills, len(plan.weights)
     prices, allowed = _prices(plan, fills)
-    costs = _costs(plan, fills, rates)
+    costs = _costs(plan, fills, rates, prices)
     rebuilt = _rebuilt(plan, account, rates, prices, costs)
     scale = np.maximum(np.abs(account.equity), account.capital)
     apart = np.stack([(getattr(account, name) - rebuilt[name]) / scale for name in ACCOUNT])
     t = fills.session - plan.offset
     paid = np.stack([getattr(fills, name) for name in COSTS])
-    log = np.vstack([np.where(allowed, fills.price / prices - 1, np.inf), (paid - costs) / scale[t]])
+    log = np.vstack([np.where(allowed, _ratio(fills.price, prices), np.inf), (paid - costs) / scale[t]])
     broke = np.flatnonzero(account.equity <= 0)
     if len(broke):
         end = int(broke[0])
         apart[:, end + 1 :] = 0.0
         apart[[ACCOUNT.index("owed"), ACCOUNT.index("cash")], end] = 0.0
         log[:, t > end] = np.inf  # nothing trades any more
+        if "withdrawal_cut" in account.events.kind:  # nothing was left to be held over that session
+            apart[:, end] = 0.0
     largest = np.zeros((len(FILLS), sessions))
     for row, values in zip(largest, np.where(np.isnan(log), np.inf, np.abs(log)), strict=True):
         np.maximum.at(row, t, values)
     return np.vstack([largest, np.where(np.isnan(apart), np.inf, apart)])
 
 
+def _ratio(price: Floats, expected: Floats) -> Floats:
+    """(N,) how far prices are apart, as shares of what they should be; what goes for nothing may go for nothing alone."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(expected == price, 0.0, price / expected - 1)
+
+
 def _prices(plan: Plan, fills: Fills) -> tuple[Floats, Bools]:
-    """(N,) what each fill should have paid before costs, and whether it could be. What vanished is sold at the plan's price
-    too, which the haircut has worsened."""
+    """(N,) what each fill should have paid before costs, and whether it could be. What vanished closes at a price that the
+    haircut worsens for the side that is held."""
     t, s = fills.session - plan.offset, fills.symbol
-    return plan.fill_price[t, s], plan.tradable[t, s]
+    price, allowed = plan.fill_price[t, s], plan.tradable[t, s]
+    if plan.forced is None:
+        return price, allowed
+    haircut = plan.forced[t, s]
+    closed = np.isfinite(haircut)
+    worse = price * (1.0 - np.sign(-fills.quantity) * np.where(closed, haircut, 0.0))
+    return np.where(closed, worse, price), allowed | closed
 
 
-def _costs(plan: Plan, fills: Fills, rates: Rates) -> Floats:
+def _costs(plan: Plan, fills: Fills, rates: Rates, prices: Floats) -> Floats:
     """(3, N) what each fill costs, by kind."""
-    cells = zip((fills.session - plan.offset).tolist(), fills.symbol.tolist(), fills.quantity.tolist())
-    bills = [bill(rates, float, plan, t, s, quantity) for t, s, quantity in cells]
+    at = (fills.session - plan.offset).tolist()
+    cells = zip(at, fills.symbol.tolist(), fills.quantity.tolist(), prices.tolist(), strict=True)
+    bills = [bill(rates, float, plan, *cell) for cell in cells]
     rows = [(one.fee, one.spread, one.impact) for one in bills]
     return np.array(rows, dtype=np.float64).reshape(-1, len(COSTS)).T
 

@@ -18,6 +18,7 @@ from backcast.engine.costs import (
     SquareRootImpact,
     TotalCost,
 )
+from backcast.engine.reconcile import unexplained
 from backcast.engine.simulators.base import Simulator
 from backcast.engine.simulators.native import NativeSimulator
 from backcast.engine.simulators.reference import ReferenceSimulator
@@ -255,6 +256,18 @@ def test_less_than_a_lot_is_said(simulator: Simulator) -> None:
 
 
 @both
+def test_less_than_a_lot_more_is_said_too(simulator: Simulator) -> None:
+    """20 held: 25 asked for is no lot more; of 20 nothing is lacking."""
+    given = plan([[20], [25], [11], [20]], [[1]] * 4, rules=Rules(lot=10.0))
+    account = simulator.simulate(given, FREE, 100.0)
+    assert account.fills.quantity.tolist() == [20]
+    assert said(account, "below_lot") == [
+        "5 shares asked for, less than a lot of 10",
+        "-9 shares asked for, less than a lot of 10",
+    ]
+
+
+@both
 def test_a_short_sale_is_cut_where_nothing_can_be_borrowed(simulator: Simulator) -> None:
     """10 held: of a sale of 25 only those; a second sale finds nothing."""
     given = plan([[10], [-25], [-5]], [[1]] * 3, kind=ORDERS, borrowable=np.array([[True], [False], [False]]))
@@ -274,6 +287,25 @@ def test_deposits_are_no_return(simulator: Simulator) -> None:
     assert account.net_return.tolist() == pytest.approx([0, 10 / 150, 0])
     assert account.events.kind == ("overdrawn",)  # 60 taken out of 50 of cash
     assert account.cash.tolist() == [0, 50, -10]
+
+
+@both
+@pytest.mark.parametrize("taken", [110.0, 500.0])
+def test_who_takes_out_all_there_is_has_lost_nothing(simulator: Simulator, taken: float) -> None:
+    given = plan(
+        [[11], [NAN], [20], [0]], [[10], [11], [12], [13]], deposit=[0, 0, -taken, 50], capacity=[[8], [1], [9], [9]],
+        patience=3,
+    )  # fmt: skip
+    account = simulator.simulate(given, FREE, 102.0)
+    assert account.equity.tolist() == [102, 110, 0, 0]
+    assert account.deposit.tolist() == [0, 0, -110, 0]
+    assert account.net_return.tolist() == pytest.approx([0, 110 / 102 - 1, 0, 0])
+    assert said(account, "withdrawal_cut") == [
+        f"110, all that there was, taken out of {taken:g} asked for; the account ends"
+    ]
+    assert said(account, "order_dropped") == ["2 shares of an order were still to trade"]
+    assert "bankrupt" not in account.events.kind and len(account.fills.quantity) == 2
+    assert np.abs(unexplained(given, account)).max() < 1e-12
 
 
 @both
