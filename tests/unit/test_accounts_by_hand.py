@@ -305,7 +305,7 @@ def test_who_takes_out_all_there_is_has_lost_nothing(simulator: Simulator, taken
     ]
     assert said(account, "order_dropped") == ["2 shares of an order were still to trade"]
     assert "bankrupt" not in account.events.kind and len(account.fills.quantity) == 2
-    assert np.abs(unexplained(given, account)).max() < 1e-12
+    assert np.abs(unexplained(given, account, FREE)).max() < 1e-12
 
 
 @both
