@@ -22,7 +22,7 @@ from backcast.engine.checks import check_market, check_targets
 from backcast.engine.costs.base import Cost, needs
 from backcast.engine.orders import Orders, carried
 from backcast.engine.portfolio import Portfolio
-from backcast.engine.types import ORDERS, WEIGHTS, Dividends, Plan, Rules, Targets
+from backcast.engine.types import WEIGHTS, Dividends, Plan, Rules, Targets
 from backcast.signals.types import FillTable
 
 LAG = 1
@@ -34,9 +34,8 @@ DAYS_A_YEAR = 365
 PRICES = {"next_open": ("open",), "next_close": ("close",), "next_typical": ("high", "low", "close")}
 """Of each way to fill the fields whose mean is the price."""
 
-ENDINGS = {"vanished": "out at its last price, worse by the haircut", "delisted": "out at its proceeds",
-           "merged": "paid out in cash"}  # fmt: skip
-"""How a holder gets out of a symbol whose data end."""
+ENDINGS = {"delisted": "out at its proceeds", "merged": "paid out in cash"}
+"""How a holder gets out of a symbol whose end is a fact. What vanished without one is closed by the simulator."""
 
 Delistings = dict[str, tuple[int, float]]
 """Of each delisted symbol: its last session's index, and what a holder got for a share."""
@@ -172,11 +171,12 @@ class Execution:
             orders.scale(market.split.T)
         orders.drop_untradable(prices.tradable)
         self._end(market, orders, prices)
+        self._value_last(market, orders, prices)
         orders.note_frozen(np.isfinite(market.field("close").T))
         offset = _offset(panel.clock, int(targets.decisions[0]))
         part = slice(offset, len(panel.clock))
         dividends = self._dividends(market, orders, offset)
-        split, exits = market.split.T[part], prices.exits[part]
+        split, exits, forced = market.split.T[part], prices.exits[part], prices.forced[part]
         return Plan(
             panel.clock,
             panel.symbols,
@@ -190,9 +190,10 @@ class Execution:
             self.margin,
             kind=targets.kind,
             exits=exits if np.isfinite(exits).any() else None,
+            forced=forced if np.isfinite(forced).any() else None,
             split=split if (split != 1.0).any() else None,
             dividends=dividends,
-            capacity=self._capacity(market, prices.forced, part),
+            capacity=self._capacity(market, part),
             patience=self.patience,
             deposit=cash_flows.placed(self.deposits, panel.clock, offset),
             years=_years(panel.clock)[part],
@@ -210,39 +211,49 @@ class Execution:
         before = np.vstack([np.full((1, mark.shape[1]), np.nan), mark[:-1]]) / split
         tradable = np.isfinite(prices)
         fill, exits = np.where(tradable, prices, before), np.full(mark.shape, np.nan)
-        return _Prices(fill, mark, tradable, exits, np.zeros(mark.shape, dtype=bool))
+        return _Prices(fill, mark, tradable, exits, exits.copy())
 
     def _end(self, market: Market, orders: Orders, prices: _Prices) -> None:
         """What holders of a symbol whose data end get, and when."""
         closes = market.field("close")
         for s, last, exit_at, proceeds in self._endings(closes, market, market.endings):
             position = orders.end(s, last, exit_at)
-            kind = _ending(market, s) if proceeds is not None else "vanished"
-            worse = 1 - self.haircut if position >= 0 else 1 + self.haircut  # who is short has to buy
-            got = prices.mark[exit_at, s] * worse if proceeds is None else proceeds
-            prices.mark[exit_at:, s] = got
-            # A number of shares to sell is not known before trading, and nothing sells at 0: both are taken at no cost.
-            if proceeds is None and orders.kind != ORDERS and got > 0:
-                orders.sell(s, exit_at)
-                prices.fill[exit_at, s] = got
-                prices.tradable[exit_at, s] = prices.forced[exit_at, s] = True
-            else:
-                prices.exits[exit_at, s] = got
+            if proceeds is None:  # what is held then, and on which side, only trading knows
+                prices.fill[exit_at, s] = prices.mark[exit_at, s]
+                prices.forced[exit_at, s], prices.tradable[exit_at, s] = self.haircut, False
+                continue
+            prices.mark[exit_at:, s] = prices.exits[exit_at, s] = proceeds
             if position:
+                kind = _ending(market, s)
                 since = f"no data after {market.clock.sessions[last]}"
                 orders.note(exit_at, s, kind, f"{since}; {ENDINGS[kind]}")
+
+    def _value_last(self, market: Market, orders: Orders, prices: _Prices) -> None:
+        """What is delisted with the data's last session is paid out after it: at that close it is worth its proceeds."""
+        known = np.isfinite(market.field("close"))
+        end = int(np.flatnonzero(known.any(axis=0))[-1]) if known.any() else 0
+        held, ever = orders.held()[-1], orders.ever()
+        for symbol, (final, proceeds) in market.endings.items():
+            s = market.symbols.index(symbol)
+            if final < end or not known[s].any():
+                continue
+            prices.mark[end:, s] = proceeds
+            if held[s] or (
+                self.participation is not None and ever[s]
+            ):  # volume may have kept what was to be sold
+                detail = f"to be paid out after the data end; what is held is valued at its proceeds of {proceeds:g}"
+                orders.note(end, s, _ending(market, s), detail)
 
     def _price(self, values: Floats, source: Panel | Market) -> Floats:
         """(S, T) the price at which orders of a session fill."""
         parts = [values[source.fields.index(field)] for field in PRICES[self.resolve(source)]]
         return parts[0] if len(parts) == 1 else np.asarray(sum(parts) / len(parts))
 
-    def _capacity(self, market: Market, forced: Bools, part: slice) -> Floats | None:
-        """(T, S) the most shares that may trade; what is sold because its data ended has no volume to be a share of."""
+    def _capacity(self, market: Market, part: slice) -> Floats | None:
+        """(T, S) the most shares that may trade by order."""
         if self.participation is None:
             return None
-        most = self.participation * np.nan_to_num(market.field("volume").T[part])
-        return np.where(forced[part], np.inf, most)
+        return np.asarray(self.participation * np.nan_to_num(market.field("volume").T[part]))
 
     def _dividends(self, market: Market, orders: Orders, offset: int) -> Dividends | None:
         """Those that a holder may get, in sessions of the plan; where a held one has no pay date, that is an event."""
@@ -302,13 +313,13 @@ class Execution:
 
 @dataclass(frozen=True)
 class _Prices:
-    """Of a plan, (T, S) each: fill, mark, tradable and exits as there, and which orders are forced. Filled in place."""
+    """Of a plan, (T, S) each: fill, mark, tradable, exits and forced as there. Filled in place."""
 
     fill: Floats
     mark: Floats
     tradable: Bools
     exits: Floats
-    forced: Bools
+    forced: Floats
 
 
 def _offset(clock: Clock, first_decision: int) -> int:

@@ -7,6 +7,9 @@ import numpy as np
 from backcast.data.types import Bools, Clock, Floats, Ints
 from backcast.engine.types import ORDERS, Events, Targets
 
+ROUNDING = 1e-9
+"""What orders leave is nothing where it is this share of the largest: the last digits of sums differ."""
+
 
 class Orders:
     """weights (T, S), NaN = no order, in the unit of their targets; decided (T,) the decision behind a session's, -1 = none.
@@ -21,6 +24,7 @@ class Orders:
         self.weights = np.full((sessions, len(targets.symbols)), np.nan)
         self.decided = np.full(sessions, -1, dtype=np.int64)
         self._ended: dict[int, int] = {}
+        self._shares: Floats = np.ones((1, len(targets.symbols)))
         self._rows: list[tuple[int, int, str, str]] = []
         inside = filled < sessions
         self.weights[filled[inside]] = targets.weights[inside]
@@ -32,11 +36,17 @@ class Orders:
     def scale(self, split: Floats) -> None:
         """A number of shares that was decided before a split is a number of old ones: brokers adjust open orders."""
         self.weights *= split
+        self._shares = np.asarray(np.cumprod(split, axis=0))
 
     def asked(self, columns: slice = slice(None)) -> Floats:
         """(T, S) the position that the orders so far asked for, in their unit; 0 where none did, or the symbol ended."""
-        orders = self.weights[:, columns]
-        return np.nancumsum(orders, axis=0) if self.kind == ORDERS else np.nan_to_num(carried(orders))
+        orders, shares = self.weights[:, columns], self._shares[:, columns]
+        if self.kind != ORDERS:
+            return np.nan_to_num(carried(orders))
+        # What was bought before a split has grown by it.
+        total = np.nancumsum(orders / shares, axis=0) * shares
+        most = np.nan_to_num(np.abs(orders / shares)).max(axis=0, initial=0.0) * shares
+        return np.where(np.abs(total) > ROUNDING * most, total, 0.0)
 
     def held(self) -> Bools:
         """(T, S) whether the orders so far left a position."""
@@ -44,6 +54,10 @@ class Orders:
         for s, at in self._ended.items():
             held[at:, s] = False
         return held
+
+    def ever(self) -> Bools:
+        """(S,) whether any order was for more than nothing."""
+        return np.asarray(np.nan_to_num(self.weights).any(axis=0))
 
     def held_before(self) -> Bools:
         """(T, S) the same, before the session's own orders."""
@@ -70,10 +84,6 @@ class Orders:
         self.weights[last + 1 :, s] = np.nan
         self._ended[s] = exit_at
         return float(self.asked(slice(s, s + 1))[exit_at, 0])
-
-    def sell(self, s: int, exit_at: int) -> None:
-        """What is left is traded away in a session."""
-        self.weights[exit_at, s] = 0.0
 
     def note_frozen(self, known: Bools) -> None:
         """An event for each spell in which a holding is valued at an old price."""

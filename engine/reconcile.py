@@ -37,13 +37,14 @@ def unexplained(plan: Plan, account: Account, cost: Cost) -> Floats:
     """
     rates, fills, sessions = cost.rates(), account.fills, len(plan.weights)
     prices, allowed = _prices(plan, fills)
-    costs = _costs(plan, fills, rates)
+    costs = _costs(plan, fills, rates, prices)
     rebuilt = _rebuilt(plan, account, rates, prices, costs)
     scale = np.maximum(np.abs(account.equity), account.capital)
     apart = np.stack([(getattr(account, name) - rebuilt[name]) / scale for name in ACCOUNT])
     t = fills.session - plan.offset
     paid = np.stack([getattr(fills, name) for name in COSTS])
-    log = np.vstack([np.where(allowed, fills.price / prices - 1, np.inf), (paid - costs) / scale[t]])
+    beside = (fills.price - prices) / np.where(prices > 0, prices, 1.0)
+    log = np.vstack([np.where(allowed, beside, np.inf), (paid - costs) / scale[t]])
     broke = np.flatnonzero(account.equity <= 0)
     if len(broke):
         end = int(broke[0])
@@ -57,16 +58,23 @@ def unexplained(plan: Plan, account: Account, cost: Cost) -> Floats:
 
 
 def _prices(plan: Plan, fills: Fills) -> tuple[Floats, Bools]:
-    """(N,) what each fill should have paid before costs, and whether it could be. What vanished is sold at the plan's price
-    too, which the haircut has worsened."""
+    """(N,) what each fill should have paid before costs, and whether it could be. What vanished is closed at a price that its
+    haircut makes worse for the side."""
     t, s = fills.session - plan.offset, fills.symbol
-    return plan.fill_price[t, s], plan.tradable[t, s]
+    price, allowed = plan.fill_price[t, s], plan.tradable[t, s]
+    if plan.forced is None:
+        return price, allowed
+    haircut = plan.forced[t, s]
+    forced = np.isfinite(haircut) & (fills.decided < 0)
+    worse = 1 + np.sign(fills.quantity) * np.where(forced, haircut, 0.0)
+    return price * worse, allowed | forced
 
 
-def _costs(plan: Plan, fills: Fills, rates: Rates) -> Floats:
+def _costs(plan: Plan, fills: Fills, rates: Rates, prices: Floats) -> Floats:
     """(3, N) what each fill costs, by kind."""
-    cells = zip((fills.session - plan.offset).tolist(), fills.symbol.tolist(), fills.quantity.tolist())
-    bills = [bill(rates, float, plan, t, s, quantity) for t, s, quantity in cells]
+    columns = (fills.session - plan.offset, fills.symbol, fills.quantity, prices)
+    cells = zip(*(column.tolist() for column in columns))
+    bills = [bill(rates, float, plan, *cell) for cell in cells]
     rows = [(one.fee, one.spread, one.impact) for one in bills]
     return np.array(rows, dtype=np.float64).reshape(-1, len(COSTS)).T
 
@@ -82,10 +90,14 @@ def _rebuilt(plan: Plan, account: Account, rates: Rates, prices: Floats, costs: 
     for name, values in zip(COSTS, costs, strict=True):
         np.add.at(rows[name], at, values)
     if plan.deposit is not None:
-        rows["deposit"] = np.asarray(plan.deposit, dtype=np.float64)
+        rows["deposit"] += plan.deposit
     traded = _traded(plan, account)
     spent = np.bincount(at, weights=fills.quantity * prices + costs.sum(axis=0), minlength=sessions)
     for t in range(sessions):
+        there = float(account.equity[t - 1]) if t else account.capital
+        if -rows["deposit"][t] >= there:  # all is taken out, and no more
+            rows["deposit"][t], rows["deposit"][t + 1 :] = -there, 0.0
+            break
         interest, borrow = _accrued(plan, rates, t, cash, shares)
         due = np.flatnonzero(dividends.ex == t)
         entitled[due] = dividends.amount[due] * shares[dividends.symbol[due]]

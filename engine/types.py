@@ -82,10 +82,11 @@ class Plan:
     margin: whether buying may take cash below zero.
 
     The rest may be absent (None: nothing of the kind). exits (T, S): cash a share for which every share held is taken away at
-    the session's open, at no cost (a merger's or a delisting's proceeds); NaN = none. A vanished symbol is sold as an
-    order at its price less the haircut. split (T, S): new shares for an old one at the session's open, before
-    everything else of that session. dividends. capacity (T, S): the most shares that may trade in the session (a share of
-    its volume). patience: how many further sessions what is left of an order is worked, until a newer decision
+    the session's open, at no cost (a merger's or a delisting's proceeds); NaN = none. forced (T, S): a haircut, at
+    which what is held of a symbol that vanished is closed at the session's fill point: the fill price worse by this share for
+    the side that is held; NaN = none. No order trades there. split (T, S): new shares for an old one at the session's open,
+    before everything else of that session. dividends. capacity (T, S): the most shares that may trade in the session (a share
+    of its volume). patience: how many further sessions what is left of an order is worked, until a newer decision
     replaces it; 0 = the rest is dropped, an event. volatility (T, S): of a session's return, and traded (T, S): mean value
     traded a session, in currency, both as known at the decision before the fill: for costs. half_spread (T, S): from data, a
     share of the price. borrowable (T, S): a share may be sold short; borrow_rate (T, S): a year, from data. deposit (T,):
@@ -105,6 +106,7 @@ class Plan:
     margin: bool
     kind: str = WEIGHTS
     exits: Floats | None = None
+    forced: Floats | None = None
     split: Floats | None = None
     dividends: Dividends | None = None
     capacity: Floats | None = None

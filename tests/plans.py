@@ -69,7 +69,8 @@ COSTS: dict[str, Cost] = {
 }
 
 FEATURES = (
-    "exits", "split", "dividends", "capacity", "patience", "borrowable", "deposit", "lot", "max_leverage", "maintenance",
+    "exits", "forced", "split", "dividends", "capacity", "patience", "borrowable", "deposit", "lot", "max_leverage",
+    "maintenance",
 )  # fmt: skip
 """What a random plan can have beside weights and prices."""
 
@@ -112,7 +113,9 @@ def with_features(plan: Plan, generator: np.random.Generator, features: tuple[st
         generator.uniform(0.1, 2, count),
     )
     rare = generator.random(shape)
+    haircut = np.where((rare > 0.2) & (rare < 0.215), np.minimum((rare - 0.2) / 0.012, 1.0), np.nan)
     values = {
+        "forced": {"forced": haircut, "tradable": plan.tradable & np.isnan(haircut)},
         "exits": {"exits": np.where(rare < 0.01, 0.9 * plan.mark_price, np.nan)},
         "split": {
             "split": np.where(

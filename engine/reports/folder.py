@@ -165,12 +165,13 @@ def _track(folder: RunFolder, name: str, begins: Any, capital: float) -> Track:
     equity = frame["equity"].to_numpy()
     lost = np.flatnonzero(equity <= 0)
     end = int(lost[0]) + 1 if len(lost) else len(equity)
+    before = np.r_[capital, equity[:-1]][:end]
     values = {c: frame[c].cast(pl.Float64).fill_null(np.nan).to_numpy()[:end] for c in ACCOUNT}
     broken = [c for c, v in values.items() if not np.isfinite(v).all()]
     if broken:
         raise InputError(where, broken, "finite numbers in these columns", AGAIN)
     deposit = values["deposit"]
-    base = np.r_[capital, values["equity"][:-1]] + deposit
+    base = before + deposit
     kinds = (*COSTS, "dividend", "interest")
     parts = {kind: np.divide(values[kind], base, out=np.zeros(end), where=base > 0) for kind in kinds}
     days = sessions[:end]
@@ -180,7 +181,7 @@ def _track(folder: RunFolder, name: str, begins: Any, capital: float) -> Track:
         compounded(days, values["net_return"]),
         compounded(days, values["gross_return"]),
         summed(days, values["turnover"]),
-        len(lost) > 0,
+        len(lost) > 0 and bool(base[-1] > 0),  # of what was all taken out nothing is lost
         {kind: summed(days, part) for kind, part in parts.items()},
         float(deposit[deposit > 0].sum()),
         float(-deposit[deposit < 0].sum()),

@@ -31,6 +31,7 @@ EVENTS = {
     "cash_exit": ("holding paid out in cash", "holdings paid out in cash"),
     "cash_in_lieu": ("part of a share paid in cash", "parts of shares paid in cash"),
     "overdrawn": ("session with cash below zero", "sessions with cash below zero"),
+    "withdrawal_cut": ("withdrawal of all that there was", "withdrawals of all that there was"),
     "bankrupt": ("bankruptcy", "bankruptcies"),
 }
 """Kinds of event, one and many; another kind is called by its name."""

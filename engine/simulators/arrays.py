@@ -21,6 +21,7 @@ SIGNS = {
     "split": "above 0",
     "half_spread": "at least 0",
     "exits": "at least 0",
+    "forced": "at least 0",
     "capacity": "at least 0",
     "volatility": "at least 0",
     "traded": "at least 0",
@@ -51,8 +52,8 @@ def checked(plan: Plan, rates: Rates, capital: float) -> None:
 
 def _check_shapes(plan: Plan) -> None:
     shape = plan.weights.shape
-    for name in ("fill_price", "tradable", "mark_price", "exits", "split", "capacity", "volatility", "traded", "half_spread",
-                 "borrowable", "borrow_rate", "decided", "deposit", "years"):  # fmt: skip
+    for name in ("fill_price", "tradable", "mark_price", "exits", "forced", "split", "capacity", "volatility", "traded",
+                 "half_spread", "borrowable", "borrow_rate", "decided", "deposit", "years"):  # fmt: skip
         array = getattr(plan, name)
         wanted = shape[:1] if name in ("decided", "deposit", "years") else shape
         if array is not None and array.shape != wanted:
@@ -71,6 +72,15 @@ def _check_values(plan: Plan) -> None:
         unpriced = np.isnan(plan.fill_price) & plan.tradable
         if unpriced.any():
             raise _wrong(plan, "fill_price", unpriced, "a price where it is tradable")
+    if plan.forced is not None:
+        closed = np.isfinite(plan.forced)
+        for name, wrong, wanted in (
+            ("forced", closed & (plan.forced > 1), "a share of the price, from 0 to 1"),
+            ("tradable", closed & plan.tradable, "false where what is held is closed by force"),
+            ("fill_price", closed & ~(plan.fill_price > 0), "a price above 0 to close at"),
+        ):
+            if wrong.any():
+                raise _wrong(plan, name, wrong, wanted)
     for name, wanted in SIGNS.items():
         array = getattr(plan, name)
         if array is None or not array.size:
@@ -128,6 +138,7 @@ def given_of(plan: Plan) -> Given:
         tradable=_flags(plan.tradable),
         mark_price=_floats(plan.mark_price),
         exits=_floats(plan.exits),
+        forced=_floats(plan.forced),
         split=_floats(plan.split),
         capacity=_floats(plan.capacity),
         volatility=_floats(plan.volatility),

@@ -20,6 +20,8 @@ WORDS: dict[float, tuple[str, str]] = {
     state.EXIT: ("cash_exit", "{0:.6g} shares taken for {1:.6g} each"),
     state.LIEU: ("cash_in_lieu", "{0:.6g} of a share paid in cash at {1:.6g} each"),
     state.OVERDRAWN: ("overdrawn", "cash is {0:.6g} without margin"),
+    state.VANISHED: ("vanished", "{0:.6g} shares closed at {1:.6g} each, long after the last price: worse by the haircut"),
+    state.WITHDRAWN: ("withdrawal_cut", "{0:.6g}, all that there was, taken out of {1:.6g} asked for; the account ends"),
     state.BANKRUPT: ("bankrupt", "the account is worth nothing or less; it trades no more"),
 }  # fmt: skip
 """The name of each kind of event, and what its two figures say."""

@@ -57,7 +57,15 @@ def run(given: Given, terms: Floats, rates: Rates, log: Log) -> tuple[Floats, Lo
 
 def is_bare(given: Given, terms: Floats, rates: Rates) -> bool:
     """Whether only cash can stand in the way of an order, nothing happens but orders, and their costs are proportional."""
-    arrays = (given.exits, given.split, given.capacity, given.borrowable, given.deposit, given.ex)
+    arrays = (
+        given.exits,
+        given.forced,
+        given.split,
+        given.capacity,
+        given.borrowable,
+        given.deposit,
+        given.ex,
+    )
     accrues = rates.borrow or rates.borrow_data or rates.cash or rates.margin
     levered = terms[state.HAS_MARGIN] and terms[state.MAX_LEVERAGE] < np.inf
     limited = levered or terms[state.LOT] or terms[state.MAINTENANCE]

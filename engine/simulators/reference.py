@@ -7,24 +7,16 @@ vectorbt cannot express a plan. It takes seconds where the native one takes mill
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
 
 from backcast.engine.costs.base import Cost
 from backcast.engine.simulators.arrays import checked
-from backcast.engine.simulators.base import Simulator, account
-from backcast.engine.simulators.events import Row, merged
+from backcast.engine.simulators.base import Simulator
 from backcast.engine.simulators.kernel import state
-from backcast.engine.simulators.reference_costs import Bill, bill
-from backcast.engine.types import ORDERS, SHARES, Account, Dividends, Fills, Plan
-
-Number = Any
-"""Whatever adds, multiplies and compares: float, Fraction, Decimal."""
-
-TOLERANCE = 1e-9
-"""As in the kernel's rules: a limit that is exceeded by this share of it counts as kept."""
+from backcast.engine.simulators.reference_books import Books, Number, Rest
+from backcast.engine.types import ORDERS, SHARES, Account, Plan
 
 
 class ReferenceSimulator(Simulator):
@@ -39,45 +31,28 @@ class ReferenceSimulator(Simulator):
         checked(plan, cost.rates(), capital)
         trader = _Trader(plan, cost, self._number, self._number(float(capital)))
         for t in range(len(plan.weights)):
+            if trader.emptied(t):
+                break
             trader.session(t)
             if trader.bankrupt:
                 break
         return trader.account(float(capital))
 
 
-@dataclass
-class Rest:
-    """What volume left of an order: shares, further sessions to try, and the decision behind it."""
-
-    shares: Number
-    left: int
-    decided: int
-
-
-@dataclass
-class _Trader:
-    """The account as it stands, and the books."""
-
-    plan: Plan
-    cost: Cost
-    number: Callable[[float], Number]
-    cash: Number
-    shares: dict[int, Number] = field(default_factory=dict)
-    rests: dict[int, Rest] = field(default_factory=dict)
-    due: dict[int, Number] = field(default_factory=dict)
-    done: dict[int, Number] = field(default_factory=dict)
-    called: Number = None
-    bankrupt: bool = False
-    fills: list[tuple[Any, ...]] = field(default_factory=list)
-    events: list[Row] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.rates = self.cost.rates()
-        self.dividends = self.plan.dividends or Dividends.none()
-        self.rows = np.zeros((10, len(self.plan.weights)))
-        self.tolerance, self.lot = self.number(TOLERANCE), self.number(float(self.plan.rules.lot))
+class _Trader(Books):
+    """Trades on the books, in the order of a session."""
 
     # The day ------------------------------------------------------------------------------------------------
+
+    def emptied(self, t: int) -> bool:
+        """Whether all that there was at the last close, or more, is taken out: then the account has ended."""
+        there = float(self.rows[state.EQUITY, t - 1] if t else self.cash)
+        if self.plan.deposit is None or -self.plan.deposit[t] < there:
+            return False
+        for s in sorted(self.rests):
+            self.drop(t, s)
+        self.note(t, -1, state.WITHDRAWN, there, -self.plan.deposit[t])
+        return True
 
     def session(self, t: int) -> None:
         """A session from its open to its close."""
@@ -85,6 +60,10 @@ class _Trader:
         self.open(t)
         self.done = {}
         value = self.worth(self.plan.fill_price[t])
+        if self.plan.forced is not None:
+            closing = np.flatnonzero(self.plan.forced[t] >= 0).tolist()
+            value += sum(self.held(s) * (self.price(t, s) - self.fill_price(t, s)) for s in closing)
+            self.close_forced(t, closing)
         if value > 0:
             if self.called is not None:
                 self.margin_call(t, value)
@@ -181,6 +160,15 @@ class _Trader:
         self.drop(t, s)
 
     # The fill point -----------------------------------------------------------------------------------------
+
+    def close_forced(self, t: int, closing: list[int]) -> None:
+        """Closes what is held of symbols that vanished, sales first."""
+        for s in closing:
+            self.drop(t, s)
+            if s in self.shares:
+                self.note(t, s, state.VANISHED, self.held(s), self.price(t, s))
+        for s in sorted(closing, key=lambda s: self.held(s) < 0):
+            self.fill(t, s, -self.held(s), -1)
 
     def margin_call(self, t: int, value: Number) -> None:
         rules = self.plan.rules
@@ -338,52 +326,3 @@ class _Trader:
         for row, part in zip((state.FEE, state.SPREAD, state.IMPACT), costs):
             self.rows[row, t] += part
         self.rows[state.TRADED, t] += float(abs(quantity) * price)
-
-    # Looking up ---------------------------------------------------------------------------------------------
-
-    def held(self, s: int) -> Number:
-        return self.shares.get(s, self.number(0.0))
-
-    def hold(self, s: int, shares: Number) -> None:
-        self.shares[s] = shares
-        if not shares:
-            del self.shares[s]
-
-    def owed(self) -> Number:
-        return sum(self.due.values(), self.number(0.0))
-
-    def price(self, t: int, s: int) -> Number:
-        return self.number(float(self.plan.fill_price[t, s]))
-
-    def worth(self, prices: Any) -> Number:
-        held = sum((q * self.number(float(prices[s])) for s, q in self.shares.items()), self.number(0.0))
-        return self.cash + self.owed() + held
-
-    def exposure(self, prices: Any) -> Number:
-        return sum((abs(q) * self.number(float(prices[s])) for s, q in self.shares.items()), self.number(0.0))
-
-    def in_lots(self, quantity: Number) -> Number:
-        if not self.lot:
-            return quantity
-        return int(abs(quantity) / self.lot + self.tolerance) * self.lot * (1 if quantity > 0 else -1)
-
-    def bill(self, t: int, s: int, quantity: Number) -> Bill:
-        return bill(self.rates, self.number, self.plan, t, s, quantity)
-
-    def paid(self, t: int, s: int, quantity: Number) -> Number:
-        return quantity * self.price(t, s) + self.bill(t, s, quantity).total
-
-    def drop(self, t: int, s: int) -> None:
-        if s in self.rests:
-            self.note(t, s, state.DROPPED, self.rests.pop(s).shares)
-
-    def note(self, t: int, s: int, kind: float, first: Number, second: Number = 0.0) -> None:
-        self.events.append((t, s, kind, float(first), float(second)))
-
-    def account(self, capital: float) -> Account:
-        """The account, as every simulator gives it."""
-        columns = list(zip(*self.fills)) or [()] * 8
-        decided, session, symbol = (np.array(column, dtype=np.int64) for column in columns[:3])
-        quantity, price, fee, spread, impact = (np.array(x, dtype=np.float64) for x in columns[3:])
-        fills = Fills(decided, session, symbol, quantity, price, fee, spread, impact)
-        return account(self.plan, capital, self.rows, fills, merged(self.plan, self.events))

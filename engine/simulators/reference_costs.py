@@ -29,10 +29,18 @@ class Bill:
 
 
 def bill(
-    rates: Rates, number: Callable[[float], Number], plan: Plan, t: int, s: int, quantity: Number
+    rates: Rates,
+    number: Callable[[float], Number],
+    plan: Plan,
+    t: int,
+    s: int,
+    quantity: Number,
+    price: Number,
 ) -> Bill:
-    """What an order costs: spread and impact first, then the fee of the worsened value."""
-    value = abs(quantity) * number(float(plan.fill_price[t, s]))
+    """What an order costs: spread and impact first, then the fee of the worsened value; nothing of what goes for 0."""
+    value = abs(quantity) * price
+    if not value:
+        return Bill(number(0.0), number(0.0), number(0.0), True)
     volatility, traded, own = (_known(x, t, s) for x in (plan.volatility, plan.traded, plan.half_spread))
     wanted = []
     half_spread = number(rates.half_spread)

@@ -65,6 +65,10 @@ def refuse(plan: Plan, rates: Rates) -> None:
         or rates.per_share > 0
         or rates.minimum > 0
         or rates.maximum < np.inf,
+        "close at a price that depends on the side": plan.forced is not None
+        and bool((plan.forced > 0).any())
+        and (plan.kind == ORDERS or bool((plan.weights < 0).any())),
+        "sell for nothing": plan.forced is not None and bool((plan.forced >= 1).any()),
         "move prices": rates.impact_linear > 0 or rates.impact_power > 0,
     }
     for what, there in found.items():
@@ -84,13 +88,16 @@ def from_orders(plan: Plan, cost: Cost, capital: float) -> Any:
     from vectorbt.portfolio.enums import SizeType
 
     kinds = {WEIGHTS: SizeType.TargetPercent, SHARES: SizeType.TargetAmount, ORDERS: SizeType.Amount}
-    rates, orders, out = cost.rates(), np.isfinite(plan.weights) & plan.tradable, _exits(plan)
+    rates, out = cost.rates(), _exits(plan)
+    orders, closed = np.isfinite(plan.weights) & plan.tradable, _closed(plan)
     price, spread = _fill_prices(plan), half_spreads(plan, rates)
     plain = not out.any()
     return vectorbt.Portfolio.from_orders(
         close=_priced(plan.mark_price),
         size=np.where(orders & ~out, plan.weights, 0.0),
-        size_type=np.where(out, SizeType.TargetAmount, np.where(orders, kinds[plan.kind], SizeType.Amount)),
+        size_type=np.where(
+            out | closed, SizeType.TargetAmount, np.where(orders, kinds[plan.kind], SizeType.Amount)
+        ),
         price=price,
         val_price=price,
         fees=float(rates.fees[0]) if plain else np.where(out, 0.0, rates.fees[0]),
@@ -126,10 +133,14 @@ def _exits(plan: Plan) -> Bools:
     return out
 
 
+def _closed(plan: Plan) -> Bools:
+    """(T, S) where what is held is closed by force."""
+    return np.zeros(plan.weights.shape, dtype=bool) if plan.forced is None else np.isfinite(plan.forced)
+
+
 def _fill_prices(plan: Plan) -> Floats:
-    return _priced(
-        plan.fill_price if plan.exits is None else np.where(_exits(plan), plan.exits, plan.fill_price)
-    )
+    price = plan.fill_price if plan.exits is None else np.where(_exits(plan), plan.exits, plan.fill_price)
+    return _priced(price if plan.forced is None else price * (1 - np.nan_to_num(plan.forced)))
 
 
 def _priced(prices: Any) -> Any:
@@ -148,9 +159,21 @@ def _fills(portfolio: Any, plan: Plan, rates: Rates) -> tuple[Fills, list[Row]]:
     gone = zip(t[out].tolist(), s[out].tolist(), quantity[out].tolist(), price[out].tolist())
     exits: list[Row] = [(at, symbol, state.EXIT, -shares, each) for at, symbol, shares, each in gone]
     t, s, quantity, price, fees = (x[~out] for x in (t, s, quantity, price, fees))
+    forced = _closed(plan)[t, s]
+    gone = zip(t[forced].tolist(), s[forced].tolist(), quantity[forced].tolist(), price[forced].tolist())
+    exits += [(at, symbol, state.VANISHED, -shares, each) for at, symbol, shares, each in gone]
     share = np.broadcast_to(half_spreads(plan, rates), plan.weights.shape)[t, s]
     spread = np.abs(quantity) * price * share
-    return Fills(plan.decided[t], t + plan.offset, s, quantity, price, fees, spread, np.zeros(len(t))), exits
+    return Fills(
+        np.where(forced, -1, plan.decided[t]),
+        t + plan.offset,
+        s,
+        quantity,
+        price,
+        fees,
+        spread,
+        np.zeros(len(t)),
+    ), exits
 
 
 def _until(fills: Fills, session: int) -> Fills:
@@ -166,17 +189,14 @@ def _events(
     got[fills.session - plan.offset, fills.symbol] = fills.quantity
     paid = fills.quantity * fills.price + fills.fee + fills.spread
     flows = np.bincount(fills.session - plan.offset, weights=paid, minlength=len(got))
-    for t, s, _, quantity, price in exits:
-        gone[t, s] = quantity
-        flows[t] -= quantity * price
-    shares, cash, rows = np.zeros(len(plan.symbols)), capital, list(exits)
+    for t, s, kind, quantity, price in exits:
+        if kind == state.EXIT:  # what is closed by force is a fill
+            gone[t, s] = quantity
+            flows[t] -= quantity * price
+    shares, cash, rows, got_for = np.zeros(len(plan.symbols)), capital, list(exits), _fill_prices(plan)
     for t in range(len(got)):
         prices, held = plan.fill_price[t], shares != 0
-        value = (
-            cash + shares[held] @ _fill_prices(plan)[t][held]
-            if gone[t].any()
-            else cash + shares[held] @ prices[held]
-        )
+        value = cash + shares[held] @ got_for[t, held]
         shares -= gone[t]
         asked = np.where(plan.tradable[t], _asked(plan, t, value, shares), np.nan)
         short = (asked > 0) & (asked > got[t] * (1 + 1e-6)) & (asked * prices > 1e-9 * value) & (value > 0)

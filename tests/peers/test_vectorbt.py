@@ -29,15 +29,17 @@ def random_plan(seed: int, gross: float, long_only: bool, every: int, forced: bo
     listed = np.arange(sessions)[:, None] >= generator.integers(0, 40, symbols)
     tradable &= listed
     fill, mark = np.where(listed, fill, np.nan), np.where(listed, mark, np.nan)
+    closed = np.full(mark.shape, np.nan)
     if forced:
-        weights[101:, 0] = np.nan
-        weights[100, 0], tradable[100, 0] = 0.0, True
-        fill[100:, 0] = mark[100:, 0] = 0.3 * mark[99, 0]
+        weights[100:, 0] = np.nan
+        tradable[100:, 0], closed[100, 0] = False, 0.3
+        fill[100:, 0] = mark[100:, 0] = mark[99, 0]
     at = (np.datetime64("2020-01-01") + np.arange(sessions)).astype("datetime64[us]")
     clock = Clock("24/7", at.astype("datetime64[D]"), at, at, at, np.arange(sessions), 365.0)
     names = tuple(f"S{i}" for i in range(symbols))
     decided = np.arange(sessions, dtype=np.int64) - 1
-    return Plan(clock, names, 0, weights, decided, fill, tradable, mark, Events.empty(), False)
+    plan = Plan(clock, names, 0, weights, decided, fill, tradable, mark, Events.empty(), False)
+    return replace(plan, forced=closed if forced else None)
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -45,14 +47,17 @@ def random_plan(seed: int, gross: float, long_only: bool, every: int, forced: bo
 @pytest.mark.parametrize(("gross", "long_only"), [(1.0, False), (2.0, False), (1.0, True), (0.7, True)])
 @pytest.mark.parametrize("cost", [LinearCost(0.0, 0.0), LinearCost(5.0, 5.0), LinearCost(60.0, 140.0)])
 def test_equity_is_equal(seed: int, every: int, gross: float, long_only: bool, cost: LinearCost) -> None:
-    plan = random_plan(seed, gross, long_only, every, forced=seed == 1)
+    plan = random_plan(seed, gross, long_only, every, forced=seed == 1 and long_only)
     ours = NativeSimulator().simulate(plan, cost, 1e6)
     theirs = VectorbtSimulator().simulate(plan, cost, 1e6)
     np.testing.assert_allclose(ours.equity, theirs.equity, rtol=1e-10)
     np.testing.assert_allclose(ours.cash, theirs.cash, atol=1e-4)
     for name in ("net_return", "gross_return", "turnover"):
         np.testing.assert_allclose(getattr(ours, name), getattr(theirs, name), atol=1e-9)
-    assert ours.events.kind.count("partial_fill") == theirs.events.kind.count("partial_fill")
+    for kind in ("partial_fill", "vanished"):
+        assert ours.events.kind.count(kind) == theirs.events.kind.count(kind)
+    assert ("vanished" in ours.events.kind) == (plan.forced is not None)
+    assert (ours.fills.decided < 0).sum() == (theirs.fills.decided < 0).sum()
 
 
 RICH = TotalCost(fee=Fee(bps=4.0, per_order=2.5), spread=HalfSpread(bps=1.0, volatility=0.1, from_data=True))
@@ -97,6 +102,7 @@ def test_both_end_at_bankruptcy() -> None:
 
 
 SHAPE, ZERO = (150, 12), np.zeros(1, dtype=np.int64)
+CLOSED = np.where(np.arange(150)[:, None] == 149, np.ones(SHAPE), np.nan)
 
 
 @pytest.mark.parametrize(("changed", "cost", "words"), [
@@ -107,6 +113,8 @@ SHAPE, ZERO = (150, 12), np.zeros(1, dtype=np.int64)
     ({"deposit": np.full(SHAPE[0], 2.0)}, LinearCost(0, 0), "take deposits"),
     ({"rules": Rules(lot=1.0)}, LinearCost(0, 0), "trade in lots"),
     ({"rules": Rules(maintenance=0.2)}, LinearCost(0, 0), "make margin calls"),
+    ({"forced": CLOSED, "weights": -np.ones(SHAPE)}, LinearCost(0, 0), "close at a price that depends on the side"),
+    ({"forced": CLOSED}, LinearCost(0, 0), "sell for nothing"),
     ({"dividends": Dividends(ZERO, ZERO, ZERO, np.ones(1))}, LinearCost(0, 0), "pay dividends"),
     ({"years": np.full(SHAPE[0], 0.01)}, BorrowFee(0.1), "pay interest or borrow fees"),
     ({}, Fee(per_share=0.1), "charge by share, by tier, at least or at most"),
@@ -115,7 +123,9 @@ SHAPE, ZERO = (150, 12), np.zeros(1, dtype=np.int64)
 def test_what_vectorbt_cannot_express_is_refused_in_one_line(
     changed: dict[str, object], cost: Cost, words: str
 ) -> None:
-    plan = replace(random_plan(0, 1.0, True, 1, False), **changed)  # type: ignore[arg-type]
+    plan = random_plan(0, 1.0, True, 1, False)
+    plan.tradable[149] = False
+    plan = replace(plan, **changed)  # type: ignore[arg-type]
     with pytest.raises(
         InputError, match=f"simulator = 'vectorbt': expected native. vectorbt cannot {words}"
     ) as error:

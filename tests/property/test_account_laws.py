@@ -27,12 +27,12 @@ from backcast.engine.types import SHARES, Account, Dividends, Plan
 CAPITAL = 1e6
 NATIVE = NativeSimulator()
 PER_SYMBOL = (
-    "weights", "fill_price", "tradable", "mark_price", "exits", "split", "capacity", "volatility", "traded", "half_spread",
-    "borrowable", "borrow_rate",
+    "weights", "fill_price", "tradable", "mark_price", "exits", "forced", "split", "capacity", "volatility", "traded",
+    "half_spread", "borrowable", "borrow_rate",
 )  # fmt: skip
 PER_SESSION = ("decided", "deposit", "years")
 UNLOTTED = tuple(name for name in FEATURES if name != "lot")
-SCALABLE = ("exits", "split", "dividends", "borrowable", "deposit", "max_leverage", "maintenance")
+SCALABLE = ("exits", "forced", "split", "dividends", "borrowable", "deposit", "max_leverage", "maintenance")
 
 seeds, margins = st.integers(0, 10_000), st.booleans()
 costs = st.sampled_from(sorted(COSTS)).map(COSTS.__getitem__)
@@ -62,6 +62,9 @@ def test_every_cent_is_explained(seed: int, margin: bool, cost: Cost) -> None:
     held: dict[int, Floats] = {-1: np.zeros(len(plan.symbols))}
     cash, due, log = CAPITAL, dict[int, float](), account.fills
     for t in range(len(account.equity)):
+        if account.equity[t] == 0 and -account.deposit[t] == ([CAPITAL, *account.equity][t]):
+            assert "withdrawal_cut" in account.events.kind and not account.equity[t:].any()
+            break
         cash += account.interest[t] - account.borrow[t] + paid(plan, t, held, due) + account.deposit[t]
         shares = held[t - 1] * (1.0 if plan.split is None else plan.split[t])
         out = np.nan_to_num(plan.exits[t]) * shares if plan.exits is not None else np.zeros(len(shares))
@@ -118,7 +121,9 @@ def test_returns_do_not_depend_on_the_capital_where_costs_are_linear(
 def test_splitting_a_share_changes_nothing(seed: int, margin: bool, at: int, ratio: float) -> None:
     """From session `at` on symbol 0 is in shares `ratio` times as many and as cheap."""
     plan = rich_plan(
-        seed, ("exits", "dividends", "capacity", "patience", "borrowable", "max_leverage"), margin=margin
+        seed,
+        ("exits", "forced", "dividends", "capacity", "patience", "borrowable", "max_leverage"),
+        margin=margin,
     )
     prices = {name: getattr(plan, name).copy() for name in ("fill_price", "mark_price", "exits", "capacity")}
     for name, array in prices.items():
@@ -228,7 +233,9 @@ def test_a_mirrored_book_earns_the_mirrored_money(seed: int) -> None:
 def test_doubling_costs_never_helps(seed: int) -> None:
     """Where quantities do not depend on what is left: targets in shares, with margin and no limit of leverage, and no
     interest on what was saved. (Of target weights it is no law: who has less buys less of what then falls.)"""
-    plan = in_shares(seed, ("exits", "split", "dividends", "capacity", "patience", "borrowable", "lot"))
+    plan = in_shares(
+        seed, ("exits", "forced", "split", "dividends", "capacity", "patience", "borrowable", "lot")
+    )
 
     def charged(times: float) -> Account:
         cost = TotalCost(

@@ -18,6 +18,7 @@ from backcast.engine.costs import (
     SquareRootImpact,
     TotalCost,
 )
+from backcast.engine.reconcile import unexplained
 from backcast.engine.simulators.base import Simulator
 from backcast.engine.simulators.native import NativeSimulator
 from backcast.engine.simulators.reference import ReferenceSimulator
@@ -274,6 +275,25 @@ def test_deposits_are_no_return(simulator: Simulator) -> None:
     assert account.net_return.tolist() == pytest.approx([0, 10 / 150, 0])
     assert account.events.kind == ("overdrawn",)  # 60 taken out of 50 of cash
     assert account.cash.tolist() == [0, 50, -10]
+
+
+@both
+@pytest.mark.parametrize("taken", [110.0, 500.0])
+def test_who_takes_out_all_there_is_has_lost_nothing(simulator: Simulator, taken: float) -> None:
+    given = plan(
+        [[11], [NAN], [20], [0]], [[10], [11], [12], [13]], deposit=[0, 0, -taken, 50], capacity=[[8], [1], [9], [9]],
+        patience=3,
+    )  # fmt: skip
+    account = simulator.simulate(given, FREE, 102.0)
+    assert account.equity.tolist() == [102, 110, 0, 0]
+    assert account.deposit.tolist() == [0, 0, -110, 0]
+    assert account.net_return.tolist() == pytest.approx([0, 110 / 102 - 1, 0, 0])
+    assert said(account, "withdrawal_cut") == [
+        f"110, all that there was, taken out of {taken:g} asked for; the account ends"
+    ]
+    assert said(account, "order_dropped") == ["2 shares of an order were still to trade"]
+    assert "bankrupt" not in account.events.kind and len(account.fills.quantity) == 2
+    assert np.abs(unexplained(given, account, FREE)).max() < 1e-12
 
 
 @both

@@ -10,8 +10,10 @@ from by_hand import events, market_of, panel_of, targets_of
 
 from backcast.data.errors import InputError
 from backcast.data.types import Floats, Panel
+from backcast.engine.costs import LinearCost
 from backcast.engine.execution import Execution
 from backcast.engine.portfolio import RankPortfolio
+from backcast.engine.simulators.native import NativeSimulator
 from backcast.engine.types import Plan, Targets
 
 NAN = np.nan
@@ -57,11 +59,11 @@ def test_a_halt_freezes_the_price_once_per_spell() -> None:
 def test_a_vanished_holding_is_sold_late_at_a_haircut() -> None:
     panel = panel_of([[10.0, 10.0, 8.0, NAN, NAN, NAN, NAN], [1.0] * 7])
     plan = planned(panel, [0], [[1.0, 0.0]], exit_after=3, haircut=0.25)
-    assert plan.weights[4, 0] == 0.0  # session 5: three after the last bar
-    assert plan.fill_price[4, 0] == 6.0
-    assert plan.tradable[4, 0]
-    assert plan.decided[4] == -1
-    assert (5, 0, "vanished") in events(plan)
+    assert plan.forced is not None
+    assert plan.forced[4, 0] == 0.25  # session 5: three after the last bar
+    assert np.isfinite(plan.forced).sum() == 1
+    assert plan.fill_price[4, 0] == 8.0
+    assert not plan.tradable[4, 0]
 
 
 def test_a_delisting_pays_its_proceeds_the_session_after() -> None:
@@ -84,6 +86,19 @@ def test_a_delisting_after_a_halt_pays_when_it_happened() -> None:
     assert plan.exits is not None
     assert np.flatnonzero(np.isfinite(plan.exits[:, 0])).tolist() == [4]
     assert events(plan) == [(3, 0, "frozen_price"), (5, 0, "delisted")]
+
+
+@pytest.mark.parametrize("last", [10.0, NAN])
+def test_a_delisting_with_the_last_session_is_valued_at_its_proceeds(last: float) -> None:
+    panel = panel_of([[10.0, 10.0, 10.0, 10.0, last], [1.0] * 5])
+    market = market_of(panel, {"A": (4, 2.5)})
+    plan = Execution().plan(panel, market, targets_of(panel, [0], [[1.0, 0.0]]))
+    assert plan.mark_price[:, 0].tolist() == [10.0, 10.0, 10.0, 2.5]
+    assert (4, 0, "delisted") in events(plan)
+    account = NativeSimulator().simulate(plan, LinearCost(0.0, 0.0), 1000.0)
+    assert account.equity.tolist() == [1000.0, 1000.0, 1000.0, 250.0]
+    sold = Execution().plan(panel, market, targets_of(panel, [0, 1], [[1.0, 0.0], [0.0, 0.0]]))
+    assert "delisted" not in sold.events.kind
 
 
 def test_the_end_of_the_data_is_no_vanishing() -> None:

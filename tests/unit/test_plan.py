@@ -14,11 +14,16 @@ from backcast.data.errors import InputError
 from backcast.data.market import Market
 from backcast.data.types import Floats, Panel, Revisions
 from backcast.engine.checks import check_market, check_targets
+from backcast.engine.costs import Fee, LinearCost
 from backcast.engine.execution import Execution
 from backcast.engine.orders import carried
-from backcast.engine.types import ORDERS, SHARES, Targets
+from backcast.engine.simulators.base import Simulator
+from backcast.engine.simulators.native import NativeSimulator
+from backcast.engine.simulators.reference import ReferenceSimulator
+from backcast.engine.types import ORDERS, SHARES, WEIGHTS, Targets
 
 NAN = np.nan
+SIMULATORS: tuple[Simulator, ...] = (NativeSimulator(), ReferenceSimulator())
 
 
 def with_fields(panel: Panel, **fields: list[list[float]]) -> Panel:
@@ -96,7 +101,9 @@ def test_capacity_is_a_share_of_the_fill_bars_volume_except_for_what_vanished() 
     plan = execution.plan(panel, market_of(panel), targets_of(panel, [0], [[0.5, 0.5]]))
     assert plan.patience == 3
     assert plan.capacity is not None
-    np.testing.assert_allclose(plan.capacity[:, 0], [70.0, 0.0, np.inf, 0.0])
+    np.testing.assert_allclose(plan.capacity[:, 0], [70.0, 0.0, 0.0, 0.0])
+    account = NativeSimulator().simulate(plan, LinearCost(0.0, 0.0), 1000.0)
+    assert account.fills.quantity[account.fills.symbol == 0].tolist() == [50.0, -50.0]
     np.testing.assert_allclose(plan.capacity[:, 1], [0.0, 5.0, 0.0, 8.0])
     with pytest.raises(InputError, match="no volume"):
         plain = panel_of([[10.0, 10.0]])
@@ -118,18 +125,65 @@ def test_a_short_position_in_what_vanished_is_bought_back_above() -> None:
     plan = Execution(exit_after=3, haircut=0.25).plan(
         panel, market_of(panel), targets_of(panel, [0], [[-1.0, 0.0]])
     )
-    assert plan.fill_price[4, 0] == 10.0
+    for simulator in SIMULATORS:
+        account = simulator.simulate(plan, LinearCost(0.0, 0.0), 1000.0)
+        assert account.fills.price.tolist() == [10.0, 10.0]  # 8, and a quarter more
+        assert "vanished" in account.events.kind
 
 
-def test_vanished_orders_of_shares_and_worthless_exits_are_taken_at_no_cost() -> None:
+@pytest.mark.parametrize("kind", [WEIGHTS, SHARES, ORDERS])
+def test_what_is_worth_nothing_is_closed_at_no_cost(kind: str) -> None:
     panel = panel_of([[10.0, 10.0, 8.0, NAN, NAN, NAN, NAN], [1.0] * 7])
-    targets = targets_of(panel, [0], [[5.0, 0.0]])
-    for execution, kind, got in ((Execution(exit_after=3, haircut=0.25), ORDERS, 6.0),
-                                 (Execution(exit_after=3, haircut=1.0), SHARES, 0.0)):  # fmt: skip
-        plan = execution.plan(panel, market_of(panel), replace(targets, kind=kind))
-        assert plan.exits is not None and plan.exits[4, 0] == got
-        assert np.isnan(plan.weights[4, 0]) and not plan.tradable[4, 0]
-        assert (5, 0, "vanished") in events(plan)
+    targets = replace(targets_of(panel, [0], [[0.5 if kind == WEIGHTS else 50.0, 0.0]]), kind=kind)
+    plan = Execution(exit_after=3, haircut=1.0).plan(panel, market_of(panel), targets)
+    for simulator in SIMULATORS:
+        account = simulator.simulate(plan, Fee(per_order=1.0), 1000.0)
+        assert account.fills.price.tolist() == [10.0, 0.0]
+        assert account.fills.fee.tolist() == [1.0, 0.0]
+        assert account.equity[-1] == 499.0
+
+
+@pytest.mark.parametrize(
+    ("second", "kind"), [(0.0, WEIGHTS), (-1.0, WEIGHTS), (0.0, SHARES), (-9.0, SHARES), (-60.0, ORDERS)]
+)
+def test_the_haircut_goes_by_what_is_held_not_by_what_was_asked_for(second: float, kind: str) -> None:
+    """100 held at 10; of a sale of all, or of more, only 5 find volume before the data end: 95 go at half the price."""
+    panel = with_fields(
+        panel_of([[10.0, 10.0, 10.0, 10.0, *[NAN] * 5], [1.0] * 9]),
+        volume=[[1e6, 1e6, 1e6, 10.0, *[NAN] * 5], [1e6] * 9],
+    )
+    first = 1.0 if kind == WEIGHTS else 100.0
+    targets = replace(targets_of(panel, [0, 2], [[first, 0.0], [second, 0.0]]), kind=kind)
+    plan = Execution(exit_after=2, haircut=0.5, participation=0.5).plan(panel, market_of(panel), targets)
+    for simulator in SIMULATORS:
+        account = simulator.simulate(plan, LinearCost(0.0, 0.0), 1000.0)
+        assert account.equity[-1] == 1000.0 - 95 * 5.0
+        assert account.fills.price.tolist() == [10.0, 10.0, 5.0]
+        assert account.fills.decided.tolist() == [0, 2, -1]
+        assert account.events.kind.count("vanished") == 1
+
+
+def test_orders_before_a_split_are_held_in_its_shares() -> None:
+    """Bought 100, 2 for 1, sold 150: 50 are long still, frozen, and go below their price."""
+    panel = panel_of([[10.0, 10.0, 5.0, 5.0, NAN, NAN, NAN, NAN], [1.0] * 8])
+    market = with_actions(market_of(panel), {(0, 2): 2.0})
+    targets = replace(targets_of(panel, [0, 2], [[100.0, NAN], [-150.0, NAN]]), kind=ORDERS)
+    plan = Execution(exit_after=2, haircut=0.5).plan(panel, market, targets)
+    assert events(plan) == [(4, 0, "frozen_price")]
+    account = NativeSimulator().simulate(plan, LinearCost(0.0, 0.0), 1000.0)
+    assert account.equity[-1] == 1000.0 - 50 * 2.5
+    sold = replace(targets, weights=np.array([[100.0, NAN], [-200.0, NAN]]))
+    assert events(Execution(exit_after=2).plan(panel, market, sold)) == []
+
+
+def test_a_forced_close_is_nobodys_decision_beside_other_orders() -> None:
+    panel = panel_of([[10.0] * 8, [10.0, 10.0, 10.0, *[NAN] * 5]])
+    targets = targets_of(panel, [0, 4], [[0.5, 0.5], [1.0, NAN]])
+    plan = Execution(exit_after=3).plan(panel, market_of(panel), targets)
+    for simulator in SIMULATORS:
+        fills = simulator.simulate(plan, LinearCost(0.0, 0.0), 1000.0).fills
+        rows = zip(fills.decided.tolist(), fills.session.tolist(), fills.symbol.tolist())
+        assert sorted(rows) == [(-1, 5, 1), (0, 1, 0), (0, 1, 1), (4, 5, 0)]
 
 
 def test_volatility_and_traded_value_are_those_of_the_decision() -> None:

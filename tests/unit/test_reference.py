@@ -90,5 +90,5 @@ def test_every_feature_binds() -> None:
             seen |= set(account.events.kind)
     assert seen >= {
         "partial_fill", "capacity", "order_dropped", "not_borrowable", "max_leverage", "below_lot", "cost_unknown",
-        "margin_call", "not_tradable", "cash_exit", "cash_in_lieu", "overdrawn",
+        "margin_call", "not_tradable", "cash_exit", "cash_in_lieu", "overdrawn", "vanished",
     }  # fmt: skip

@@ -140,6 +140,20 @@ def test_a_bankrupt_account_ends_where_it_was_lost(made_up_run: MakeRun) -> None
     assert report.strategy.return_per_year == -1.0
 
 
+def test_an_account_whose_owner_took_all_of_it_lost_nothing(made_up_run: MakeRun) -> None:
+    def take(frame: pl.DataFrame) -> pl.DataFrame:
+        row, before = pl.int_range(frame.height), pl.col("equity").shift(1)
+        return frame.with_columns(
+            equity=pl.when(row < 100).then(pl.col("equity")).otherwise(0.0),
+            deposit=pl.when(row == 100).then(-before).otherwise(0.0),
+            net_return=pl.when(row >= 100).then(0.0).otherwise(pl.col("net_return")),
+        )
+
+    report = _edit(made_up_run(), "account.parquet", take)
+    assert "lost" not in report.verdict.sentence
+    assert report.strategy.sessions == 101
+
+
 def test_one_trial_is_plain_probabilistic_sharpe(made_up_run: MakeRun) -> None:
     own = build_report(made_up_run(change={"trials.json": {"n": 1, "sharpe_variance": None}})).strategy
     assert own.deflated_probability == own.probabilistic_probability

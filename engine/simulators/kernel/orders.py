@@ -14,6 +14,7 @@ from backcast.engine.simulators.kernel.state import (
     CAPACITY,
     COST_FEE,
     COST_IMPACT,
+    COST_KNOWN,
     COST_SPREAD,
     DECIDED,
     DONE,
@@ -38,6 +39,7 @@ from backcast.engine.simulators.kernel.state import (
     SHARES,
     SOURCE,
     TRADABLE,
+    VANISHED,
     WEIGHT,
     WEIGHTS,
     exposure,
@@ -205,6 +207,57 @@ def margin_call(
             quantity = got
         sheet[ASKED, s], sheet[SOURCE, s], sheet[DONE, s] = quantity, -1.0, abs(quantity)
     price_orders(0, symbols, sheet, rates, tiers)
+    return _unasked(cash, sheet, chosen, terms, rates, tiers, fills, figures, events, used, rows)
+
+
+@compiled_within
+def given_up(haircuts: Floats, sheet: Floats) -> float:
+    """What closing what is held costs by the haircuts."""
+    total = 0.0
+    for s in range(sheet.shape[1]):
+        if haircuts[s] >= 0.0 and sheet[HELD, s] != 0.0:
+            total += abs(sheet[HELD, s]) * sheet[PRICE, s] * haircuts[s]
+    return total
+
+
+@compiled_within
+def close_forced(
+    cash: float, haircuts: Floats, sheet: Floats, chosen: Ints, terms: Floats, rates: Floats, tiers: Floats, fills: Ints,
+    figures: Floats, events: Floats, used: Ints, rows: Floats,
+) -> float:  # fmt: skip
+    """Closes what is held of symbols that vanished, sales first, each at a price that the haircut makes worse for the side
+    that is held; cash after it. Nothing sells at 0, so what goes for that pays no costs."""
+    symbols, found = sheet.shape[1], False
+    for s in range(symbols):
+        held, haircut = sheet[HELD, s], haircuts[s]
+        sheet[ASKED, s] = 0.0
+        if not haircut >= 0.0:
+            continue
+        drop(s, sheet, terms, events, used)
+        if held != 0.0:
+            sheet[PRICE, s] *= 1.0 - haircut if held > 0.0 else 1.0 + haircut
+            sheet[ASKED, s], sheet[SOURCE, s], found = -held, -1.0, True
+            note(terms[NOW], s, VANISHED, held, sheet[PRICE, s], events, used)
+    if not found:
+        return cash
+    price_orders(0, symbols, sheet, rates, tiers)
+    for s in range(symbols):
+        if sheet[ASKED, s] != 0.0 and sheet[PRICE, s] == 0.0:
+            sheet[COST_FEE, s], sheet[COST_SPREAD, s], sheet[COST_IMPACT, s], sheet[COST_KNOWN, s] = (
+                0.0,
+                0.0,
+                0.0,
+                1.0,
+            )
+    return _unasked(cash, sheet, chosen, terms, rates, tiers, fills, figures, events, used, rows)
+
+
+@compiled_within
+def _unasked(
+    cash: float, sheet: Floats, chosen: Ints, terms: Floats, rates: Floats, tiers: Floats, fills: Ints, figures: Floats,
+    events: Floats, used: Ints, rows: Floats,
+) -> float:  # fmt: skip
+    """Cash after what nobody ordered, whatever cash and leverage allow."""
     sells, buys, _, _ = _sides(cash, sheet, chosen)
     margin, terms[HAS_MARGIN] = terms[HAS_MARGIN], 1.0
     cash = settle(

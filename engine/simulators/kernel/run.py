@@ -7,7 +7,7 @@ import numpy as np
 from backcast.data.types import Bools, Floats, Ints
 from backcast.engine.costs import charge
 from backcast.engine.simulators.kernel.opening import accrued, exits, split
-from backcast.engine.simulators.kernel.orders import drop, margin_call, trade_fully
+from backcast.engine.simulators.kernel.orders import close_forced, drop, given_up, margin_call, trade_fully
 from backcast.engine.simulators.kernel.state import (
     BANKRUPT,
     BORROWABLE,
@@ -33,6 +33,7 @@ from backcast.engine.simulators.kernel.state import (
     VALUE_TRADED,
     VOLATILITY,
     WEIGHT,
+    WITHDRAWN,
     Given,
     Log,
     exposure,
@@ -76,6 +77,13 @@ def trade(
         if used[1] + 14 * symbols + 8 > events.shape[1]:
             events = wider(events, used[1], 2 * events.shape[1] + 14 * symbols + 8)
         terms[NOW], terms[DECIDED] = t, given.decided[t]
+        if len(given.deposit) > 0:
+            there = rows[EQUITY, t - 1] if t > 0 else terms[CAPITAL]
+            if -given.deposit[t] >= there:  # nothing is left to trade with: the rows stay at zero
+                for s in range(symbols):
+                    drop(s, sheet, terms, events, used)
+                note(terms[NOW], -1, WITHDRAWN, there, -given.deposit[t], events, used)
+                break
         before = cash
         marks = given.mark_price[max(t - 1, 0)]  # nothing is held before the first session
         if accrues and given.years[t] > 0.0:
@@ -102,16 +110,32 @@ def trade(
             cash += given.deposit[t]
         if len(given.exits) > 0:
             cash += exits(given.exits[t], sheet, terms, events, used)
+        _copy(sheet[WEIGHT], given.weights, t)
+        _copy(sheet[PRICE], given.fill_price, t)
+        _copy(sheet[ROOM], given.capacity, t)
+        _copy(sheet[VOLATILITY], given.volatility, t)
+        _copy(sheet[VALUE_TRADED], given.traded, t)
+        _copy(sheet[HALF_SPREAD], given.half_spread, t)
+        _copy_flags(sheet[TRADABLE], given.tradable, t)
+        _copy_flags(sheet[BORROWABLE], given.borrowable, t)
         value = worth(cash + owed, held, given.fill_price[t])
+        if len(given.forced) > 0:
+            value -= given_up(given.forced[t], sheet)
+            cash = close_forced(
+                cash,
+                given.forced[t],
+                sheet,
+                chosen,
+                terms,
+                rates,
+                tiers,
+                fills,
+                figures,
+                events,
+                used,
+                rows,
+            )
         if value > 0.0:
-            _copy(sheet[WEIGHT], given.weights, t)
-            _copy(sheet[PRICE], given.fill_price, t)
-            _copy(sheet[ROOM], given.capacity, t)
-            _copy(sheet[VOLATILITY], given.volatility, t)
-            _copy(sheet[VALUE_TRADED], given.traded, t)
-            _copy(sheet[HALF_SPREAD], given.half_spread, t)
-            _copy_flags(sheet[TRADABLE], given.tradable, t)
-            _copy_flags(sheet[BORROWABLE], given.borrowable, t)
             for s in range(symbols):
                 sheet[DONE, s] = 0.0
             if called == called:

@@ -30,10 +30,19 @@ PARTIAL, CAPACITY, DROPPED, NOT_BORROWABLE, LEVERAGE, BELOW_LOT, UNKNOWN_COST = 
     5.0,
     6.0,
 )
-MARGIN_CALL, NOT_TRADABLE, EXIT, LIEU, OVERDRAWN, BANKRUPT = 7.0, 8.0, 9.0, 10.0, 11.0, 12.0
+MARGIN_CALL, NOT_TRADABLE, EXIT, LIEU, OVERDRAWN, BANKRUPT, VANISHED, WITHDRAWN = (
+    7.0,
+    8.0,
+    9.0,
+    10.0,
+    11.0,
+    12.0,
+    13.0,
+    14.0,
+)
 """Kinds of event; what their two figures mean is said in `events.py`. Floats: Numba compiles a function again for each literal
 integer that it is called with."""
-KINDS = 13
+KINDS = 15
 
 CAPITAL, HAS_MARGIN, KIND, LOT, MAX_LEVERAGE, MAINTENANCE, PATIENCE, OFFSET, KEEP, NOW, DECIDED = range(11)
 """The terms of trading (11,): numbers of the plan and its rules; OFFSET: the clock index of its first session; KEEP: whether
@@ -57,6 +66,7 @@ class Given(NamedTuple):
     tradable: Bools
     mark_price: Floats
     exits: Floats
+    forced: Floats
     split: Floats
     capacity: Floats
     volatility: Floats
