@@ -21,7 +21,6 @@ SIGNS = {
     "split": "above 0",
     "half_spread": "at least 0",
     "exits": "at least 0",
-    "forced": "at least 0",
     "capacity": "at least 0",
     "volatility": "at least 0",
     "traded": "at least 0",
@@ -47,6 +46,7 @@ def checked(plan: Plan, rates: Rates, capital: float) -> None:
             )
     _check_shapes(plan)
     _check_values(plan)
+    _check_forced(plan)
     _check_rules(plan)
 
 
@@ -68,19 +68,10 @@ def _check_values(plan: Plan) -> None:
         if not (low >= 0 and high < np.inf):
             wrong = (getattr(plan, name) < 0) | np.isinf(getattr(plan, name))
             raise _wrong(plan, name, wrong, "at least 0, and finite")
-    if np.isnan(plan.fill_price.min(initial=0.0)):
-        unpriced = np.isnan(plan.fill_price) & plan.tradable
+    if not plan.fill_price.min(initial=1.0) > 0:
+        unpriced = ~(plan.fill_price > 0) & plan.tradable
         if unpriced.any():
-            raise _wrong(plan, "fill_price", unpriced, "a price where it is tradable")
-    if plan.forced is not None:
-        closed = np.isfinite(plan.forced)
-        for name, wrong, wanted in (
-            ("forced", closed & (plan.forced > 1), "a share of the price, from 0 to 1"),
-            ("tradable", closed & plan.tradable, "false where what is held is closed by force"),
-            ("fill_price", closed & ~(plan.fill_price > 0), "a price above 0 to close at"),
-        ):
-            if wrong.any():
-                raise _wrong(plan, name, wrong, wanted)
+            raise _wrong(plan, "fill_price", unpriced, "a price above 0 where it is tradable")
     for name, wanted in SIGNS.items():
         array = getattr(plan, name)
         if array is None or not array.size:
@@ -95,6 +86,19 @@ def _check_values(plan: Plan) -> None:
         array = getattr(plan, name)
         if array is not None and not np.isfinite(array).all():
             raise _wrong(plan, name, ~np.isfinite(array), "finite")
+
+
+def _check_forced(plan: Plan) -> None:
+    if plan.forced is None:
+        return
+    closed = ~np.isnan(plan.forced)
+    for name, wrong, wanted in (
+        ("forced", closed & ~((plan.forced >= 0) & (plan.forced <= 1)), "a share of the price, from 0 to 1"),
+        ("tradable", closed & plan.tradable, "false where what is held is closed by force"),
+        ("fill_price", closed & ~(plan.fill_price > 0), "a price above 0 to close at"),
+    ):
+        if wrong.any():
+            raise _wrong(plan, name, wrong, wanted)
 
 
 def _ends(array: Floats) -> tuple[float, float]:
@@ -119,8 +123,9 @@ def _check_rules(plan: Plan) -> None:
         raise InputError("rules.max_leverage", rules.max_leverage, "above 0")
     if not 0 <= rules.maintenance < 1:
         raise InputError("rules.maintenance", rules.maintenance, "a share from 0 to 1")
-    if isinstance(plan.patience, bool) or plan.patience < 0:
-        raise InputError("plan.patience", plan.patience, "a number of sessions")
+    patience = plan.patience
+    if isinstance(patience, bool) or not isinstance(patience, int | np.integer) or patience < 0:
+        raise InputError("plan.patience", patience, "a whole number of sessions, at least 0")
     ex, pay, symbol = dividends.ex, dividends.pay, dividends.symbol
     if (np.diff(ex) < 0).any() or (ex < 0).any() or (pay < ex).any():
         raise InputError("plan.dividends", len(ex), "dividends in order of ex, each paid at its ex or later")
