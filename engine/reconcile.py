@@ -43,44 +43,37 @@ def unexplained(plan: Plan, account: Account, cost: Cost) -> Floats:
     apart = np.stack([(getattr(account, name) - rebuilt[name]) / scale for name in ACCOUNT])
     t = fills.session - plan.offset
     paid = np.stack([getattr(fills, name) for name in COSTS])
-    log = np.vstack([np.where(allowed, _ratio(fills.price, prices), np.inf), (paid - costs) / scale[t]])
+    beside = (fills.price - prices) / np.where(prices > 0, prices, 1.0)
+    log = np.vstack([np.where(allowed, beside, np.inf), (paid - costs) / scale[t]])
     broke = np.flatnonzero(account.equity <= 0)
     if len(broke):
         end = int(broke[0])
         apart[:, end + 1 :] = 0.0
         apart[[ACCOUNT.index("owed"), ACCOUNT.index("cash")], end] = 0.0
         log[:, t > end] = np.inf  # nothing trades any more
-        if "withdrawal_cut" in account.events.kind:  # nothing was left to be held over that session
-            apart[:, end] = 0.0
     largest = np.zeros((len(FILLS), sessions))
     for row, values in zip(largest, np.where(np.isnan(log), np.inf, np.abs(log)), strict=True):
         np.maximum.at(row, t, values)
     return np.vstack([largest, np.where(np.isnan(apart), np.inf, apart)])
 
 
-def _ratio(price: Floats, expected: Floats) -> Floats:
-    """(N,) how far prices are apart, as shares of what they should be; what goes for nothing may go for nothing alone."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(expected == price, 0.0, price / expected - 1)
-
-
 def _prices(plan: Plan, fills: Fills) -> tuple[Floats, Bools]:
-    """(N,) what each fill should have paid before costs, and whether it could be. What vanished closes at a price that the
-    haircut worsens for the side that is held."""
+    """(N,) what each fill should have paid before costs, and whether it could be. What vanished is closed at a price that its
+    haircut makes worse for the side."""
     t, s = fills.session - plan.offset, fills.symbol
     price, allowed = plan.fill_price[t, s], plan.tradable[t, s]
     if plan.forced is None:
         return price, allowed
     haircut = plan.forced[t, s]
-    closed = np.isfinite(haircut)
-    worse = price * (1.0 - np.sign(-fills.quantity) * np.where(closed, haircut, 0.0))
-    return np.where(closed, worse, price), allowed | closed
+    forced = np.isfinite(haircut) & (fills.decided < 0)
+    worse = 1 + np.sign(fills.quantity) * np.where(forced, haircut, 0.0)
+    return price * worse, allowed | forced
 
 
 def _costs(plan: Plan, fills: Fills, rates: Rates, prices: Floats) -> Floats:
     """(3, N) what each fill costs, by kind."""
-    at = (fills.session - plan.offset).tolist()
-    cells = zip(at, fills.symbol.tolist(), fills.quantity.tolist(), prices.tolist(), strict=True)
+    columns = (fills.session - plan.offset, fills.symbol, fills.quantity, prices)
+    cells = zip(*(column.tolist() for column in columns))
     bills = [bill(rates, float, plan, *cell) for cell in cells]
     rows = [(one.fee, one.spread, one.impact) for one in bills]
     return np.array(rows, dtype=np.float64).reshape(-1, len(COSTS)).T
@@ -97,10 +90,14 @@ def _rebuilt(plan: Plan, account: Account, rates: Rates, prices: Floats, costs: 
     for name, values in zip(COSTS, costs, strict=True):
         np.add.at(rows[name], at, values)
     if plan.deposit is not None:
-        rows["deposit"] = np.asarray(plan.deposit, dtype=np.float64)
+        rows["deposit"] += plan.deposit
     traded = _traded(plan, account)
     spent = np.bincount(at, weights=fills.quantity * prices + costs.sum(axis=0), minlength=sessions)
     for t in range(sessions):
+        there = float(account.equity[t - 1]) if t else account.capital
+        if -rows["deposit"][t] >= there:  # all is taken out, and no more
+            rows["deposit"][t], rows["deposit"][t + 1 :] = -there, 0.0
+            break
         interest, borrow = _accrued(plan, rates, t, cash, shares)
         due = np.flatnonzero(dividends.ex == t)
         entitled[due] = dividends.amount[due] * shares[dividends.symbol[due]]

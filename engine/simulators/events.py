@@ -16,7 +16,7 @@ WORDS: dict[float, tuple[str, str]] = {
     state.BELOW_LOT: ("below_lot", "{0:.6g} shares asked for, less than a lot of {1:.6g}"),
     state.UNKNOWN_COST: ("cost_unknown", "{0:.6g} shares: data that a cost needs are missing; not charged"),
     state.MARGIN_CALL: ("margin_call", "equity was {0:.6g} of gross exposure at the close before; {1:.6g} of each is kept"),
-    state.NOT_TRADABLE: ("not_tradable", "{0:.6g} shares of a margin call not traded: no price at the fill"),
+    state.NOT_TRADABLE: ("not_tradable", "no price at the fill: a target, order or cut of {0:.6g} not done"),
     state.EXIT: ("cash_exit", "{0:.6g} shares taken for {1:.6g} each"),
     state.LIEU: ("cash_in_lieu", "{0:.6g} of a share paid in cash at {1:.6g} each"),
     state.OVERDRAWN: ("overdrawn", "cash is {0:.6g} without margin"),

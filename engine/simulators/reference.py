@@ -211,6 +211,10 @@ class _Trader(Books):
     def order(self, t: int, s: int, value: Number) -> tuple[Number, int] | None:
         """What is asked for of a symbol, and the decision behind it."""
         weight, trades = self.plan.weights[t, s], bool(self.plan.tradable[t, s])
+        if not trades and (
+            weight < 0 or weight > 0 or (weight == 0 and self.plan.kind != ORDERS and self.held(s))
+        ):
+            self.note(t, s, state.NOT_TRADABLE, weight)
         if trades and not np.isnan(weight):
             self.drop(t, s)
             quantity = self.wanted(t, s, self.number(float(weight)), value)

@@ -203,6 +203,12 @@ def _events(
         rows += [
             (t, s, state.PARTIAL, float(asked[s]), float(got[t, s])) for s in np.flatnonzero(short).tolist()
         ]
+        missed = np.isfinite(plan.weights[t]) & ~plan.tradable[t] & (value > 0)
+        missed &= (plan.weights[t] != 0) | ((plan.kind != ORDERS) & (shares + got[t] != 0))
+        rows += [
+            (t, s, state.NOT_TRADABLE, float(plan.weights[t, s]), 0.0)
+            for s in np.flatnonzero(missed).tolist()
+        ]
         shares += got[t]
         cash -= flows[t]
         if equity[t] <= 0:

@@ -54,7 +54,7 @@ def test_equity_is_equal(seed: int, every: int, gross: float, long_only: bool, c
     np.testing.assert_allclose(ours.cash, theirs.cash, atol=1e-4)
     for name in ("net_return", "gross_return", "turnover"):
         np.testing.assert_allclose(getattr(ours, name), getattr(theirs, name), atol=1e-9)
-    for kind in ("partial_fill", "vanished"):
+    for kind in ("partial_fill", "vanished", "not_tradable"):
         assert ours.events.kind.count(kind) == theirs.events.kind.count(kind)
     assert ("vanished" in ours.events.kind) == (plan.forced is not None)
     assert (ours.fills.decided < 0).sum() == (theirs.fills.decided < 0).sum()

@@ -249,6 +249,18 @@ def test_lots_round_toward_zero_but_closing_closes_all(simulator: Simulator) -> 
 
 
 @both
+@pytest.mark.parametrize("margin", [{}, {"rules": Rules(lot=1.0)}], ids=["bare", "full"])
+def test_an_order_of_what_does_not_trade_is_said(simulator: Simulator, margin: dict[str, object]) -> None:
+    """Nothing is lacking of a target of nothing where nothing is held."""
+    given = plan([[20, 0], [30, NAN], [0, 7], [NAN, NAN]], [[1, 1]] * 4, **margin)
+    given = replace(given, tradable=np.array([[True, False], [False, False], [False, False], [False, False]]))
+    account = simulator.simulate(given, FREE, 100.0)
+    rows = list(zip(account.events.session.tolist(), account.events.symbol.tolist(), account.events.kind))
+    assert rows == [(2, 0, "not_tradable"), (3, 0, "not_tradable"), (3, 1, "not_tradable")]
+    assert said(account, "not_tradable")[0] == "no price at the fill: a target, order or cut of 30 not done"
+
+
+@both
 def test_less_than_a_lot_is_said(simulator: Simulator) -> None:
     account = simulator.simulate(plan([[7]], [[1]], rules=Rules(lot=10.0)), FREE, 100.0)
     assert len(account.fills.quantity) == 0

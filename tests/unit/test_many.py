@@ -68,6 +68,13 @@ def test_sets_are_taken_as_they_are_needed_and_made_on_the_threads() -> None:
     assert many.final[2] == alone.equity[-1]
 
 
+def test_a_set_that_asks_for_what_does_not_trade_is_counted() -> None:
+    plan = replace(rich_plan(1, ()), weights=np.full((40, 6), np.nan))
+    weights = np.where(plan.tradable, np.nan, 0.1)
+    many = simulate_many(plan, [weights, plan.weights], LINEAR, 1e6)
+    assert many.events[:, many.kinds.index("not_tradable")].tolist() == [int((~plan.tradable).sum()), 0]
+
+
 def test_wrong_sets_are_named() -> None:
     plan = rich_plan(1)
     with pytest.raises(InputError, match="sets = 0: expected at least one"):

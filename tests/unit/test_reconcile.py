@@ -134,6 +134,24 @@ def test_a_fill_where_nothing_trades_is_found() -> None:
     assert np.argwhere(wrong).tolist() == [[ROWS.index("fills.price"), 2]]
 
 
+@pytest.mark.parametrize("side", [1.0, -1.0])
+def test_what_vanished_is_closed_for_worse_by_the_haircut(side: float) -> None:
+    prices = np.full((2, 1), 10.0)
+    plan = plan_of(np.array([[0.5 * side], [np.nan]]), prices, prices, margin=True)
+    plan = replace(
+        plan,
+        forced=np.array([[np.nan], [0.25]]),
+        tradable=np.array([[True], [False]]),
+        decided=np.array([0, -1]),
+    )
+    account = NativeSimulator().simulate(plan, LINEAR, 1000.0)
+    assert account.fills.price[1] == 10.0 * (1 - 0.25 * side)
+    assert np.abs(unexplained(plan, account, LINEAR)).max() <= TOLERANCE
+    kind = replace(plan, forced=np.array([[np.nan], [0.2]]))
+    found = audit.account_check(kind, account, LINEAR)
+    assert found.first is not None and found.first["row"] == "fills.price"
+
+
 def test_an_account_that_is_not_a_number_is_not_explained() -> None:
     plan, account = _simple()
     equity = account.equity * np.array([1.0, np.nan, 1.0])

@@ -42,6 +42,7 @@ from backcast.engine.simulators.kernel.state import (
     VANISHED,
     WEIGHT,
     WEIGHTS,
+    asks,
     exposure,
     note,
 )
@@ -110,6 +111,8 @@ def choose(value: float, sheet: Floats, terms: Floats, events: Floats, used: Int
     for s in range(sheet.shape[1]):
         weight, held, quantity = sheet[WEIGHT, s], sheet[HELD, s], 0.0
         new = sheet[TRADABLE, s] > 0.0 and weight == weight
+        if sheet[TRADABLE, s] == 0.0 and asks(weight, held, kind):
+            note(t, s, NOT_TRADABLE, weight, 0.0, events, used)
         if sheet[REST, s] != 0.0:
             quantity = _resumed(s, new, sheet, terms, events, used)
         if new:

@@ -21,6 +21,7 @@ from backcast.engine.simulators.kernel.state import (
     FEE,
     HAS_MARGIN,
     KIND,
+    NOT_TRADABLE,
     NOW,
     OFFSET,
     PARTIAL,
@@ -29,6 +30,7 @@ from backcast.engine.simulators.kernel.state import (
     SPREAD,
     TRADED,
     WEIGHTS,
+    asks,
     note,
 )
 from backcast.signals.kernels.cache import compiled_within
@@ -64,10 +66,10 @@ def wanted(
     down: float,
     asked: Floats,
     chosen: Ints,
-) -> tuple[int, int, float]:
-    """Quantities asked for by symbol, and who sells, and from S on who buys; gives their numbers, and what cash it would
-    leave."""
-    symbols, sells, buys, left = len(weights), 0, 0, cash
+) -> tuple[int, int, float, int]:
+    """Quantities asked for by symbol, and who sells, and from S on who buys; gives their numbers, what cash it would leave, and
+    how many targets or orders are of what does not trade."""
+    symbols, sells, buys, left, missed = len(weights), 0, 0, cash, 0
     for s in range(symbols):
         weight = weights[s]
         quantity = weight
@@ -76,13 +78,14 @@ def wanted(
         elif kind == SHARES:
             quantity = weight - held[s]
         orders = tradable[s] and weight == weight
+        missed += weight == weight and not tradable[s]
         asked[s] = quantity
         chosen[sells] = s
         chosen[symbols + buys] = s
         sells += orders and quantity < 0.0
         buys += orders and quantity > 0.0
         left -= quantity * prices[s] * (up if quantity > 0.0 else down) if orders else 0.0
-    return sells, buys, left
+    return sells, buys, left, missed
 
 
 @compiled_within
@@ -172,9 +175,13 @@ def trade_plainly(
 ) -> float:  # fmt: skip
     """Cash after the session's orders."""
     up, down = (1.0 + spread) * (1.0 + fee), (1.0 - spread) * (1.0 - fee)
-    sells, buys, left = wanted(
+    sells, buys, left, missed = wanted(
         cash, value, weights, tradable, prices, held, terms[KIND], up, down, asked, chosen
     )
+    if missed > 0:
+        for s in range(len(weights)):
+            if not tradable[s] and asks(weights[s], held[s], terms[KIND]):
+                note(terms[NOW], s, NOT_TRADABLE, weights[s], 0.0, events, used)
     short = left < 0.0 and terms[HAS_MARGIN] == 0.0
     if short:
         smallest_first(chosen, len(prices), len(prices) + buys, asked, prices)

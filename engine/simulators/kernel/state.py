@@ -138,6 +138,12 @@ def wider_ints(old: Ints, used: int, room: int) -> Ints:
 
 
 @compiled_within
+def asks(weight: float, held: float, kind: float) -> bool:
+    """Whether a target or an order may be for a trade: one of nothing is not, unless something is held."""
+    return weight == weight and (weight != 0.0 or (kind != ORDERS and held != 0.0))
+
+
+@compiled_within
 def note(t: float, s: int, kind: float, first: float, second: float, events: Floats, used: Ints) -> None:
     """Writes an event down."""
     m = used[1]
