@@ -122,7 +122,7 @@ class Execution:
             hint = "Choose costs without impact, or data with volumes."
             raise InputError("costs.impact", "by traded value", "none, since the source has no volume", hint)
         for name in sorted(asked & set(frictions.COLUMNS) - set(self.columns)):
-            expected = f"the name of a column of the data, since the costs read {name} from there"
+            expected = f"the name of an item of the facts, since the costs read {name} from there"
             raise InputError(f"execution.columns.{name}", None, expected)
         if first_decision is not None:
             cash_flows.placed(self.deposits, panel.clock, _offset(panel.clock, first_decision))

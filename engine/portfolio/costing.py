@@ -47,7 +47,7 @@ class Costing:
             name = error.parameter.removeprefix("estimate.")
             hint = "Give the step another cost than the run's."
             if name == "half_spread":
-                hint = "Name its column of the data in execution.columns.half_spread."
+                hint = "Name its item of the facts in execution.columns.half_spread."
             raise InputError(
                 f"{self._parameter}.cost",
                 type(self._cost).__name__,

@@ -79,7 +79,7 @@ class Known:
         return self._friction("traded", window, lambda panel: frictions.traded(panel, None, window))
 
     def half_spread(self, column: str) -> Floats:
-        """(N,) a column of the data as costs are charged by, a share of the price."""
+        """(N,) an item of the facts as costs are charged by, a share of the price."""
         columns = {"half_spread": column}
         return self._friction(
             "half_spread", column, lambda panel: frictions.column(panel, columns, "half_spread")

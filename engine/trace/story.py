@@ -226,7 +226,7 @@ class _Story:
             self.notes.append("It would fill after the data end.")
             return None, None, held
         if (equity[:at] <= 0).any():
-            self.notes.append("The account was bankrupt by then.")
+            self.notes.append("The account had ended by then: it was worth nothing, or all was taken out.")
         row = int(np.searchsorted(run.targets.decisions, self.t))
         found = row < len(run.targets.decisions) and run.targets.decisions[row] == self.t
         order = Ordered(
