@@ -346,7 +346,7 @@ def _verify(arguments: argparse.Namespace, _: list[str]) -> int:
 
 
 def _audit(arguments: argparse.Namespace, _: list[str]) -> int:
-    from backcast.engine.audit import show
+    from backcast.engine.audit.show import show
     from backcast.engine.progress import Progress
     from backcast.engine.research import audit_again
 

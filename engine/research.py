@@ -21,7 +21,11 @@ from backcast.data.ingest import ingest
 from backcast.data.market import Market
 from backcast.data.store import Store
 from backcast.data.types import Floats
-from backcast.engine import audit, given, runs, walkforward
+from backcast.engine import given, runs, walkforward
+from backcast.engine.audit import checks as audit_checks
+from backcast.engine.audit import given as given_audit
+from backcast.engine.audit import replay
+from backcast.engine.audit.findings import LEAK, Check, Finding, verdict
 from backcast.engine.budget import thread_budget
 from backcast.engine.configure import (
     AuditLevel,
@@ -34,7 +38,6 @@ from backcast.engine.configure import (
     trial_config,
 )
 from backcast.engine.features.cache import FeatureCache
-from backcast.engine.given import audit as given_audit
 from backcast.engine.grid import Grid, cells
 from backcast.engine.progress import Progress
 from backcast.engine.reports.model import Report, write_report
@@ -204,7 +207,7 @@ def _evaluate(
         checks.append(_seen_again(world, own.account, searched))
     clock.lap("audit")
     out.write_json("trials.json", log.count().to_json())
-    out.write_json("audit.json", audit.verdict(pinned.made.audit.level, checks))
+    out.write_json("audit.json", verdict(pinned.made.audit.level, checks))
 
 
 @contextmanager
@@ -251,38 +254,41 @@ def _walk(
 
 def _audit(
     pinned: Pinned, world: World, market: Market, own: Outcome, out: runs.RunFolder, progress: Progress
-) -> list[audit.Check]:
+) -> list[Check]:
     """The checks of the configured level; none where it is off."""
     if pinned.made.audit.level == "off":
         return []
-    evidence = audit.Evidence(own.fitted.forecast, own.targets, out.path / "models")
+    evidence = replay.Evidence(own.fitted.forecast, own.targets, out.path / "models")
     if given.is_given(pinned.made):
         update = progress.stage("leak audit")
         checks = given_audit.checks(pinned.made, pinned.store, pinned.pin, world, evidence, update)
         return [*checks, *_account_checks(pinned.made, world, market, own.targets, own.account)]
-    checks = audit.replay(
+    checks = replay.replay(
         pinned.made, pinned.store, pinned.pin, world, evidence, pinned.threads, progress.stage("leak audit")
     )
-    checks.append(audit.training_check(pinned.made, world))
+    checks.append(audit_checks.training_check(pinned.made, world))
     return [*checks, *_account_checks(pinned.made, world, market, own.targets, own.account)]
 
 
-def _seen_again(world: World, account: Account, searched: Grid) -> audit.Check:
+def _seen_again(world: World, account: Account, searched: Grid) -> Check:
     """The grid's chosen cell, run again from its fit, against what the grid saw."""
-    found = audit.Check("grid cell", "account", "the chosen cell's returns in the grid and in this run")
+    found = Check("grid cell", "account", "the chosen cell's returns in the grid and in this run")
     sessions = world.panel.clock.sessions[account.sessions]
     again, seen = compounded(sessions, account.net_return), searched.results[searched.best].returns
     days = [str(day) for day in np.unique(sessions)]
-    found.compare(np.asarray(seen), again, {"cell": searched.best}, days)
+    what = Finding(
+        LEAK, f"Cell {searched.best} of the grid is not what this run comes to.", "Report it: this is a bug."
+    )
+    found.compare(np.asarray(seen)[:, None], again[:, None], ("net_return",), days, what)
     return found
 
 
 def _account_checks(
     made: Experiment, world: World, market: Market, targets: Targets, account: Account
-) -> list[audit.Check]:
+) -> list[Check]:
     plan = made.execution.plan(world.panel, market, targets, made.cost)
-    filled = audit.execution_check(account, world.panel.clock, made.execution.resolve(world.panel))
-    return [filled, audit.account_check(plan, account, made.cost)]
+    filled = audit_checks.execution_check(account, world.panel.clock, made.execution.resolve(world.panel))
+    return [filled, audit_checks.account_check(plan, account, made.cost)]
 
 
 def _write_facts(
@@ -365,17 +371,17 @@ def audit_again(folder: Path, instants: int, progress: Progress) -> dict[str, An
     clock, symbols = world.panel.clock, world.panel.symbols
     forecast = runs.read_forecast(out.read_table("forecasts.parquet"), clock, symbols, decisions, numbers)
     targets = runs.read_targets(out.read_table("targets.parquet"), clock, symbols)
-    evidence = audit.Evidence(forecast, targets, out.path / "models")
+    evidence = replay.Evidence(forecast, targets, out.path / "models")
     market = asof.load_market(pinned.store, made.source.name, pinned.pin)
     account = walkforward.simulate(made, world.panel, market, targets)
     update = progress.stage("leak audit")
     if given.is_given(made):
         checks = given_audit.checks(made, pinned.store, pinned.pin, world, evidence, update)
     else:
-        checks = audit.replay(made, pinned.store, pinned.pin, world, evidence, pinned.threads, update)
-        checks.append(audit.training_check(made, world))
+        checks = replay.replay(made, pinned.store, pinned.pin, world, evidence, pinned.threads, update)
+        checks.append(audit_checks.training_check(made, world))
     checks += _account_checks(made, world, market, targets, account)
-    found = audit.verdict("quick", checks)
+    found = verdict("quick", checks)
     out.write_json("audit.json", found)
     write_report(folder)
     write_tearsheet(folder)

@@ -10,7 +10,7 @@ from plans import COSTS as KINDS_OF_COST
 from plans import plan_of, random_plan, rich_plan
 
 from backcast.data.types import Floats
-from backcast.engine import audit
+from backcast.engine.audit import checks as audit
 from backcast.engine.costs.borrow import BorrowFee
 from backcast.engine.costs.fee import Fee
 from backcast.engine.costs.impact import SquareRootImpact
@@ -92,7 +92,8 @@ def test_a_changed_account_is_found_where_it_was_changed(row: str) -> None:
     apart = unexplained(plan, changed, LINEAR)
     assert np.argwhere(np.abs(apart) > TOLERANCE).tolist() == [[ROWS.index(row), 1]]
     found = audit.account_check(plan, changed, LINEAR)
-    assert found.first == {"session": str(plan.clock.sessions[plan.offset + 1]), "row": row}
+    assert found.finding is not None
+    assert (found.finding.at, found.finding.column) == (str(plan.clock.sessions[plan.offset + 1]), row)
 
 
 @pytest.mark.parametrize("column", [*COSTS, "price"])
@@ -111,7 +112,7 @@ def test_twice_the_shares_at_half_the_price_are_not_explained() -> None:
     positions = account.equity - account.cash
     changed = replace(account, fills=fills, equity=account.cash + 2 * positions)
     found = audit.account_check(plan, changed, LINEAR)
-    assert found.first is not None and found.first["row"] == "fills.price"
+    assert found.finding is not None and found.finding.column == "fills.price"
 
 
 @pytest.mark.parametrize(
@@ -124,7 +125,8 @@ def test_what_was_invented_and_booked_is_found(row: str, sign: float) -> None:
     values = getattr(account, row) + sign * np.array([0.0, 7.0, 0.0])
     changed = replace(account, cash=account.cash + booked, equity=account.equity + booked, **{row: values})
     found = audit.account_check(plan, changed, LINEAR)
-    assert found.first == {"session": str(plan.clock.sessions[plan.offset + 1]), "row": row}
+    assert found.finding is not None
+    assert (found.finding.at, found.finding.column) == (str(plan.clock.sessions[plan.offset + 1]), row)
 
 
 def test_a_fill_where_nothing_trades_is_found() -> None:
@@ -149,7 +151,7 @@ def test_what_vanished_is_closed_for_worse_by_the_haircut(side: float) -> None:
     assert np.abs(unexplained(plan, account, LINEAR)).max() <= TOLERANCE
     kind = replace(plan, forced=np.array([[np.nan], [0.2]]))
     found = audit.account_check(kind, account, LINEAR)
-    assert found.first is not None and found.first["row"] == "fills.price"
+    assert found.finding is not None and found.finding.column == "fills.price"
 
 
 def test_an_account_that_is_not_a_number_is_not_explained() -> None:

@@ -10,7 +10,7 @@ from plans import plan_of
 
 from backcast.data.errors import InputError
 from backcast.data.types import Clock
-from backcast.engine import audit
+from backcast.engine.audit import checks as audit
 from backcast.engine.costs.linear import LinearCost
 from backcast.engine.sessions import refuse_early_fills
 from backcast.engine.simulators.native import NativeSimulator

@@ -11,7 +11,9 @@ import numpy as np
 
 from backcast.data import asof
 from backcast.data.store import Store
-from backcast.engine.audit import Check, Evidence, sample
+from backcast.engine.audit.findings import LEAK, Check, Finding
+from backcast.engine.audit.instants import sample
+from backcast.engine.audit.replay import Evidence
 from backcast.engine.configure import Experiment
 from backcast.engine.progress import Update
 from backcast.engine.walkforward import World
@@ -55,8 +57,14 @@ def _replay_one(
     wide = np.full(len(recorded.symbols), np.nan)
     wide[[recorded.symbols.index(s) for s in past.symbols]] = made.portfolio.targets(asked, past).weights[0]
     replayed.compare(
-        np.nan_to_num(recorded.weights[row]),
-        np.nan_to_num(wide),
-        {"decided_at": str(instant)},
+        np.nan_to_num(recorded.weights[row])[:, None],
+        np.nan_to_num(wide)[:, None],
+        ("weight",),
         recorded.symbols,
+        Finding(
+            LEAK,
+            "It is placed otherwise in a store that ends at its decision.",
+            "Hold only symbols that were known and members then.",
+            at=str(instant),
+        ),
     )

@@ -1,0 +1,80 @@
+"""What is true of any honest run, checked on every row: labels known by the fit, fills after decisions, money explained."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from backcast.data.types import Clock
+from backcast.engine.audit.findings import LEAK, Check, Finding
+from backcast.engine.configure import Experiment
+from backcast.engine.costs.base import Cost
+from backcast.engine.reconcile import ROWS, TOLERANCE, unexplained
+from backcast.engine.sessions import latest_decisions
+from backcast.engine.types import Account, Plan
+from backcast.engine.walkforward import World, folds_of, labels_as_known
+from backcast.signals.dataset import training_set
+
+
+def training_check(made: Experiment, world: World) -> Check:
+    """No label that trains a fold of the run's own model was known after that fold's fit."""
+    check = Check("training labels known by the fit", "labels", "every training row of every fold")
+    for fold in folds_of(made, world.panel):
+        labels = labels_as_known(made, world, fold.fit_at)
+        lookback = made.model.lookback
+        train, _ = training_set(world.features, labels, fold, world.panel.member, lookback)
+        late = train.rows & (labels.known[:, : train.rows.shape[1]] > fold.fit_at)
+        check.cells += int(train.rows.sum())
+        check.changed += int(late.sum())
+        if check.finding is None and late.any():
+            s, t = (int(i) for i in np.argwhere(late)[0])
+            check.finding = Finding(
+                LEAK,
+                f"Fold {fold.number} trains on labels that were known after its fit only.",
+                "Purge them: a label trains once its last input is known (folds.embargo adds to that).",
+                column="label",
+                symbol=world.panel.symbols[s],
+                at=str(world.panel.clock.decides_at[t]),
+                depth=int(labels.known[s, t]) - fold.fit_at,
+            )
+    return check
+
+
+def execution_check(account: Account, clock: Clock, fill: str) -> Check:
+    """Every fill comes in a bar after that of its decision, at a price made of nothing before the instant of the decision."""
+    fills = account.fills
+    latest, decided_at = latest_decisions(clock, fill)[fills.session], clock.decides_at[fills.decided]
+    early = (fills.decided >= 0) & ((fills.session <= fills.decided) | (latest < decided_at))
+    check = Check("fills after their decisions", "execution", "every fill", len(early), int(early.sum()))
+    if early.any():
+        at = int(np.flatnonzero(early)[0])
+        check.finding = Finding(
+            LEAK,
+            f"Fill {at + 1} of the log comes at a price from before its decision.",
+            "Fill at the next bar (execution.fill), or decide earlier (dataset.decision_delay).",
+            column="fills.price",
+            symbol=account.symbols[fills.symbol[at]],
+            at=str(clock.decides_at[fills.decided[at]]),
+        )
+    return check
+
+
+def account_check(plan: Plan, account: Account, cost: Cost) -> Check:
+    """The fill log's prices and costs, and every row of the account, are what its trades, the market and its rates explain."""
+    wrong = np.abs(unexplained(plan, account, cost)) > TOLERANCE
+    check = Check(
+        "every cent of the account explained",
+        "account",
+        "rebuilt from the quantities traded",
+        wrong.size,
+        int(wrong.sum()),
+    )
+    if wrong.any():
+        t, row = (int(i) for i in np.argwhere(wrong.T)[0])
+        check.finding = Finding(
+            LEAK,
+            f"{ROWS[row]} is not what the trades, the market and the rates explain.",
+            "Trade with one of the simulators of backcast, or run `backcast verify` on the run.",
+            column=ROWS[row],
+            at=str(plan.clock.sessions[plan.offset + t]),
+        )
+    return check
