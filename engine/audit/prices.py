@@ -84,9 +84,13 @@ def _accuse(check: Check, why: str, symbol: str = "", at: str = "") -> None:
 
 
 def _frame(tables: Tables) -> pl.DataFrame:
-    """(symbol, close) of the newest version, in the order of symbols and time."""
+    """(symbol, close) of the newest version, in the order of symbols and time. What was kept in single precision is read as the
+    decimal that it was made of, where there is one."""
     s, t = np.nonzero(tables.traded)
-    return pl.DataFrame({"symbol": s, "close": tables.market.field("close")[s, t]})
+    close = tables.market.field("close")[s, t]
+    single, decimal = close.astype(np.float32), np.round(close, 4)
+    made = (single == close) & (decimal.astype(np.float32) == single)
+    return pl.DataFrame({"symbol": s, "close": np.where(made, decimal, close)})
 
 
 def dated(tables: Tables, splits: _Splits) -> Check:

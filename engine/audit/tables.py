@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
@@ -40,10 +41,16 @@ class Tables:
     bars: int
     early: EarlyBar
 
-    @property
+    @cached_property
     def traded(self) -> Bools:
         """(S, T) where there is a close."""
         return np.isfinite(self.market.field("close"))
+
+    @cached_property
+    def ordinals(self) -> Ints:
+        """(T,) of each bar the number of its session, of those in which anything traded."""
+        days = self.market.clock.sessions
+        return np.searchsorted(np.unique(days[self.traded.any(axis=0)]), days).astype(np.int64)
 
 
 def tables_of(store: Store, dataset: str, pin: dict[str, int], panel: Panel, market: Market) -> Tables:

@@ -11,7 +11,7 @@ import numpy as np
 
 from backcast.data.quality_bars import ABSENT
 from backcast.engine.audit.findings import INFORMATION, WARNING, Check, Finding
-from backcast.engine.audit.tables import Tables, lives_of
+from backcast.engine.audit.tables import ENDS, Tables, lives_of
 
 LEAVE_A_YEAR = 0.03
 """Of a hundred listed names so many are gone a year later: mergers, failures, buy-outs (US stocks: 3 to 8)."""
@@ -31,7 +31,7 @@ SURVIVORS, ENDINGS, TICKERS = "who leaves the universe", "how names end", "one c
 
 
 def conditions(tables: Tables) -> list[Check]:
-    """The three conditions of a universe."""
+    """Who leaves, how names end, and which tickers two companies had."""
     return [survivors(tables), endings(tables), tickers(tables)]
 
 
@@ -42,7 +42,7 @@ def survivors(tables: Tables) -> Check:
     told = tables.info.survivorship
     if not names:
         return check
-    shown = f"{left:,} of {names:,} names left in {years:,.0f} years of names"
+    shown = f"{left:,} of {names:,} names left in {years:,.0f} symbol-years"
     if told:
         chosen = f"The source says of its universe: {told}. {_upper(shown)}."
         return _with(check, WARNING, chosen, "Take the members as they stood, those that left with them.")
@@ -54,7 +54,7 @@ def survivors(tables: Tables) -> Check:
     chance = _odds(poisson(left, rate * years))
     subject = f"The {names:,} members are those of one day: nobody joins or leaves" if constant else ""
     sentence = (
-        f"{subject or _upper(shown)}{' in ' + format(years, ',.0f') + ' years of names' if subject else ''}; at "
+        f"{subject or _upper(shown)}{' in ' + format(years, ',.0f') + ' symbol-years' if subject else ''}; at "
         f"{rate:.1%} a year {rate * years:,.1f} would have ({chance} that it is chance). Survivors look better than they were."
     )
     return _with(
@@ -67,7 +67,7 @@ def survivors(tables: Tables) -> Check:
 
 
 def _departures(tables: Tables) -> tuple[int, int, float, bool]:
-    """How many left, of how many names, in how many years of names; and whether a membership table never changes."""
+    """How many left, of how many names, in how many symbol-years; and whether a membership table never changes."""
     lives, market, panel = lives_of(tables), tables.market, tables.panel
     fact = np.array([market.symbols[s] in market.endings for s in lives.symbol], dtype=bool)
     gone = lives.ended | fact
@@ -91,22 +91,22 @@ def poisson(most: int, mean: float) -> float:
 
 
 def endings(tables: Tables) -> Check:
-    """WARNING where most names that end do so without a fact of what their holders got."""
+    """WARNING where most names that end do so without a fact of what their holders got, and did not leave an index then."""
     lives, market = lives_of(tables), tables.market
     check = Check(ENDINGS, "universe", "a delisting or merger fact for each name that ends", len(lives.symbol))
     ended = np.flatnonzero(lives.ended)
-    silent = [i for i in ended if market.symbols[lives.symbol[i]] not in market.endings]
+    silent = [i for i in ended.tolist() if market.symbols[lives.symbol[i]] not in market.endings]
     if not silent:
         return check
-    first = min(silent, key=lambda i: (lives.last[i], lives.symbol[i]))
-    sentence = (
-        f"{len(silent):,} of the {len(ended):,} names whose prices end have no fact of what their holders got: what they "
-        "lost last is missing."
-    )
+    open_end = [i for i in silent if not _left_then(tables, int(lives.symbol[i]), int(lives.last[i]))]
+    first = min(open_end or silent, key=lambda i: (lives.last[i], lives.symbol[i]))
+    told = f"{len(silent):,} of the {len(ended):,} names whose prices end have no fact of what their holders got"
+    if len(open_end) < len(silent):
+        told += f"; the prices of {len(silent) - len(open_end):,} end as they leave the universe"
     return _with(
         check,
-        WARNING if len(silent) > len(ended) / 2 else INFORMATION,
-        sentence,
+        WARNING if len(open_end) > len(ended) / 2 else INFORMATION,
+        f"{told}. What came after is missing.",
         "Give delisting and merger actions with their proceeds, or set execution.haircut.",
         column="actions",
         symbol=market.symbols[lives.symbol[first]],
@@ -114,62 +114,68 @@ def endings(tables: Tables) -> Check:
     )
 
 
+def _left_then(tables: Tables, s: int, last: int) -> bool:
+    """Whether a membership table says that a symbol left around its last bar: then who holds it sells."""
+    if not tables.membership.num_rows:
+        return False
+    end = min(last + ENDS, tables.panel.member.shape[1] - 1)
+    return not bool(tables.panel.member[s, end])
+
+
 def tickers(tables: Tables) -> Check:
     """WARNING where a symbol comes back as what must be another company: after its end, or at a price that its own past does
     not explain."""
     market = tables.market
     check = Check(TICKERS, "universe", "prices before and after each absence, and after each end")
-    closes, days = market.field("close"), _ordinals(tables)
-    growth = np.cumprod(market.split, axis=1)
-    joined: list[tuple[int, int, str]] = []
-    absent = 0
+    joined, absent = [], []
     for s, symbol in enumerate(market.symbols):
-        at = np.flatnonzero(np.isfinite(closes[s]))
-        check.cells += len(at)
-        if symbol in market.endings and len(at):
-            after = at[at > market.endings[symbol][0]]
-            if len(after):
-                joined.append((int(after[0]), s, "it trades on after its delisting"))
-        if len(at) < 2:
-            continue
-        away = np.diff(days[at]) - 1
-        if away.max() <= SPELL:
-            continue
-        value = np.log(np.maximum(closes[s, at] * growth[s, at], 1e-300))
-        step = np.diff(value)
-        sigma = max(float(np.median(np.abs(step))) * 1.4826, LEAST_SIGMA)
-        bound = np.maximum(JUMP_OF_AN_ABSENCE, SIGMAS * sigma * np.sqrt(away + 1))
-        bound = np.where(away > ABSENT, bound, np.maximum(bound, JUMP_OF_A_SPELL))
-        absent += int((away > ABSENT).sum())
-        for i in np.flatnonzero((away > SPELL) & (np.abs(step) > bound)).tolist():
-            words = f"it comes back after {away[i]:,} sessions at {math.exp(step[i]):.3g} times its price"
-            joined.append((int(at[i + 1]), s, words))
+        for t, away, why in _returns(tables, s):
+            (joined if why else absent).append((t, s, away, why))
+        if symbol in market.endings:
+            after = np.flatnonzero(tables.traded[s])
+            after = after[after > market.endings[symbol][0]]
+            joined += [(int(t), s, 0, "it trades on after its delisting") for t in after[:1]]
+    check.cells = int(tables.traded.sum())
+    fitting = len({s for _, s, _, _ in absent} - {s for _, s, _, _ in joined})
+    beside = f"{fitting:,} {'come' if fitting > 1 else 'comes'} back after more than {ABSENT} sessions at a price that fits."
     if joined:
-        t, s, why = min(joined)
-        sentence = f"{_names(len({s for _, s, _ in joined}))} may be two companies under one ticker: {why}."
+        t, s, _, why = min(joined)
+        more = len({s for _, s, _, _ in joined}) - 1
+        others = (f" So may {more:,} more." if more else "") + (f" Besides, {beside}" if fitting else "")
+        sentence = f"{market.symbols[s]} may be two companies under one ticker: {why}.{others}"
         remedy = "Split it: a delisting where the first one ended, or a rename action."
         where = {"symbol": market.symbols[s], "at": str(market.clock.closes_at[t])}
         return _with(check, WARNING, sentence, remedy, column="close", **where)
     if absent:
-        sentence = f"Symbols come back {absent:,} times after more than {ABSENT} sessions, at prices that fit."
-        return _with(check, INFORMATION, sentence, "See that they are the same companies.")
+        t, s, away, _ = max(absent, key=lambda one: one[2])
+        sentence = f"Of the symbols {beside} The longest absence is {away:,} sessions."
+        where = {"symbol": market.symbols[s], "at": str(market.clock.closes_at[t])}
+        return _with(check, INFORMATION, sentence, "See that they are the same companies.", **where)
     return check
 
 
-def _ordinals(tables: Tables) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-    """(T,) of each bar the number of its session, of those in which anything traded."""
-    days = tables.market.clock.sessions
-    anything = tables.traded.any(axis=0)
-    return np.searchsorted(np.unique(days[anything]), days).astype(np.int64)
+def _returns(tables: Tables, s: int) -> list[tuple[int, int, str]]:
+    """Of each long absence of a symbol, and of each short one after which its price is another: where it comes back, after how
+    many sessions, and why that is another company, empty where the price fits."""
+    closes, growth = tables.market.field("close")[s], np.cumprod(tables.market.split[s])
+    at = np.flatnonzero(closes > 0)
+    away = np.diff(tables.ordinals[at]) - 1
+    if not (away > SPELL).any():
+        return []
+    step = np.diff(np.log(closes[at] * growth[at]))
+    sigma = max(float(np.median(np.abs(step))) * 1.4826, LEAST_SIGMA)
+    bound = np.maximum(JUMP_OF_AN_ABSENCE, SIGMAS * sigma * np.sqrt(away + 1))
+    bound = np.where(away > ABSENT, bound, np.maximum(bound, JUMP_OF_A_SPELL))
+    found = []
+    for i in np.flatnonzero((away > ABSENT) | ((away > SPELL) & (np.abs(step) > bound))).tolist():
+        why = f"it comes back after {away[i]:,} sessions at {math.exp(step[i]):.3g} times its price"
+        found.append((int(at[i + 1]), int(away[i]), why if abs(step[i]) > bound[i] else ""))
+    return found
 
 
 def _with(check: Check, severity: str, sentence: str, remedy: str, **where: str) -> Check:
     check.finding = Finding(severity, sentence, remedy, **where)  # type: ignore[arg-type]  # only texts are given
     return check
-
-
-def _names(count: int) -> str:
-    return "A symbol" if count == 1 else f"{count:,} symbols"
 
 
 def _upper(text: str) -> str:
