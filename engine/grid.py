@@ -221,9 +221,7 @@ class Grid:
         if result.returns is None:
             self.log.fail(self.trials[n], result.error)
         else:
-            self.log.finish(
-                self.trials[n], result.figures["sharpe_per_session"], result.returns, result.days
-            )
+            self.log.finish(self.trials[n], result.figures["sharpe_per_session"], result.returns, result.days)
 
     def _by(self, numbers: Iterable[int], parts: Sequence[str]) -> list[list[int]]:
         groups: dict[str, list[int]] = defaultdict(list)

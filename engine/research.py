@@ -298,9 +298,7 @@ def _told(
 ) -> audit_world.Told:
     """What is audited beside the replays."""
     made = pinned.made
-    return audit_world.checks(
-        made, pinned.store, pinned.pin, world.panel, market, targets, account, chosen
-    )
+    return audit_world.checks(made, pinned.store, pinned.pin, world.panel, market, targets, account, chosen)
 
 
 def _write_facts(

@@ -55,7 +55,11 @@ class TrialLog:
         self._append({"trial": trial, "outcome": "started", "config": config, "pin": pin})
 
     def finish(
-        self, trial: str, sharpe_per_session: float | None, returns: Floats, days: npt.NDArray[Any] | None = None
+        self,
+        trial: str,
+        sharpe_per_session: float | None,
+        returns: Floats,
+        days: npt.NDArray[Any] | None = None,
     ) -> None:
         """The trial's net returns, and the days that they are of; `sharpe_per_session` is None where undefined."""
         period = {} if days is None or not len(days) else {"period": [str(days[0]), str(days[-1])]}

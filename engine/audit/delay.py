@@ -49,7 +49,7 @@ def delayed(
         **_figures(own, begin, periods_per_year(panel.clock), ""),
         **_figures(lag, begin, periods_per_year(panel.clock), "delayed_"),
     }
-    check.cells = int(len(other.sessions))
+    check.cells = len(other.sessions)
     check.finding = Finding(INFORMATION, sentence(figures), "Trade it as fast as it decides, or not at all.")
     return check, figures
 
@@ -57,7 +57,7 @@ def delayed(
 def sentence(figures: Mapping[str, Any]) -> str:
     """The size of it: both Sharpe ratios and both returns."""
     one, other = _words(figures, ""), _words(figures, "delayed_")
-    return f"One bar later the net Sharpe ratio goes from {one[0]} to {other[0]}, the return a year from {one[1]} to {other[1]}."
+    return f"One bar later the net Sharpe goes from {one[0]} to {other[0]}, the return a year from {one[1]} to {other[1]}."
 
 
 def _words(figures: Mapping[str, Any], prefix: str) -> tuple[str, str]:

@@ -93,7 +93,7 @@ def after_decisions(filled: Filled) -> Check:
 
 
 def at_prices(filled: Filled) -> Check:
-    """Every fill has the price of its bar at the one point at which all fill. What vanished is closed no better than last seen."""
+    """Every fill has the price of its bar at the point at which all fill. What vanished is closed no better than last seen."""
     fills, known = filled.fills, np.isfinite(filled.price)
     wrong = known & ~_equal(fills.price, filled.price)
     closed = np.flatnonzero(~filled.own & ~known)
@@ -140,7 +140,7 @@ def _whose(filled: Filled, i: int) -> str:
 def where_traded(filled: Filled) -> Check:
     """No order fills without a bar, nor in one without volume."""
     market = filled.market
-    nothing = np.isnan(filled.price)
+    nothing: Bools = np.isnan(filled.price)
     if "volume" in market.fields:
         volume = market.field("volume")
         counted = (volume > 0).any(axis=1)  # a source that has no volume of a symbol says nothing about it
@@ -172,8 +172,11 @@ def within_volume(filled: Filled, share: float) -> Check:
     traded = np.zeros(volume.shape)
     own = filled.own
     np.add.at(traded, (filled.s[own], filled.t[own]), np.abs(filled.fills.quantity[own]))
-    over = own & (traded > share * volume * (1 + TOLERANCE) + TOLERANCE)[filled.s, filled.t]
-    check = Check(VOLUME, "execution", f"at most {share:.3g} of each bar's volume", len(over), int(over.sum()))
+    most: Bools = traded > share * volume * (1 + TOLERANCE) + TOLERANCE
+    over = own & most[filled.s, filled.t]
+    check = Check(
+        VOLUME, "execution", f"at most {share:.3g} of each bar's volume", len(over), int(over.sum())
+    )
     return _accused(
         check,
         filled,

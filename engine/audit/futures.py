@@ -113,7 +113,10 @@ def check(made: Experiment, panel: Panel, market: Market, targets: Targets, acco
     try:
         plan = made.execution.plan(panel, market, targets, made.cost)
         own = simulator.simulate(plan, made.cost, made.capital)
-        if _of_user(made.simulator) and _first_apart(plan, own, plan, account, len(panel.clock)) is not None:
+        if (
+            _of_user(made.simulator)
+            and _first_apart(plan, own, plan, account, len(panel.clock) - 1) is not None
+        ):
             found.inconclusive = "the simulator does not come to the same fills twice: it is not reproducible"
             return found
         for k in _sessions(plan, THEIRS if theirs else OURS):
@@ -148,12 +151,11 @@ def _first_apart(plan: Plan, own: Account, other: Plan, again: Account, k: int) 
     """The first thing up to bar k that is not as it was: in the plan, or among the fills."""
     end = k - plan.offset + 1
     moved = [m for name in ("tradable", "fill_price", "weights") if (m := _apart(plan, other, name, end))]
-    fills = _by_cell(own, k), _by_cell(again, k)
-    for cell in sorted({*fills[0], *fills[1]}):
-        one, two = fills[0].get(cell), fills[1].get(cell)
-        if one is None or two is None or abs(one - two) > TOLERANCE * max(abs(one), abs(two), 1.0):
-            moved.append((*cell, "its fill"))
-            break
+    one, two = (_traded(account, plan, end) for account in (own, again))
+    wrong = np.abs(one - two) > TOLERANCE * np.maximum(np.maximum(np.abs(one), np.abs(two)), 1.0)
+    if wrong.any():
+        t, s = (int(i) for i in np.argwhere(wrong)[0])
+        moved.append((plan.offset + t, s, "its fill"))
     return min(moved, default=None)
 
 
@@ -170,15 +172,14 @@ def _apart(plan: Plan, other: Plan, name: str, end: int) -> _Moved | None:
     return plan.offset + t, s, words[name]
 
 
-def _by_cell(account: Account, k: int) -> dict[tuple[int, int], float]:
-    """Shares traded by bar and symbol, up to bar k."""
-    fills, found = account.fills, {}
-    for t, s, quantity in zip(
-        fills.session.tolist(), fills.symbol.tolist(), fills.quantity.tolist(), strict=True
-    ):
-        if t <= k:
-            found[t, s] = found.get((t, s), 0.0) + quantity
-    return found
+def _traded(account: Account, plan: Plan, end: int) -> Floats:
+    """(end, S) shares traded by bar of the plan and symbol."""
+    fills, symbols = account.fills, len(plan.symbols)
+    t = fills.session - plan.offset
+    inside = t < end
+    cells = t[inside] * symbols + fills.symbol[inside]
+    summed = np.bincount(cells, weights=fills.quantity[inside], minlength=end * symbols)
+    return np.asarray(summed.reshape(end, symbols))
 
 
 def _finding(trade: _Trade, plan: Plan, own: Account, moved: _Moved, k: int) -> Finding:
@@ -209,5 +210,3 @@ def _reach(moves: Callable[[int], bool], low: int, high: int) -> int:
         else:
             high = middle - 1
     return low
-
-

@@ -88,7 +88,7 @@ def periods(firsts: pl.DataFrame) -> Check:
     more = f" (and of {wrong.height - 1:,} more items)" if wrong.height > 1 else ""
     check.finding = Finding(
         WARNING,
-        f"{share:.0%} of the figures of {item!r}{more} are known within a day of their period's end: accounts come weeks later.",
+        f"{share:.0%} of the figures of {item!r}{more} are known within a day of their period's end; accounts take weeks.",
         "Give known_at of the filing, or a rule such as event_at + 90d (dataset.known_at).",
         column=str(item),
         symbol=first["symbol"],

@@ -58,7 +58,9 @@ def raw(tables: Tables, splits: _Splits) -> Check:
     check = Check(RAW, "data", "grid of early closes, falls by splits, prices below zero", tables.bars)
     basis = tables.info.price_basis
     if basis != "raw":
-        sentence = f"Prices are adjusted backwards ({basis}): splits and dividends were known late, and levels leak."
+        sentence = (
+            f"Prices are adjusted backwards ({basis}): splits and dividends were known late, and levels leak."
+        )
         remedy = "Read nothing but ratios of prices; expressions of levels are refused."
         check.finding = Finding(INFORMATION, sentence, remedy, column="close")
         return check
@@ -70,7 +72,10 @@ def raw(tables: Tables, splits: _Splits) -> Check:
         why = f"{len(never):,} of {len(splits.session):,} splits left no trace in them"
         _accuse(check, why, market.symbols[splits.symbol[i]], str(market.clock.closes_at[splits.session[i]]))
     elif odd > long / 2:
-        _accuse(check, f"early closes of {odd:,} of {long:,} symbols are off any exchange's grid, newer ones on it")
+        _accuse(
+            check,
+            f"early closes of {odd:,} of {long:,} symbols are off any exchange's grid, newer ones on it",
+        )
     elif below.any():
         t, s = (int(i) for i in np.argwhere(below.T)[0])
         _accuse(check, "some are zero or below", market.symbols[s], str(market.clock.closes_at[t]))
@@ -79,7 +84,9 @@ def raw(tables: Tables, splits: _Splits) -> Check:
 
 def _accuse(check: Check, why: str, symbol: str = "", at: str = "") -> None:
     sentence = f"The source calls its prices raw, and they are adjusted backwards: {why}. Their levels leak."
-    remedy = "Say so (dataset.price_basis: split_adjusted or total_return), or take raw prices with their actions."
+    remedy = (
+        "Say so (dataset.price_basis: split_adjusted or total_return), or take raw prices with their actions."
+    )
     check.finding = Finding(WARNING, sentence, remedy, column="close", symbol=symbol, at=at)
 
 
@@ -104,8 +111,8 @@ def dated(tables: Tables, splits: _Splits) -> Check:
         return check
     i = int(early[np.argmin(splits.session[early])])
     sentence = (
-        f"Prices fall by {len(early):,} of {len(splits.session):,} splits one session before their day: bars seem to be dated a "
-        "session early, so that a decision reads prices of the next one."
+        f"Prices fall by {len(early):,} of {len(splits.session):,} splits one session before their day: bars seem to be dated "
+        "a session early, so that a decision reads prices of the next one."
     )
     remedy = "See in which time zone the source dates its bars (dataset.known_at, or shift its dates)."
     symbol, at = market.symbols[splits.symbol[i]], str(market.clock.closes_at[splits.session[i] - 1])

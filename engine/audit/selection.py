@@ -27,7 +27,12 @@ def check(
     found = Check(NAME, "selection", "configurations of this lineage that were evaluated before", len(others))
     known = [s for s in others.values() if s is not None]
     rank = None if sharpe is None else 1 + sum(s > sharpe for s in known)
-    facts = {"others": len(others), "rank": rank, "of": len(known) + 1, "grid": grid["cells"] if grid else None}
+    facts = {
+        "others": len(others),
+        "rank": rank,
+        "of": len(known) + 1,
+        "grid": grid["cells"] if grid else None,
+    }
     if not others:
         return found, facts
     best = f"The best of a grid of {grid['cells']:,} cells. " if grid else ""
@@ -43,7 +48,9 @@ def _others(
     records: Sequence[Mapping[str, Any]], trial: str, period: tuple[str, str]
 ) -> dict[str, float | None]:
     """The last Sharpe ratio of each other trial that was finished, over these sessions, before this one last began."""
-    begun = [i for i, record in enumerate(records) if record["trial"] == trial and record["outcome"] == "started"]
+    begun = [
+        i for i, record in enumerate(records) if record["trial"] == trial and record["outcome"] == "started"
+    ]
     before = records[: begun[-1]] if begun else records
     found: dict[str, float | None] = {}
     for record in before:

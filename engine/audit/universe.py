@@ -93,14 +93,18 @@ def poisson(most: int, mean: float) -> float:
 def endings(tables: Tables) -> Check:
     """WARNING where most names that end do so without a fact of what their holders got, and did not leave an index then."""
     lives, market = lives_of(tables), tables.market
-    check = Check(ENDINGS, "universe", "a delisting or merger fact for each name that ends", len(lives.symbol))
+    check = Check(
+        ENDINGS, "universe", "a delisting or merger fact for each name that ends", len(lives.symbol)
+    )
     ended = np.flatnonzero(lives.ended)
     silent = [i for i in ended.tolist() if market.symbols[lives.symbol[i]] not in market.endings]
     if not silent:
         return check
     open_end = [i for i in silent if not _left_then(tables, int(lives.symbol[i]), int(lives.last[i]))]
     first = min(open_end or silent, key=lambda i: (lives.last[i], lives.symbol[i]))
-    told = f"{len(silent):,} of the {len(ended):,} names whose prices end have no fact of what their holders got"
+    told = (
+        f"{len(silent):,} of the {len(ended):,} names whose prices end have no fact of what their holders got"
+    )
     if len(open_end) < len(silent):
         told += f"; the prices of {len(silent) - len(open_end):,} end as they leave the universe"
     return _with(
@@ -127,7 +131,8 @@ def tickers(tables: Tables) -> Check:
     not explain."""
     market = tables.market
     check = Check(TICKERS, "universe", "prices before and after each absence, and after each end")
-    joined, absent = [], []
+    joined: list[tuple[int, int, int, str]] = []
+    absent: list[tuple[int, int, int, str]] = []
     for s, symbol in enumerate(market.symbols):
         for t, away, why in _returns(tables, s):
             (joined if why else absent).append((t, s, away, why))
