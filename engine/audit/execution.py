@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from backcast.data.market import Market
-from backcast.data.types import Bools, Floats, Ints, Panel
+from backcast.data.types import Bools, Clock, Floats, Ints, Panel
 from backcast.engine.audit.findings import LEAK, Check, Finding
 from backcast.engine.execution import PRICES, Execution
 from backcast.engine.orders import carried
@@ -79,9 +79,7 @@ def _equal(price: Floats, other: Floats) -> Bools:
 
 def after_decisions(filled: Filled) -> Check:
     """Every fill comes in a bar after that of its decision, at a price made of nothing before the instant of the decision."""
-    fills, clock = filled.fills, filled.market.clock
-    latest = latest_decisions(clock, filled.point)[filled.t]
-    early = filled.own & ((fills.session <= fills.decided) | (latest < clock.decides_at[fills.decided]))
+    early = came_early(filled.fills, filled.market.clock, filled.point)
     check = Check(AFTER, "execution", "every fill", len(early), int(early.sum()))
     return _accused(
         check,
@@ -90,6 +88,13 @@ def after_decisions(filled: Filled) -> Check:
         lambda i: f"Fill {i + 1:,} of the log comes at a price from before its decision.",
         "Fill at the next bar (execution.fill), or decide earlier (dataset.decision_delay).",
     )
+
+
+def came_early(fills: Fills, clock: Clock, point: str) -> Bools:
+    """(N,) fills that come no later than their decision's bar, or at a price made before the instant of the decision."""
+    latest = latest_decisions(clock, point)[fills.session]
+    early = (fills.session <= fills.decided) | (latest < clock.decides_at[fills.decided])
+    return np.asarray((fills.decided >= 0) & early)
 
 
 def at_prices(filled: Filled) -> Check:
@@ -143,7 +148,7 @@ def where_traded(filled: Filled) -> Check:
     nothing: Bools = np.isnan(filled.price)
     if "volume" in market.fields:
         volume = market.field("volume")
-        counted = (volume > 0).any(axis=1)  # a source that has no volume of a symbol says nothing about it
+        counted: Bools = np.any(volume > 0, axis=1)  # a source that has no volume of a symbol says nothing about it
         nothing |= (volume[filled.s, filled.t] == 0.0) & counted[filled.s]
     wrong = nothing & filled.own
     check = Check(TRADED, "execution", "a bar with volume under each fill", len(wrong), int(wrong.sum()))

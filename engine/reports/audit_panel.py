@@ -42,14 +42,15 @@ def head(trust: Mapping[str, Any]) -> str:
 
 def _row(check: Mapping[str, Any]) -> dict[str, Any]:
     state = str(check["state"])
+    empty = state == "passed" and not check["cells"]
     return {
         "layer": check["layer"],
         "name": check["name"],
         "detail": cut(check["detail"]),
         "cells": f"{check['cells']:,}",
         "changed": f"{check['changed']:,}",
-        "state": STATES[state],
-        "mark": MARKS.get(state, ""),
+        "state": "nothing to check" if empty else STATES[state],
+        "mark": "" if empty else MARKS.get(state, ""),
         "words": _words(check),
     }
 
@@ -67,6 +68,8 @@ def _words(check: Mapping[str, Any]) -> list[str]:
 
 def where(finding: Mapping[str, Any]) -> str:
     """First cell, depth and table: "First: close of AAPL at 2020-03-04; it looks 5 bars ahead, through bars." """
+    if not finding["symbol"] and not finding["at"] and finding["severity"] != LEAK:
+        return ""
     place = " of ".join(cut(finding[key], 80) for key in ("column", "symbol") if finding[key])
     at = finding["at"].replace("T", " ").removesuffix(".000000")
     first = " at ".join(part for part in (place, cut(at, 40)) if part)
@@ -107,8 +110,8 @@ def _unseen(trust: Mapping[str, Any]) -> str:
     if trust["audit_passed"] is None:
         return ""
     return (
-        "What no audit of data sees: facts dated a day before they were filed, an idea that was read in the results of these very "
-        "years, and data that its vendor changed before it came."
+        "What no audit of data sees: facts dated a day before they were filed, an idea that was read in the results of these "
+        "very years, and data that its vendor changed before it came."
     )
 
 
