@@ -42,6 +42,7 @@ def head(trust: Mapping[str, Any]) -> str:
 
 def _row(check: Mapping[str, Any]) -> dict[str, Any]:
     state = str(check["state"])
+    follows = state == LEAK and not check["finding"]
     empty = state == "passed" and not check["cells"]
     return {
         "layer": check["layer"],
@@ -49,7 +50,7 @@ def _row(check: Mapping[str, Any]) -> dict[str, Any]:
         "detail": cut(check["detail"]),
         "cells": f"{check['cells']:,}",
         "changed": f"{check['changed']:,}",
-        "state": "nothing to check" if empty else STATES[state],
+        "state": "nothing to check" if empty else "changed" if follows else STATES[state],
         "mark": "" if empty else MARKS.get(state, ""),
         "words": _words(check),
     }
@@ -60,7 +61,7 @@ def _words(check: Mapping[str, Any]) -> list[str]:
     if check["inconclusive"] and not check["finding"]:
         return [f"Not run to its end: {cut(check['inconclusive'])}."]
     if not check["finding"]:
-        return ["A consequence of the layer above."] if check["changed"] else []
+        return ["A consequence of what leaks above it."] if check["changed"] else []
     one = check["finding"]
     told = [f"{cut(one['sentence'])} {where(one)}".strip(), cut(one["remedy"])]
     return [text for text in [*told, f"See it again: {one['reproduce']}" if one["reproduce"] else ""] if text]
