@@ -243,7 +243,7 @@ def test_a_delay_is_told_with_its_size(made_up_run: MakeRun) -> None:
     delay = {"bars": 1, "sharpe_per_year": 1.2, "delayed_sharpe_per_year": -0.35, "return_per_year": 0.1,
              "delayed_return_per_year": -0.02}  # fmt: skip
     text = page(made_up_run(change={"audit.json": written(SURE, delay=delay)}))
-    assert "Sharpe 1.20 → −0.35, return 10.0% → −2.0% a year" in text
+    assert "Sharpe 1.20 → −0.35, return 10.0% → −2.0%" in text
 
 
 def test_the_audit_has_a_sheet_of_its_own_in_print(made_up_run: MakeRun) -> None:
