@@ -393,7 +393,7 @@ def audit_again(folder: Path, instants: int, progress: Progress) -> dict[str, An
         checks.append(audit_checks.training_check(made, world))
     upto = out.read_json("trials.json")["upto"]
     records = [r for r in TrialLog(pinned.store.lineage(made.source.name)).records() if r["id"] <= upto]
-    chosen = audit_world.Chosen(digest(trial_config(config)), records, manifest["grid"])
+    chosen = audit_world.Chosen(digest(trial_config(config)), records, manifest.get("grid"))
     told = _told(pinned, world, market, targets, account, chosen, out)
     found = verdict("quick", [*checks, *told.checks], **told.facts)
     out.write_json("audit.json", found)
