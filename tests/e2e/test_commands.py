@@ -14,6 +14,7 @@ from market import MARKET
 
 import backcast
 from backcast.engine.cli import main
+from backcast.engine.reports.trust import CONDITIONS
 from backcast.engine.trials import TrialLog
 
 FILES = (
@@ -41,7 +42,8 @@ def test_a_run_leaves_every_file_of_the_contract(ridge_run: Path) -> None:
 def test_the_audit_of_an_honest_run_passes(ridge_run: Path) -> None:
     audit = json.loads((ridge_run / "audit.json").read_text())
     assert audit["passed"] is True
-    assert {c["layer"] for c in audit["checks"]} == {
+    replayed = [c for c in audit["checks"] if c["layer"] not in CONDITIONS]
+    assert {c["layer"] for c in replayed} == {
         "features",
         "forecasts",
         "targets",
@@ -49,7 +51,9 @@ def test_the_audit_of_an_honest_run_passes(ridge_run: Path) -> None:
         "execution",
         "account",
     }
-    assert all(c["cells"] > 0 for c in audit["checks"])
+    assert all(c["cells"] > 0 for c in replayed)
+    assert {c["layer"] for c in audit["checks"]} - {c["layer"] for c in replayed} == set(CONDITIONS)
+    assert audit["delay"]["bars"] == 1 and audit["selection"]["others"] == 0
 
 
 def test_nothing_is_reported_from_training_rows(ridge_run: Path) -> None:
