@@ -206,9 +206,8 @@ def _evaluate(
         out.write_table("haircut.parquet", haircuts)
     checks, told = _audit(pinned, world, own, out, progress), audit_world.Told([])
     if checks:
-        chosen = audit_world.Chosen(
-            digest(trial_config(config)), log.records(), None if searched is None else searched.facts()
-        )
+        grid = None if searched is None else searched.facts()
+        chosen = audit_world.Chosen(digest(trial_config(config)), log.records(), grid)
         told = _told(pinned, world, market, own.targets, own.account, chosen, out)
     if searched is not None and checks:
         checks.append(_seen_again(world, own.account, searched))
@@ -266,12 +265,10 @@ def _audit(
     if pinned.made.audit.level == "off":
         return []
     evidence = replay.Evidence(own.fitted.forecast, own.targets, out.path / "models")
-    if given.is_given(pinned.made):
-        update = progress.stage("leak audit")
-        return given_audit.checks(pinned.made, pinned.store, pinned.pin, world, evidence, update)
-    checks = replay.replay(
-        pinned.made, pinned.store, pinned.pin, world, evidence, pinned.threads, progress.stage("leak audit")
-    )
+    made, store, update = pinned.made, pinned.store, progress.stage("leak audit")
+    if given.is_given(made):
+        return given_audit.checks(made, store, pinned.pin, world, evidence, update)
+    checks = replay.replay(made, store, pinned.pin, world, evidence, pinned.threads, update)
     return [*checks, audit_checks.training_check(pinned.made, world)]
 
 
@@ -391,8 +388,8 @@ def audit_again(folder: Path, instants: int, progress: Progress) -> dict[str, An
     else:
         checks = replay.replay(made, pinned.store, pinned.pin, world, evidence, pinned.threads, update)
         checks.append(audit_checks.training_check(made, world))
-    upto = out.read_json("trials.json")["upto"]
-    records = [r for r in TrialLog(pinned.store.lineage(made.source.name)).records() if r["id"] <= upto]
+    log, upto = TrialLog(pinned.store.lineage(made.source.name)), out.read_json("trials.json")["upto"]
+    records = [r for r in log.records() if r["id"] <= upto]
     chosen = audit_world.Chosen(digest(trial_config(config)), records, manifest.get("grid"))
     told = _told(pinned, world, market, targets, account, chosen, out)
     found = verdict("quick", [*checks, *told.checks], **told.facts)
