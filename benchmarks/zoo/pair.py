@@ -23,8 +23,8 @@ LEVELS = ("quick", "full")
 class Said:
     """What a method said of a strategy.
 
-    accused: it says that it sees the future. layer, through, depth: of its first finding, empty or None where the method does not
-    tell. why: its sentence. inconclusive: it has no answer, and why says what kept it from one.
+    accused: it says that it sees the future. layer, through, depth: of its first finding, empty or None where the method does
+    not tell. why: its sentence. inconclusive: it has no answer, and why says what kept it from one.
     """
 
     accused: bool
@@ -69,8 +69,8 @@ class Pair:
     """A leak and its honest twin.
 
     name: of the leak, unique in the zoo. family: the file's subject. layer: where the leak enters (one of LAYERS). through: the
-    table whose future it reads, empty where several would be right. depth: bars ahead, None where it has no one depth. hides: why
-    a level that samples may miss it, empty where nothing hides it.
+    table whose future it reads, empty where several would be right. depth: bars ahead, None where it has no one depth. hides:
+    why a level that samples may miss it, empty where nothing hides it.
     """
 
     name: str
