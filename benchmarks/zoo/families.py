@@ -6,7 +6,7 @@ from importlib import import_module
 
 from zoo.pair import Pair
 
-FAMILIES = ("shifts",)
+FAMILIES = ("shifts", "whole_sample")
 
 
 def every(family: str = "", name: str = "") -> list[Pair]:

@@ -31,8 +31,8 @@ def lagged_return(prices: pd.DataFrame) -> dict[str, Any]:
 def backward_change(prices: pd.DataFrame) -> dict[str, Any]:
     """A change taken with periods=-1.
 
-    The reversal score is meant to be minus today's return; `pct_change(-1)` is the change from tomorrow's price to today's, with
-    the sign that one hoped for. It passes a glance, because both are called "minus one".
+    The reversal score is meant to be minus today's return; `pct_change(-1)` is the change from tomorrow's price to today's,
+    with the sign that one hoped for. It passes a glance, because both are called "minus one".
     """
     reversal = prices.pct_change(-1, fill_method=None)
     return {"features": {"reversal": reversal}, "weights": long_short(reversal)}
