@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "ingest", "run", "simulate", "store"]
+__all__ = ["__version__", "audit", "ingest", "run", "simulate", "store"]
 
 # Imports happen on first use: importing backcast stays instant, and `--help` with it.
 
@@ -60,3 +60,10 @@ def simulate(prices: Any, weights: Any, **settings: Any) -> Any:
     from backcast.engine.simulate import simulate as simulate_frames
 
     return simulate_frames(prices, weights, **settings)
+
+
+def audit(f: Any, prices: Any, *, level: str = "full", **more: Any) -> Any:
+    """Does a function of prices look ahead? `print(backcast.audit(weights, closes))` says where, how far, and what to do."""
+    from backcast.engine.audit.foreign import audit as audit_function
+
+    return audit_function(f, prices, level=level, **more)

@@ -1,0 +1,142 @@
+"""Of what moved: which layer is accused, through which table it looks, how many bars ahead, and what to do about it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from backcast.engine.audit.findings import LEAK, Finding, number
+from backcast.engine.audit.findings import LAYERS as ORDER
+from backcast.engine.audit.foreign.calling import call
+from backcast.engine.audit.foreign.compare import Cell, Moved, compare
+from backcast.engine.audit.foreign.plan import Replay
+
+if TYPE_CHECKING:
+    from backcast.engine.audit.foreign.audit import Session
+
+WORDS = {
+    "features": "A feature",
+    "forecasts": "A forecast",
+    "targets": "A weight",
+    "execution": "A return",
+}
+
+
+def accuse(session: Session, caught: list[tuple[Replay, dict[str, Moved]]]) -> None:
+    """One finding, on the first layer in causal order that moved; or none, where f does not even repeat itself."""
+    if not repeats(session):
+        return
+    moving = [
+        (ORDER.index(layer), n)
+        for n, (_, moved) in enumerate(caught)
+        for layer, m in moved.items()
+        if m.changed
+    ]
+    place, n = min(moving)
+    layer = ORDER[place]
+    replay, moved = caught[n]
+    first = moved[layer].first
+    assert first is not None  # it has changed cells
+    through = table_of(session, replay, layer)
+    depth = depth_of(session, replay, layer, first, through)
+    at = session.tables.at(replay.row)
+    shown = str(
+        first.local.astype("datetime64[D]")
+        if session.tables.times.daily
+        else first.local.astype("datetime64[s]")
+    )
+    last = _bar(session, first)
+    to_end = depth is not None and last + depth >= len(session.tables) - 2
+    sentence = f"{WORDS[layer]} of {shown} changes with what came after {at}"
+    sentence += f": {depth:,} bar{'s' if depth != 1 else ''} ahead." if depth is not None else "."
+    name = (
+        first.frame or layer
+        if layer == "features"
+        else {"targets": "weights", "execution": "returns"}.get(layer, layer)
+    )
+    session.check(replay.future.kind, layer).finding = Finding(
+        LEAK, sentence, remedy(layer, through, depth, to_end), name, first.column, shown, depth, through,
+        number(first.recorded), number(first.replayed), session.command.format(at=at),
+    )  # fmt: skip
+
+
+def repeats(session: Session) -> bool:
+    """Whether f gives the same again on the same tables; where not, every check is inconclusive."""
+    session.runs += 1
+    try:
+        again = call(session.f, session.tables, session.names)
+    except Exception as error:
+        again, why = {}, f"; it raises {type(error).__name__} when it is run again"
+    else:
+        why = ""
+    moved = compare(session.recorded, again, session.tables.times.ends()[-1])
+    if not any(m.changed for m in moved.values()):
+        return True
+    for check in session.checks.values():
+        check.inconclusive = f"not reproducible: two runs on the same data differ{why} (fix its seed)"
+        check.changed = 0
+    return False
+
+
+def table_of(session: Session, replay: Replay, layer: str) -> str:
+    """The only table whose future moves the layer; the first, where several do; "" where none does alone."""
+    forms = session.tables.forms
+    if len(forms) == 1:
+        return forms[0]
+    for form in forms:
+        moved = tried(session, Replay(replay.row, replace(replay.future, only=(form,))))
+        if moved is not None and moved[layer].changed:
+            return form
+    return ""
+
+
+def tried(session: Session, replay: Replay) -> dict[str, Moved] | None:
+    """A replay, None where f raises."""
+    try:
+        return session.replay(replay)
+    except Exception:  # searched for more words about a leak that is proved
+        return None
+
+
+def depth_of(session: Session, replay: Replay, layer: str, cell: Cell, through: str) -> int | None:
+    """How many bars ahead a cell looks: the last bar after which another future still moves it, by bisection."""
+    only = (through,) if through else None
+    here = _bar(session, cell)
+    low, high = replay.row, len(session.tables) - 1  # moved at low, not at high
+    while high - low > 1:
+        middle = (low + high) // 2
+        moved = tried(session, Replay(middle, replace(replay.future, only=only, until=None)))
+        if moved is None:
+            return None
+        low, high = (middle, high) if _moves(moved[layer], cell) else (low, middle)
+    return low + 1 - here
+
+
+def _bar(session: Session, cell: Cell) -> int:
+    """The last bar of a cell's own time."""
+    times = session.tables.times
+    at = cell.at + np.timedelta64(1, "D") - np.timedelta64(1, "us") if times.daily else cell.at
+    return max(int((times.instants <= at).sum()) - 1, 0)
+
+
+def _moves(moved: Moved, cell: Cell) -> bool:
+    return cell.at in moved.rows
+
+
+def remedy(layer: str, through: str, depth: int | None, to_end: bool) -> str:
+    """What to do, from the layer and what was seen."""
+    if through == "facts":
+        return "Join facts by known_at, not by their period or event_at, and take the version known then."
+    if through == "membership":
+        return "Use the members of the date, as known then, not those of today."
+    if through == "actions":
+        return "Apply a split or dividend from its known_at on; do not adjust earlier prices by it."
+    if to_end:
+        return "Something is fitted on the whole sample (a mean, a scaler, a model, a ranking): fit it on past rows only."
+    if depth == 1:
+        return "A negative shift, or a value of the same bar that is not known yet: shift it forward by one."
+    if depth is not None:
+        return "A centred window, a back-fill, or a label at the start of its period: use past rows only, labelled at their end."
+    return "Let a row read nothing but what was known by its time."
