@@ -74,11 +74,12 @@ class Cell:
 
 @dataclass(frozen=True)
 class Result:
-    """What a cell came to: its net returns by session and the figures of its row; or why it failed."""
+    """What a cell came to: its net returns by session, their days and the figures of its row; or why it failed."""
 
     returns: np.ndarray[Any, Any] | None = None
     figures: dict[str, float | None] = field(default_factory=dict)
     cause: Exception | None = None
+    days: np.ndarray[Any, Any] | None = None
 
     @property
     def error(self) -> str:
@@ -220,7 +221,7 @@ class Grid:
         if result.returns is None:
             self.log.fail(self.trials[n], result.error)
         else:
-            self.log.finish(self.trials[n], result.figures["sharpe_per_session"], result.returns)
+            self.log.finish(self.trials[n], result.figures["sharpe_per_session"], result.returns, result.days)
 
     def _by(self, numbers: Iterable[int], parts: Sequence[str]) -> list[list[int]]:
         groups: dict[str, list[int]] = defaultdict(list)
@@ -286,8 +287,9 @@ def _traded(made: Experiment, world: World, market: Market, forecast: Forecast) 
         _, account = walkforward.trade(made, world, market, forecast)
     except Exception as error:  # a cell that fails is a row
         return Result(cause=error)
-    returns = compounded(world.panel.clock.sessions[account.sessions], account.net_return)
-    return Result(returns, _figures(account, returns, periods_per_year(world.panel.clock)))
+    days = world.panel.clock.sessions[account.sessions]
+    returns = compounded(days, account.net_return)
+    return Result(returns, _figures(account, returns, periods_per_year(world.panel.clock)), days=days)
 
 
 def _figures(account: Account, returns: np.ndarray[Any, Any], years: float) -> dict[str, float | None]:

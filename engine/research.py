@@ -25,6 +25,7 @@ from backcast.engine import given, runs, walkforward
 from backcast.engine.audit import checks as audit_checks
 from backcast.engine.audit import given as given_audit
 from backcast.engine.audit import replay
+from backcast.engine.audit import world as audit_world
 from backcast.engine.audit.findings import LEAK, Check, Finding, verdict
 from backcast.engine.budget import thread_budget
 from backcast.engine.configure import (
@@ -195,32 +196,38 @@ def _evaluate(
         with _trial(log, digest(identity), redacted(identity), pinned) as returns:
             outcomes[name] = _walk(pinned, world, market, model, part, progress)
             account = outcomes[name].account
-            returns.append(compounded(world.panel.clock.sessions[account.sessions], account.net_return))
+            days = world.panel.clock.sessions[account.sessions]
+            returns.append((compounded(days, account.net_return), days))
         clock.lap(f"model {name}")
     own = next(iter(outcomes.values()))
     _write_facts(pinned, world, own, config, out, searched)
     haircuts = haircut_table(pinned.made, world.panel, market, own.targets, own.account)
     if haircuts is not None:
         out.write_table("haircut.parquet", haircuts)
-    checks = _audit(pinned, world, market, own, out, progress)
+    checks, told = _audit(pinned, world, own, out, progress), audit_world.Told([])
+    if checks:
+        chosen = audit_world.Chosen(
+            digest(trial_config(config)), log.records(), None if searched is None else searched.facts()
+        )
+        told = _told(pinned, world, market, own.targets, own.account, chosen)
     if searched is not None and checks:
         checks.append(_seen_again(world, own.account, searched))
     clock.lap("audit")
     out.write_json("trials.json", log.count().to_json())
-    out.write_json("audit.json", verdict(pinned.made.audit.level, checks))
+    out.write_json("audit.json", verdict(pinned.made.audit.level, [*checks, *told.checks], **told.facts))
 
 
 @contextmanager
-def _trial(log: TrialLog, trial: str, config: Any, pinned: Pinned) -> Iterator[list[Floats]]:
-    """Counts a trial from its start; the net returns that are put into the list are its outcome."""
+def _trial(log: TrialLog, trial: str, config: Any, pinned: Pinned) -> Iterator[list[tuple[Floats, Any]]]:
+    """Counts a trial from its start; the net returns that are put into the list, with their days, are its outcome."""
     log.start(trial, config, pinned.pin)
-    returns: list[Floats] = []
+    returns: list[tuple[Floats, Any]] = []
     try:
         yield returns
     except Exception as error:
         log.fail(trial, f"{type(error).__name__}: {error}")
         raise
-    log.finish(trial, trial_sharpe(returns[0]), returns[0])
+    log.finish(trial, trial_sharpe(returns[0][0]), *returns[0])
 
 
 def trial_sharpe(returns: Floats) -> float | None:
@@ -253,7 +260,7 @@ def _walk(
 
 
 def _audit(
-    pinned: Pinned, world: World, market: Market, own: Outcome, out: runs.RunFolder, progress: Progress
+    pinned: Pinned, world: World, own: Outcome, out: runs.RunFolder, progress: Progress
 ) -> list[Check]:
     """The checks of the configured level; none where it is off."""
     if pinned.made.audit.level == "off":
@@ -261,13 +268,11 @@ def _audit(
     evidence = replay.Evidence(own.fitted.forecast, own.targets, out.path / "models")
     if given.is_given(pinned.made):
         update = progress.stage("leak audit")
-        checks = given_audit.checks(pinned.made, pinned.store, pinned.pin, world, evidence, update)
-        return [*checks, *_account_checks(pinned.made, world, market, own.targets, own.account)]
+        return given_audit.checks(pinned.made, pinned.store, pinned.pin, world, evidence, update)
     checks = replay.replay(
         pinned.made, pinned.store, pinned.pin, world, evidence, pinned.threads, progress.stage("leak audit")
     )
-    checks.append(audit_checks.training_check(pinned.made, world))
-    return [*checks, *_account_checks(pinned.made, world, market, own.targets, own.account)]
+    return [*checks, audit_checks.training_check(pinned.made, world)]
 
 
 def _seen_again(world: World, account: Account, searched: Grid) -> Check:
@@ -283,12 +288,17 @@ def _seen_again(world: World, account: Account, searched: Grid) -> Check:
     return found
 
 
-def _account_checks(
-    made: Experiment, world: World, market: Market, targets: Targets, account: Account
-) -> list[Check]:
-    plan = made.execution.plan(world.panel, market, targets, made.cost)
-    filled = audit_checks.execution_check(account, world.panel.clock, made.execution.resolve(world.panel))
-    return [filled, audit_checks.account_check(plan, account, made.cost)]
+def _told(
+    pinned: Pinned,
+    world: World,
+    market: Market,
+    targets: Targets,
+    account: Account,
+    chosen: audit_world.Chosen,
+) -> audit_world.Told:
+    """What is audited beside the replays."""
+    made = pinned.made
+    return audit_world.checks(made, pinned.store, pinned.pin, world.panel, market, targets, account, chosen)
 
 
 def _write_facts(
@@ -380,8 +390,11 @@ def audit_again(folder: Path, instants: int, progress: Progress) -> dict[str, An
     else:
         checks = replay.replay(made, pinned.store, pinned.pin, world, evidence, pinned.threads, update)
         checks.append(audit_checks.training_check(made, world))
-    checks += _account_checks(made, world, market, targets, account)
-    found = verdict("quick", checks)
+    upto = out.read_json("trials.json")["upto"]
+    records = [r for r in TrialLog(pinned.store.lineage(made.source.name)).records() if r["id"] <= upto]
+    chosen = audit_world.Chosen(digest(trial_config(config)), records, manifest["grid"])
+    told = _told(pinned, world, market, targets, account, chosen)
+    found = verdict("quick", [*checks, *told.checks], **told.facts)
     out.write_json("audit.json", found)
     write_report(folder)
     write_tearsheet(folder)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from backcast.data.catalog import home
 from backcast.data.durable import write_text
@@ -53,13 +54,21 @@ class TrialLog:
         """Counts the trial with this configuration hash, whatever becomes of it."""
         self._append({"trial": trial, "outcome": "started", "config": config, "pin": pin})
 
-    def finish(self, trial: str, sharpe_per_session: float | None, returns: Floats) -> None:
-        """The trial's net returns; `sharpe_per_session` is None where undefined."""
+    def finish(
+        self,
+        trial: str,
+        sharpe_per_session: float | None,
+        returns: Floats,
+        days: npt.NDArray[Any] | None = None,
+    ) -> None:
+        """The trial's net returns, and the days that they are of; `sharpe_per_session` is None where undefined."""
+        period = {} if days is None or not len(days) else {"period": [str(days[0]), str(days[-1])]}
         self._append(
             {
                 "trial": trial,
                 "outcome": "done",
                 "sharpe_per_session": sharpe_per_session,
+                **period,
                 "returns": [float(f"{r:.9g}") for r in returns],
             }
         )

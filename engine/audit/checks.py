@@ -1,15 +1,13 @@
-"""What is true of any honest run, checked on every row: labels known by the fit, fills after decisions, money explained."""
+"""What is true of any honest run, checked on every row: labels known by the fit, money explained."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from backcast.data.types import Clock
 from backcast.engine.audit.findings import LEAK, Check, Finding
 from backcast.engine.configure import Experiment
 from backcast.engine.costs.base import Cost
 from backcast.engine.reconcile import ROWS, TOLERANCE, unexplained
-from backcast.engine.sessions import latest_decisions
 from backcast.engine.types import Account, Plan
 from backcast.engine.walkforward import World, folds_of, labels_as_known
 from backcast.signals.dataset import training_set
@@ -36,25 +34,6 @@ def training_check(made: Experiment, world: World) -> Check:
                 at=str(world.panel.clock.decides_at[t]),
                 depth=int(labels.known[s, t]) - fold.fit_at,
             )
-    return check
-
-
-def execution_check(account: Account, clock: Clock, fill: str) -> Check:
-    """Every fill comes in a bar after that of its decision, at a price made of nothing before the instant of the decision."""
-    fills = account.fills
-    latest, decided_at = latest_decisions(clock, fill)[fills.session], clock.decides_at[fills.decided]
-    early = (fills.decided >= 0) & ((fills.session <= fills.decided) | (latest < decided_at))
-    check = Check("fills after their decisions", "execution", "every fill", len(early), int(early.sum()))
-    if early.any():
-        at = int(np.flatnonzero(early)[0])
-        check.finding = Finding(
-            LEAK,
-            f"Fill {at + 1} of the log comes at a price from before its decision.",
-            "Fill at the next bar (execution.fill), or decide earlier (dataset.decision_delay).",
-            column="fills.price",
-            symbol=account.symbols[fills.symbol[at]],
-            at=str(clock.decides_at[fills.decided[at]]),
-        )
     return check
 
 

@@ -1,0 +1,207 @@
+"""Whether every fill could have been had: after its decision, at a price of its bar, in a bar that traded, within its volume.
+
+The plan is not believed: a user's own execution made it. Everything is held against the market as it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from backcast.data.market import Market
+from backcast.data.types import Bools, Floats, Ints, Panel
+from backcast.engine.audit.findings import LEAK, Check, Finding
+from backcast.engine.execution import PRICES, Execution
+from backcast.engine.orders import carried
+from backcast.engine.sessions import latest_decisions
+from backcast.engine.types import Account, Fills
+
+TOLERANCE = 1e-9
+"""Of a price, or of a volume."""
+
+MEANS = {**PRICES, "mean of the bar": ("open", "high", "low", "close"), "middle of the bar": ("high", "low")}
+"""Prices that nobody had to choose: the fields whose mean each is. The least or the best of a bar is none of them."""
+
+AFTER, PRICE, TRADED, VOLUME = (
+    "fills after their decisions",
+    "fills at prices of their bars",
+    "fills where something traded",
+    "fills within the volume",
+)
+
+
+@dataclass(frozen=True)
+class Filled:
+    """Fills beside the market: t and s (N,) index bars, (S, T) of the market; own: decided by a strategy, not the engine's."""
+
+    fills: Fills
+    market: Market
+    t: Ints
+    s: Ints
+    own: Bools
+    point: str
+    prices: Floats
+
+    @property
+    def price(self) -> Floats:
+        """(N,) what the bar of each fill gives at the point at which all fill; NaN without one."""
+        return self.prices[self.s, self.t]
+
+
+def checks(execution: Execution, panel: Panel, market: Market, account: Account) -> list[Check]:
+    """The checks of a fill log; a volume's where the execution has a cap on it."""
+    filled = _filled(execution, panel, market, account.fills)
+    found = [after_decisions(filled), at_prices(filled), where_traded(filled)]
+    return [*found, within_volume(filled, execution.participation)] if execution.participation else found
+
+
+def _filled(execution: Execution, panel: Panel, market: Market, fills: Fills) -> Filled:
+    """The point at which all own fills fill: the one that the execution names, or another that all of them have."""
+    named = execution.resolve(panel)
+    points = {
+        name: np.mean([market.field(field) for field in fields], axis=0)
+        for name, fields in MEANS.items()
+        if set(fields) <= set(market.fields)
+    }
+    own = fills.decided >= 0
+    t, s = fills.session, fills.symbol
+    order = sorted(points, key=lambda name: name != named)
+    fitting = [name for name in order if _equal(fills.price, points[name][s, t])[own].all()]
+    point = (fitting or order)[0]
+    return Filled(fills, market, t, s, own, point, points[point])
+
+
+def _equal(price: Floats, other: Floats) -> Bools:
+    return np.asarray(np.abs(price - other) <= TOLERANCE * np.abs(other))
+
+
+def after_decisions(filled: Filled) -> Check:
+    """Every fill comes in a bar after that of its decision, at a price made of nothing before the instant of the decision."""
+    fills, clock = filled.fills, filled.market.clock
+    latest = latest_decisions(clock, filled.point)[filled.t]
+    early = filled.own & ((fills.session <= fills.decided) | (latest < clock.decides_at[fills.decided]))
+    check = Check(AFTER, "execution", "every fill", len(early), int(early.sum()))
+    return _accused(
+        check,
+        filled,
+        early,
+        lambda i: f"Fill {i + 1:,} of the log comes at a price from before its decision.",
+        "Fill at the next bar (execution.fill), or decide earlier (dataset.decision_delay).",
+    )
+
+
+def at_prices(filled: Filled) -> Check:
+    """Every fill has the price of its bar at the point at which all fill. What vanished is closed no better than last seen."""
+    fills, known = filled.fills, np.isfinite(filled.price)
+    wrong = known & ~_equal(fills.price, filled.price)
+    closed = np.flatnonzero(~filled.own & ~known)
+    if len(closed):
+        market = filled.market
+        last = carried(market.field("close").T, market.split.T)[filled.t[closed], filled.s[closed]]
+        gain = np.sign(fills.quantity[closed]) * (fills.price[closed] / last - 1)
+        wrong[closed] = ~(gain >= -TOLERANCE)
+    check = Check(PRICE, "execution", f"{filled.point.replace('_', ' ')} of each fill's bar", len(wrong))
+    check.changed = int(wrong.sum())
+    return _accused(
+        check,
+        filled,
+        wrong,
+        lambda i: (
+            f"Fill {i + 1:,} of the log is at {fills.price[i]:.6g}, {_whose(filled, i)}; its bar's "
+            f"{_point(filled.point)} is {filled.price[i]:.6g}."
+        ),
+        "Fill every order at one point of its bar: the open, the close, or a mean of the bar.",
+    )
+
+
+def _point(name: str) -> str:
+    return name.removeprefix("next_") + (" price" if name.endswith("typical") else "")
+
+
+def _whose(filled: Filled, i: int) -> str:
+    """What a wrong price is, in words."""
+    market, t, s, price = filled.market, int(filled.t[i]), int(filled.s[i]), filled.fills.price[i]
+    decided = int(filled.fills.decided[i])
+    rows = [("its bar's", t), ("the next bar's", t + 1)]
+    rows[:0] = [("its decision's own", decided)] if decided >= 0 else []
+    for whose, at in rows:
+        for field in ("low", "high", "close", "open"):
+            inside = field in market.fields and 0 <= at < len(market.clock)
+            if inside and _equal(np.array(price), np.array(market.field(field)[s, at])):
+                return f"{whose} {field}"
+    if {"low", "high"} <= set(market.fields) and not np.isnan(filled.price[i]):
+        low, high = market.field("low")[s, t], market.field("high")[s, t]
+        return "outside of its bar's low to high" if not low <= price <= high else "inside of its bar"
+    return "a price of no bar" if not np.isnan(filled.price[i]) else "better than its last price"
+
+
+def where_traded(filled: Filled) -> Check:
+    """No order fills without a bar, nor in one without volume."""
+    market = filled.market
+    nothing: Bools = np.isnan(filled.price)
+    if "volume" in market.fields:
+        volume = market.field("volume")
+        counted = (volume > 0).any(axis=1)  # a source that has no volume of a symbol says nothing about it
+        nothing |= (volume[filled.s, filled.t] == 0.0) & counted[filled.s]
+    wrong = nothing & filled.own
+    check = Check(TRADED, "execution", "a bar with volume under each fill", len(wrong), int(wrong.sum()))
+    return _accused(
+        check,
+        filled,
+        wrong,
+        lambda i: f"Fill {i + 1:,} of the log comes where nothing traded: {_silence(filled, i)}.",
+        "Take untradable bars out of the plan (Plan.tradable); what is dropped is an event.",
+    )
+
+
+def _silence(filled: Filled, i: int) -> str:
+    s, t = int(filled.s[i]), int(filled.t[i])
+    there = np.flatnonzero(np.isfinite(filled.prices[s]))
+    if not len(there) or t < there[0]:
+        return "before the symbol's first bar"
+    if t > there[-1]:
+        return "after the symbol's last bar"
+    return "its bar has no volume" if t in there else "the symbol has no bar then"
+
+
+def within_volume(filled: Filled, share: float) -> Check:
+    """What is traded of a symbol in a bar is at most the configured share of its volume."""
+    volume = np.nan_to_num(filled.market.field("volume"))
+    traded = np.zeros(volume.shape)
+    own = filled.own
+    np.add.at(traded, (filled.s[own], filled.t[own]), np.abs(filled.fills.quantity[own]))
+    most: Bools = traded > share * volume * (1 + TOLERANCE) + TOLERANCE
+    over = own & most[filled.s, filled.t]
+    check = Check(
+        VOLUME, "execution", f"at most {share:.3g} of each bar's volume", len(over), int(over.sum())
+    )
+    return _accused(
+        check,
+        filled,
+        over,
+        lambda i: (
+            f"Fill {i + 1:,} of the log is part of {traded[filled.s[i], filled.t[i]]:,.6g} shares, of a volume of "
+            f"{volume[filled.s[i], filled.t[i]]:,.6g}."
+        ),
+        "Cut orders to what the plan's capacity allows (Plan.capacity).",
+    )
+
+
+def _accused(check: Check, filled: Filled, wrong: Bools, say: Callable[[int], str], remedy: str) -> Check:
+    """The check with its first wrong fill named."""
+    if wrong.any():
+        i = int(np.flatnonzero(wrong)[0])
+        price = filled.price[i]
+        check.finding = Finding(
+            LEAK,
+            say(i),
+            remedy,
+            column="fills.price",
+            symbol=filled.market.symbols[filled.s[i]],
+            at=str(filled.market.clock.closes_at[filled.t[i]]),
+            recorded=float(filled.fills.price[i]),
+            replayed=float(price) if np.isfinite(price) else None,
+        )
+    return check

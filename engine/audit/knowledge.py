@@ -1,0 +1,130 @@
+"""When rows say that they were known: bars before they end, facts at their period's end, final values, times by a rule."""
+
+from __future__ import annotations
+
+import math
+
+import polars as pl
+
+from backcast.engine.audit.findings import INFORMATION, LEAK, WARNING, Check, Finding
+from backcast.engine.audit.tables import Tables
+
+BARS, PERIODS, RESTATED, RULE = (
+    "bars known after they end",
+    "facts known after their period",
+    "facts restated",
+    "known by a rule",
+)
+
+QUARTER_DAYS = 80
+"""Periods at least so far apart are accounts; what is dated more often may well be known at once."""
+MONTH_END_DAYS = 4
+"""Accounts end within so many days of a month's end."""
+AT_ONCE = 0.5
+ENOUGH = 200
+"""Account figures of which somebody would have restated one."""
+
+
+def conditions(tables: Tables) -> list[Check]:
+    """What the rows say of when they were known."""
+    firsts = _first_known(tables)
+    return [bars(tables), periods(firsts), restated(firsts), by_rule(tables)]
+
+
+def bars(tables: Tables) -> Check:
+    """LEAK: a bar that is known before its end holds prices from after a decision that may read it."""
+    early = tables.early
+    check = Check(BARS, "data", "known_at against event_at of every bar", tables.bars, early.count)
+    if early.count:
+        clock = tables.panel.clock
+        length = (clock.closes_at[0] - clock.opens_at[0]).item().total_seconds() / 3600 or 24.0
+        whole_day = 24.0 if not clock.intraday else length
+        check.finding = Finding(
+            LEAK,
+            f"{early.count:,} bars are known before they end, the first by {early.early_hours:,.1f} hours.",
+            "Give known_at of a bar's end or later: a time stamp of its open is not when it was known.",
+            column="known_at",
+            symbol=early.symbol,
+            at=early.event_at,
+            depth=max(1, math.ceil(early.early_hours / whole_day)),
+            through="bars",
+        )
+    return check
+
+
+def _first_known(tables: Tables) -> pl.DataFrame:
+    """Of accounts, a row a period: symbol, item, event_at, known_at of the first version, and how many versions it has."""
+    if not tables.facts.num_rows:
+        return pl.DataFrame(
+            schema={"symbol": pl.String, "item": pl.String, "event_at": pl.Datetime("us", "UTC"),
+                    "known_at": pl.Datetime("us", "UTC"), "versions": pl.UInt32}
+        )  # fmt: skip
+    rows = pl.DataFrame(tables.facts.select(["symbol", "item", "event_at", "known_at"]))
+    firsts = rows.group_by("symbol", "item", "event_at").agg(pl.col("known_at").min(), versions=pl.len())
+    firsts = firsts.sort("symbol", "item", "event_at")
+    apart = pl.col("event_at").diff().over("symbol", "item").dt.total_days()
+    day = pl.col("event_at").dt.day()
+    last = pl.col("event_at").dt.month_end().dt.day()
+    near = (day >= last - MONTH_END_DAYS) | (day <= MONTH_END_DAYS)
+    kinds = firsts.group_by("item").agg(apart.median().alias("apart"), near.mean().alias("near"))
+    accounts = kinds.filter((pl.col("apart") >= QUARTER_DAYS) & (pl.col("near") > 0.8))["item"]
+    return firsts.filter(pl.col("item").is_in(accounts.implode()))
+
+
+def periods(firsts: pl.DataFrame) -> Check:
+    """WARNING where most of an item's account figures are known within a day of their period's end, which nobody could publish.
+
+    A filing date that is a day too early cannot be seen from the data alone.
+    """
+    detail = "lag of each account figure; a date one day before the filing cannot be seen from data alone"
+    check = Check(PERIODS, "data", detail, firsts.height)
+    early = (pl.col("known_at") - pl.col("event_at")) <= pl.duration(days=1)
+    shares = firsts.group_by("item").agg(early.mean().alias("share"), pl.len()).sort("item")
+    wrong = shares.filter(pl.col("share") > AT_ONCE)
+    if not wrong.height:
+        return check
+    item, share = wrong["item"][0], float(wrong["share"][0])
+    first = firsts.filter((pl.col("item") == item) & early).sort("event_at", "symbol").row(0, named=True)
+    more = f" (and of {wrong.height - 1:,} more items)" if wrong.height > 1 else ""
+    check.finding = Finding(
+        WARNING,
+        f"{share:.0%} of the figures of {item!r}{more} are known within a day of their period's end; accounts take weeks.",
+        "Give known_at of the filing, or a rule such as event_at + 90d (dataset.known_at).",
+        column=str(item),
+        symbol=first["symbol"],
+        at=str(first["event_at"].replace(tzinfo=None)),
+        through="facts",
+    )
+    return check
+
+
+def restated(firsts: pl.DataFrame) -> Check:
+    """INFORMATION where no account figure was ever restated: final values in place of first ones, maybe."""
+    check = Check(RESTATED, "data", "account figures with a later version", firsts.height)
+    again = int((firsts["versions"] > 1).sum())
+    if firsts.height >= ENOUGH and not again:
+        check.finding = Finding(
+            INFORMATION,
+            f"None of {firsts.height:,} account figures was ever restated: they may be final values, which nobody had then.",
+            "Ask the source for first-published values, with restatements as rows of their own.",
+            column="facts",
+            through="facts",
+        )
+    elif again:
+        check.detail += f": {again:,} restated"
+    return check
+
+
+def by_rule(tables: Tables) -> Check:
+    """INFORMATION: the share of rows of bars and facts whose known_at a rule gave, and nobody observed."""
+    share, rule = tables.panel.known_by_rule, tables.info.known_rule
+    check = Check(RULE, "data", "rows of bars and facts", tables.bars + tables.facts.num_rows)
+    if share > 0:
+        told = f" ({rule})" if rule else ""
+        check.finding = Finding(
+            INFORMATION,
+            f"{share:.0%} of the rows were known by a rule{told}: nobody recorded when they really were.",
+            "Nothing, where the rule is later than the vendor; else ask it for times.",
+            column="known_at",
+        )
+    return check
