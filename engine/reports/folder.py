@@ -12,6 +12,7 @@ import polars as pl
 
 from backcast.data.errors import InputError
 from backcast.data.types import Floats
+from backcast.engine.reports.audited import Audited, audited
 from backcast.engine.runs import ACCOUNT, COSTS, FILL_COSTS, RunFolder, check_format
 from backcast.engine.sessions import compounded, first_bars, summed
 
@@ -59,7 +60,7 @@ class Evidence:
 
     manifest: dict[str, Any]
     trials: dict[str, Any]
-    audit: dict[str, Any]
+    audit: Audited
     folds: pl.DataFrame
     events: dict[str, int]
     strategy: Track
@@ -91,7 +92,7 @@ def read_evidence(path: Path) -> Evidence:
     return Evidence(
         manifest,
         _trials(folder),
-        _mapping(folder, "audit.json", ("level", "passed", "checks")),
+        audited(folder.read_json("audit.json")),
         folds,
         _events(folder),
         strategy,

@@ -18,7 +18,7 @@ from backcast.engine.reports.verdict import Grounds, Verdict, judge
 from backcast.engine.runs import RunFolder
 from backcast.engine.stats import performance
 
-FORMAT = 2
+FORMAT = 3
 """Of report.json: raised when a page made from an older one would be wrong."""
 COSTS_BPS = (0.0, 5.0, 10.0, 20.0, 40.0)
 POINTS = 420

@@ -9,6 +9,7 @@ from backcast.data.calendar import DAILY
 from backcast.data.durable import write_text
 from backcast.data.errors import InputError
 from backcast.data.market import PAY_AFTER_DAYS
+from backcast.engine.reports.audit_panel import audit_panel
 from backcast.engine.reports.axes import WIDTH
 from backcast.engine.reports.charts import DRAWDOWN_HEIGHT, EQUITY_HEIGHT, drawdown_chart, equity_chart
 from backcast.engine.reports.model import FORMAT
@@ -78,6 +79,8 @@ def view(report: dict[str, Any]) -> dict[str, Any]:
         "equity": equity_chart(report["curves"], report["folds"]),
         "drawdown": drawdown_chart(report["drawdown"], report["folds"]),
         "trust": trust_rows(report),
+        "audit_passed": report["trust"]["audit_passed"],
+        "audit": audit_panel(report["trust"]),
         "costs": cost_row(report),
         "cost_note": cost_note(report),
         "flows": flow_row(report),

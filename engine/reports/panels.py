@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from backcast.engine.reports.audit_panel import chosen_words, delay_words
 from backcast.engine.reports.verdict import BAR, percent, signed
 from backcast.engine.reports.words import event_words
 
@@ -189,6 +190,7 @@ def trust_rows(report: dict[str, Any]) -> list[dict[str, str]]:
         _audit_row(trust),
         _fact("Trials counted on this data", _trial_words(trust, report["header"]["periods_per_year"])),
         _fact("Probability, were this the only trial", "n/a" if one is None else percent(one)),
+        *_told_rows(trust),
         _survivorship_row(trust),
         _fact("Prices known by a rule, not observed", _rule(coverage, report["header"]["dataset"])),
         _fact("Refits", refits),
@@ -219,9 +221,19 @@ def _trial_words(trust: dict[str, Any], periods_per_year: float) -> str:
 def _audit_row(trust: dict[str, Any]) -> dict[str, str]:
     name = f"Leak audit ({trust['audit_level']})"
     if trust["audit_passed"] is None:
-        return _fact(name, "not run", "bad")
+        return _fact(name, "not believed" if trust["audit_doubt"] else "not run", "bad")
     counted = f"{trust['audit_changed']:,} of {trust['audit_cells']:,} cells changed"
-    return _fact(name, counted, "good" if trust["audit_passed"] else "bad")
+    warned = sum(check["state"] == "warning" for check in trust["audit_checks"])
+    verdict = "passed" if trust["audit_passed"] else "FAILED"
+    told = f" · {warned} warning{'s' if warned != 1 else ''}" if warned else ""
+    return _fact(name, f"{verdict}: {counted}{told}", "good" if trust["audit_passed"] else "bad")
+
+
+def _told_rows(trust: dict[str, Any]) -> list[dict[str, str]]:
+    """What the audit tells besides, where it does."""
+    told = {"Tried before on these sessions": chosen_words(trust["selection"]),
+            "Decided one bar later": delay_words(trust["delay"])}  # fmt: skip
+    return [_fact(name, words) for name, words in told.items() if words]
 
 
 def _survivorship_row(trust: dict[str, Any]) -> dict[str, str]:

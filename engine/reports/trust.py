@@ -5,7 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from backcast.engine.audit.findings import LEAK, WARNING
+from backcast.engine.audit.universe import SURVIVORS
+from backcast.engine.reports.audit_panel import cut, where
+from backcast.engine.reports.audited import Audited
 from backcast.engine.reports.folder import Evidence
+
+MOST = 4
+"""Findings of the audit that stand beside the verdict."""
 
 
 @dataclass(frozen=True)
@@ -13,7 +20,8 @@ class Trust:
     """Facts for the trust panel.
 
     stopped: why nothing here may be used, empty where it may; warnings: what makes the numbers look better than they
-    are. audit_passed is None where nothing was audited; coverage: counts as the run recorded them.
+    are. audit_passed is None where nothing was audited, or audit_doubt says why what is said of it is not believed; audit_checks,
+    audit_chance, delay and selection as in `Audited`; coverage: counts as the run recorded them.
     """
 
     stopped: str
@@ -22,7 +30,11 @@ class Trust:
     audit_passed: bool | None
     audit_cells: int
     audit_changed: int
+    audit_doubt: str
     audit_checks: tuple[dict[str, Any], ...]
+    audit_chance: dict[str, float]
+    delay: dict[str, Any]
+    selection: dict[str, Any]
     trials: int
     trials_variance: float | None
     survivorship: str
@@ -39,16 +51,19 @@ class Trust:
 def trust_in(evidence: Evidence) -> Trust:
     """What the run's files say about how far to trust them."""
     audit, folds = evidence.audit, evidence.folds
-    checks = [{k: check.get(k) for k in ("name", "layer", "cells", "changed")} for check in audit["checks"]]
     coverage = dict(evidence.manifest["coverage"])
     return Trust(
         stopped=_stopped(audit),
         warnings=tuple(_warnings(evidence)),
-        audit_level=str(audit["level"]),
-        audit_passed=audit["passed"],
-        audit_cells=sum(c["cells"] for c in checks),
-        audit_changed=sum(c["changed"] for c in checks),
-        audit_checks=tuple(checks),
+        audit_level=audit.level,
+        audit_passed=audit.passed,
+        audit_cells=sum(c["cells"] for c in audit.checks),
+        audit_changed=sum(c["changed"] for c in audit.checks),
+        audit_doubt=audit.doubt,
+        audit_checks=audit.checks,
+        audit_chance=audit.chance,
+        delay=audit.delay,
+        selection=audit.selection,
         trials=evidence.trials["n"],
         trials_variance=evidence.trials["sharpe_variance"],
         survivorship=_survivorship(evidence),
@@ -63,11 +78,14 @@ def trust_in(evidence: Evidence) -> Trust:
     )
 
 
-def _stopped(audit: dict[str, Any]) -> str:
-    if audit["passed"] is not False:
+def _stopped(audit: Audited) -> str:
+    if audit.passed is not False:
         return ""
-    broken = [c for c in audit["checks"] if c.get("changed")]
-    where = ", ".join(sorted({str(c.get("layer")) for c in broken})) or "a check"
+    broken = [c for c in audit.checks if c["state"] == LEAK]
+    where = (
+        ", ".join(sorted({c["layer"] for c in broken if c["finding"]} or {c["layer"] for c in broken}))
+        or "a check"
+    )
     changed, cells = sum(c["changed"] for c in broken), sum(c["cells"] for c in broken)
     return f"Do not use: the leak audit failed in {where} ({changed:,} of {cells:,} cells changed)."
 
@@ -77,15 +95,30 @@ def _survivorship(evidence: Evidence) -> str:
     told = evidence.manifest["dataset"].get("survivorship")
     if told:
         return str(told)
+    check = evidence.audit.named(SURVIVORS)
+    if check is not None:
+        return cut(check["finding"]["sentence"]).rstrip(".") if check["state"] == WARNING else ""
     if evidence.manifest["coverage"].get("left_universe") == 0:
         return "no name ever left the universe"
     return ""
 
 
+def _of_audit(audit: Audited) -> list[str]:
+    """What the audit found, in words: its leaks first, then conditions of the data."""
+    leaks = [c for c in audit.found(LEAK) if c["finding"]]
+    told = [
+        f"Leak in {c['layer']}: {cut(c['finding']['sentence'])} {where(c['finding'])}".rstrip() for c in leaks
+    ]
+    told += [cut(c["finding"]["sentence"]) for c in audit.found(WARNING) if c["name"] != SURVIVORS]
+    more = len(told) - MOST
+    return [*told[:MOST], *([f"The audit found {more} more: see its sheet below."] if more > 0 else [])]
+
+
 def _warnings(evidence: Evidence) -> list[str]:
     found = []
-    if evidence.audit["passed"] is False:
+    if evidence.audit.passed is False:
         found.append("The figures below may rest on what nobody could have known at the time.")
+    found += _of_audit(evidence.audit)
     if evidence.manifest.get("given"):
         found.append(
             f"Targets were given ({evidence.manifest['given']['file']}): nobody here can vouch that they knew no future. "
@@ -102,8 +135,15 @@ def _warnings(evidence: Evidence) -> list[str]:
         found.append(
             f"The best of {grid['cells']:,} cells of a grid ({chosen}), chosen by its net Sharpe over this period."
         )
-    if evidence.audit["passed"] is None:
-        found.append("Not audited: nobody checked whether these numbers can see the future.")
+    if evidence.audit.passed is None:
+        why = f" ({evidence.audit.doubt})" if evidence.audit.doubt else ""
+        found.append(f"Not audited{why}: nobody checked whether these numbers can see the future.")
+    left = evidence.audit.found("inconclusive")
+    if left and evidence.audit.passed:
+        names = ", ".join(c["name"] for c in left[:MOST])
+        found.append(
+            f"The audit could not run {len(left)} of {len(evidence.audit.checks)} checks to their end ({names})."
+        )
     if evidence.trials["n"] > 1 and evidence.trials["sharpe_variance"] is None:
         found.append(
             "Fewer than two trials were finished: the deflated probability uses this run's own error."
