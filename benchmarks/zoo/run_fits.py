@@ -17,7 +17,7 @@ from backcast.signals.models.base import Progress, Samples, Scaler, samples
 from backcast.signals.types import FillTable, Fold, Labels, TrainingSet
 from zoo.notebook import FittedLinear, Line, Linear, Notebook, Noted, after, held_out
 from zoo.pair import Pair
-from zoo.walk import RUN, Walk, named
+from zoo.walk import MARKET, RUN, Walk, named
 
 HERE = "run_fits"
 
@@ -252,7 +252,7 @@ def trained_once(model: type) -> None:
     from backcast.engine import research
     from backcast.engine.cli import compose
 
-    config = {**compose([*RUN, "audit=off"]), "features": named(Noted), "model": named(model)}
+    config = {**compose([*MARKET, *RUN, "audit=off"]), "features": named(Noted), "model": named(model)}
     research.run(config, Path(os.environ["BACKCAST_HOME"]) / "runs" / "before")
 
 

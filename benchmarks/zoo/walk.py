@@ -22,11 +22,9 @@ from zoo.pair import Outputs, Said
 
 LEAK, WARNING, INFORMATION = "leak", "warning", "information"
 
+MARKET = ("dataset=synthetic", "dataset.symbols=14", "dataset.sessions=420", "+dataset.rates.delistings=0.12")
+
 RUN = (
-    "dataset=synthetic",
-    "dataset.symbols=14",
-    "dataset.sessions=420",
-    "+dataset.rates.delistings=0.12",
     "folds=monthly",
     "folds.first_fit=300",
     "folds.refit=quarterly",
@@ -52,15 +50,16 @@ FEATURES = {
 @dataclass(frozen=True)
 class Walk:
     """about: the user's class, or the function that makes the data, whose docstring says what it does. parts: groups of the
-    configuration in place of the run's own. overrides: of the command line. prepare: what is done in the fresh home before the
-    run, such as an ingest or earlier runs. counts: severities that count as an accusation; what cannot be proved by changing the
-    data (a condition of them, a search) is told as a warning or as information."""
+    configuration in place of the run's own. overrides: of the command line. dataset: the overrides that name it. prepare: what is done in the fresh home before the
+    run, such as an ingest or earlier runs. searched: it is a search that is to be told, which is information and no accusation of
+    the run; of all other strategies a leak or a warning is what counts."""
 
     about: Callable[..., Any]
     parts: Mapping[str, Any] = field(default_factory=dict)
     overrides: tuple[str, ...] = ()
+    dataset: tuple[str, ...] = MARKET
     prepare: Callable[[], None] | None = None
-    counts: tuple[str, ...] = (LEAK, WARNING)
+    searched: bool = False
 
     @property
     def text(self) -> str:
@@ -86,23 +85,24 @@ class Walk:
             folder = Path(os.environ["BACKCAST_HOME"]) / "runs" / "run"
             research.run(config, folder)
             seconds = time.perf_counter() - began
-            return accusation(json.loads((folder / "audit.json").read_text()), self.counts, seconds)
+            return accusation(json.loads((folder / "audit.json").read_text()), self.searched, seconds)
 
     def config(self, level: str) -> dict[str, Any]:
         """The configuration as the command line would resolve it."""
         from backcast.engine.cli import compose
 
-        config = compose([*RUN, *self.overrides, f"audit={level}"])
+        config = compose([*self.dataset, *RUN, *self.overrides, f"audit={level}"])
         return {**config, "features": FEATURES, **self.parts}
 
 
 @dataclass(frozen=True)
 class Refused:
-    """A strategy that the engine does not let begin: the refusal is the answer, at whatever level. parameters: the first parts of
-    the names of parameters in which it is told, each with the layer that it belongs to."""
+    """A strategy that the engine does not let begin: the refusal is the answer, at whatever level. parameter: how the name of
+    what is refused begins, so that another error is no answer; layer: the one that it belongs to."""
 
     walk: Walk
     layer: str
+    parameter: str
 
     @property
     def text(self) -> str:
@@ -123,18 +123,20 @@ class Refused:
         try:
             return self.walk.audit(level)
         except InputError as error:
+            if not error.parameter.startswith(self.parameter):
+                raise
             why = f"refused: {error}"
             return Said(True, self.layer, why=why, seconds=time.perf_counter() - began)
 
 
-def accusation(found: Mapping[str, Any], counts: tuple[str, ...], seconds: float) -> Said:
-    """What `audit.json` comes to: its first leak in causal order; without one, its first warning, then what else counts."""
+def accusation(found: Mapping[str, Any], searched: bool, seconds: float) -> Said:
+    """What `audit.json` comes to: its first leak in causal order; without one, its first warning; then what it says of a search."""
     from backcast.engine.audit.findings import LAYERS
 
     checks = sorted(found["checks"], key=lambda check: LAYERS.index(check["layer"]))
-    for severity in counts:
+    for severity in (LEAK, WARNING, *((INFORMATION,) if searched else ())):
         for check in checks:
-            if check["state"] == severity:
+            if check["state"] == severity and (severity != INFORMATION or check["layer"] == "selection"):
                 one = check["finding"]
                 why = f"{check['name']}: {one['sentence']}"
                 return Said(True, check["layer"], one["through"], one["depth"], why, False, seconds)
