@@ -166,7 +166,7 @@ def _score_and_stop(prices: Fields) -> tuple[pd.DataFrame, pd.DataFrame]:
 def volume_of_today(prices: Fields) -> dict[str, Any]:
     """Orders capped by the volume of the day they are sent on.
 
-    Participation of at most a share of "the day's volume": at the open there is none yet, and heavy days are the days with news.
+    Participation of at most a share of "the day's volume": at the open there is none yet, and heavy days are days with news.
     """
     return _capped_by(prices, prices["volume"])
 

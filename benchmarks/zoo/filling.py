@@ -16,8 +16,7 @@ GAPS = "only the rows of gaps look ahead"
 def back_filled(prices: pd.DataFrame) -> dict[str, Any]:
     """Gaps filled with the next price.
 
-    `fillna(method="bfill")` (today `bfill()`) after a reindex, so that the first rows are not empty. It fills every halt with the
-    price after it as well.
+    `bfill()` after a reindex, so that the first rows are not empty. It fills every halt with the price after it as well.
     """
     filled = prices.bfill(limit=5)
     score = moves(filled, 5)
@@ -110,8 +109,8 @@ def months_before_joined(prices: pd.DataFrame) -> dict[str, Any]:
 def spikes_removed(prices: pd.DataFrame) -> dict[str, Any]:
     """Bad ticks recognised by their coming back.
 
-    A move of more than one and a half deviations that is taken back the next day is "a data error" and replaced. Whether it will be taken
-    back is the very bet of a reversal strategy.
+    A move of more than one and a half deviations that is taken back the next day is "a data error" and replaced. Whether it
+    will be taken back is the very bet of a reversal strategy.
     """
     steps = moves(prices)
     usual = steps.rolling(60, min_periods=20).std()
