@@ -262,7 +262,7 @@ PAIRS = (
     pair(centred_oscillator, trailing_oscillator, "features", depth=200),
     pair(lagging_span, span_of_now, "features", depth=26),
     pair(month_transform, month_so_far, "features"),
-    pair(shifted_over_symbol, shifted_back_over_symbol, "features", depth=1, shape="polars_long"),
+    pair(shifted_over_symbol, shifted_back_over_symbol, "features", shape="polars_long"),  # over a gap: several bars
     pair(shifted_across_symbols, shifted_within_symbols, "features", shape="long",
          hides="only the first row of each symbol looks ahead, but to the end of the data"),
 )  # fmt: skip
