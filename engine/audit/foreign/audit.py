@@ -15,7 +15,7 @@ from typing import Any
 
 from backcast.data.errors import InputError
 from backcast.engine.audit.findings import Check, Finding, verdict
-from backcast.engine.audit.foreign import blame
+from backcast.engine.audit.foreign import blame, returns
 from backcast.engine.audit.foreign.calling import Output, arguments, call, check_first, reason
 from backcast.engine.audit.foreign.compare import Moved, compare
 from backcast.engine.audit.foreign.frames import timed
@@ -83,7 +83,8 @@ class Session:
         again = call(self.f, tables, self.names)
         listed = replay.future.kind == "scrambled" and not replay.future.unlisted
         gone = [] if listed else unseen(self.tables, replay.row)
-        return compare(self.recorded, again, instants_until_row(self.tables, replay.row), gone)
+        decided = {layer: frames for layer, frames in self.recorded.items() if layer != "execution"}
+        return compare(decided, again, instants_until_row(self.tables, replay.row), gone)
 
     def check(self, kind: str, layer: str) -> Check:
         key = (kind, layer)
@@ -127,6 +128,9 @@ def audit(
             caught.append((replay, moved))
     if caught:
         blame.accuse(session, caught)
+    earned = returns.check(session)
+    if earned is not None:
+        session.checks["returns", "execution"] = earned
     cost = sum(r.future.share(tables, r.row) for r in replays)
     return Audit(level, list(session.checks.values()), cost)
 
@@ -159,7 +163,7 @@ def attempt(session: Session, replay: Replay) -> dict[str, Moved] | None:
             check.cells += one.cells
             check.changed += one.changed
         return moved
-    for layer in session.recorded:
+    for layer in session.recorded.keys() - {"execution"}:
         check = session.check(future.kind, layer)
         if not check.cells:
             check.inconclusive = failed

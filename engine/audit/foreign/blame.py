@@ -25,6 +25,11 @@ WORDS = {
 }
 
 
+PRESENCE = (
+    "It depends on which symbols list, leave or miss prices later: at each row choose, count and rank those that have a price "
+    "by then, the ones that leave later included."
+)
+
 SEEDS = 4
 """Other futures with which a leak is to be proved."""
 
@@ -77,12 +82,14 @@ def _leak(session: Session, replay: Replay, layer: str, first: Cell, seen_in: Re
     through = table_of(session, replay, layer)
     depth = depth_of(session, replay, layer, first, through)
     at, shown = session.tables.at(replay.row), _shown(session, first)
+    presence = through == "bars" and _by_presence(session, replay, layer)
     to_end = depth is not None and _bar(session, first) + depth >= len(session.tables) - 2
+    what = PRESENCE if presence else remedy(through, depth, to_end)
     sentence = f"{WORDS[layer]} of {shown} changes with what came after {at}"
     sentence += f": it looks {depth:,} bar{'s' if depth != 1 else ''} ahead." if depth is not None else "."
     session.check(seen_in.future.kind, layer).finding = Finding(
-        LEAK, sentence, remedy(layer, through, depth, to_end), _column(layer, first), first.column, shown, depth,
-        through, number(first.recorded), number(first.replayed), session.command.format(at=at),
+        LEAK, sentence, what, _column(layer, first), first.column, shown, depth, through,
+        number(first.recorded), number(first.replayed), session.command.format(at=at),
     )  # fmt: skip
 
 
@@ -171,8 +178,15 @@ def _moves(moved: Moved, cell: Cell) -> bool:
     return cell.at in moved.rows
 
 
-def remedy(layer: str, through: str, depth: int | None, to_end: bool) -> str:
-    """What to do, from the layer and what was seen."""
+def _by_presence(session: Session, replay: Replay, layer: str) -> bool:
+    """Whether it is which symbols are there later, and not their prices, that moves it."""
+    values = Future("scrambled", True, None, ("bars",), replay.future.seed)
+    moved = tried(session, Replay(replay.row, values))
+    return moved is not None and not moved[layer].changed
+
+
+def remedy(through: str, depth: int | None, to_end: bool) -> str:
+    """What to do, from what was seen."""
     if through == "facts":
         return "Join facts by known_at, not by their period or event_at, and take the version known then."
     if through == "membership":
@@ -184,5 +198,5 @@ def remedy(layer: str, through: str, depth: int | None, to_end: bool) -> str:
     if depth == 1:
         return "A negative shift, or a value of the same bar that is not known yet: shift it forward by one."
     if depth is not None:
-        return "A centred window, a back-fill, or a label at the start of its period: use past rows only, labelled at their end."
+        return "A centred window, a back-fill, or a period labelled at its start: use past rows only, label at the end."
     return "Let a row read nothing but what was known by its time."

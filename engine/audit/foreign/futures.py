@@ -23,7 +23,7 @@ COUNTS = ("volume", "shares", "trades", "turnover", "amount")
 
 @dataclass(frozen=True)
 class Future:
-    """Which future. kind: truncated or scrambled; values_only: the milder scramble, that leaves rows and symbols where they are;
+    """Which future. kind: truncated or scrambled; values_only: the milder scramble, that leaves all rows and symbols;
     until: bars that a scramble goes on for after K (None: to the end, so that length and calendar stay what they were);
     only: the tables that change (None: all); unlisted: the scramble in which no symbol is listed after K."""
 
@@ -120,7 +120,7 @@ def _moved(tables: Tables, last: int, rng: np.random.Generator, holes: bool) -> 
 def paths(
     rows: int, symbols: int, last: int, rng: np.random.Generator, holes: bool
 ) -> tuple[Floats, Floats, Bools]:
-    """(T + 1, S) factors of prices and of volumes, 1 up to bar `last`, and cells without a price; row T is for what no bar knows."""
+    """(T + 1, S) factors of prices and volumes, 1 up to bar `last`, and cells without a price. Row T: what no bar knows."""
     after = rows - last - 1
     factor, volume = np.ones((rows + 1, symbols)), np.ones((rows + 1, symbols))
     hole = np.zeros((rows + 1, symbols), dtype=bool)
@@ -174,7 +174,7 @@ def _restated(
     changed = {c: _other(table.numbers(c), known > row, rng) for c in _values(table)}
     flags = {c: _flipped(table, c, known > row, rng) for c in table.columns if c == "member"}
     moved = table.taken(np.arange(len(table)), (), {**changed, **flags})
-    if values_only:
+    if values_only or ties(table):
         return moved
     keep = (known <= row) | (rng.random(len(table)) > 0.1)
     late = _late(tables, name, known, row, rng)
@@ -188,6 +188,17 @@ def _restated(
     times = np.r_[table.instants(column).instants[keep], instants]
     made = moved.taken(order, (), {**fresh, column: times})
     return made.taken(_sorted_alike(table, made, column, order))
+
+
+def ties(table: Table) -> bool:
+    """Whether rows of one symbol (and item) became known at once: which of them a sort puts last may depend on how many rows
+    there are, so none is added and none removed."""
+    words = [table.words(c) for c in ("symbol", "item") if c in table.columns]
+    order = np.lexsort([table.instants(known_column(table)).instants, *words])
+    same = np.diff(table.instants(known_column(table)).instants[order]).astype(np.int64) == 0
+    for column in words:
+        same &= column[order][1:] == column[order][:-1]
+    return bool(same.any())
 
 
 def _sorted_alike(table: Table, made: Table, column: str, order: Ints) -> Ints:

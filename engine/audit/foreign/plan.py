@@ -110,16 +110,14 @@ def scores(tables: Tables, recorded: Output) -> Floats:
     """(T,) how much a look ahead would show in a bar: its output changes, something is about to be known, or has happened and
     is not known yet. 0 before the first output and where there is no future."""
     size = changes(tables, recorded)
-    if not size.any():
-        return np.zeros(len(tables))
-    score = np.where(size > 0, 1.0 + size / size.max(), 0.0)
+    score = np.where(size > 0, 1.0 + size / max(float(size.max()), 1.0), 0.05)
     events = np.zeros(len(tables))
     for one in happenings(tables):
         if one.max() > 0:
             events += one / one.max()
-    score = score * (1.0 + 2.0 * events) + 0.01 * events
+    score = score * (1.0 + 2.0 * events)
     score[: int(np.argmax(size > 0))] = 0.0
-    return score * (1.0 + 1e-6 * np.arange(len(score)))
+    return score * np.linspace(0.8, 1.0, len(score))
 
 
 def happenings(tables: Tables) -> list[Floats]:
@@ -161,7 +159,7 @@ def presence(tables: Tables) -> Bools:
     """(T, S) whether a symbol has a price in a bar."""
     made = np.zeros((len(tables), len(tables.symbols)), dtype=bool)
     place = {s: i for i, s in enumerate(tables.symbols)}
-    for name, table in tables.prices.items():
+    for table in tables.prices.values():
         at = np.searchsorted(tables.times.instants, table.times().instants)
         if not tables.wide:
             made[at, [place[w] for w in table.words("symbol")]] = True
