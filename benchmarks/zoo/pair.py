@@ -13,6 +13,7 @@ from inspect import getdoc
 from typing import Any, Protocol
 
 import pandas as pd
+import polars as pl
 
 from zoo.market import Market, market
 
@@ -129,7 +130,10 @@ class Function:
         return outputs(self.f(market.prices(self.shape), **self._tables(market)))
 
     def _tables(self, market: Market) -> dict[str, Any]:
-        return {name: getattr(market, name).copy() for name in self.tables}
+        given = {name: getattr(market, name) for name in self.tables}
+        if self.shape.startswith("polars"):
+            return {name: pl.from_pandas(table) for name, table in given.items()}
+        return {name: table.copy() for name, table in given.items()}
 
 
 def said(checks: Iterable[Any], seconds: float) -> Said:

@@ -67,7 +67,9 @@ def convolved_same(prices: pd.DataFrame) -> dict[str, Any]:
     """
     kernel = np.ones(11) / 11
     steps = moves(prices).fillna(0.0)
-    smooth = steps.apply(lambda x: np.convolve(x, kernel, mode="same") if len(x) >= 11 else x)
+    smooth = steps.apply(lambda x: np.convolve(x, kernel, mode="same") if len(x) >= 11 else x).where(
+        prices.notna()
+    )
     return {"features": {"smooth": smooth}, "weights": long_short(smooth)}
 
 
@@ -75,7 +77,7 @@ def convolved_trailing(prices: pd.DataFrame) -> dict[str, Any]:
     """The same kernel over the rows up to now."""
     kernel = np.ones(11) / 11
     steps = moves(prices).fillna(0.0)
-    smooth = steps.apply(lambda x: np.convolve(x, kernel, mode="full")[: len(x)])
+    smooth = steps.apply(lambda x: np.convolve(x, kernel, mode="full")[: len(x)]).where(prices.notna())
     return {"features": {"smooth": smooth}, "weights": long_short(smooth)}
 
 
@@ -108,7 +110,7 @@ def zero_phase_filter(prices: pd.DataFrame) -> dict[str, Any]:
     if len(logs) < 20:
         return {"features": {"trend": logs * 0}, "weights": logs * 0}
     b, a = butter(2, 0.1)
-    trend = logs.apply(lambda x: filtfilt(b, a, x)).diff()
+    trend = logs.apply(lambda x: filtfilt(b, a, x)).diff().where(prices.notna())
     return {"features": {"trend": trend}, "weights": long_only(trend)}
 
 
@@ -117,7 +119,7 @@ def causal_filter(prices: pd.DataFrame) -> dict[str, Any]:
     logs = np.log(prices.ffill()).fillna(0.0)
     b, a = butter(2, 0.1)
     rest = lfilter_zi(b, a)
-    trend = logs.apply(lambda x: lfilter(b, a, x, zi=rest * x.iloc[0])[0]).diff()
+    trend = logs.apply(lambda x: lfilter(b, a, x, zi=rest * x.iloc[0])[0]).diff().where(prices.notna())
     return {"features": {"trend": trend}, "weights": long_only(trend)}
 
 
@@ -260,7 +262,7 @@ PAIRS = (
     pair(centred_oscillator, trailing_oscillator, "features", depth=200),
     pair(lagging_span, span_of_now, "features", depth=26),
     pair(month_transform, month_so_far, "features"),
-    pair(shifted_over_symbol, shifted_back_over_symbol, "features", depth=1, shape="polars_long"),
+    pair(shifted_over_symbol, shifted_back_over_symbol, "features", shape="polars_long"),  # over a gap: several bars
     pair(shifted_across_symbols, shifted_within_symbols, "features", shape="long",
          hides="only the first row of each symbol looks ahead, but to the end of the data"),
 )  # fmt: skip

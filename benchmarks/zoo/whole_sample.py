@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.cluster.vq import kmeans2
 from scipy.signal import detrend
-from sklearn.mixture import GaussianMixture
 
 from zoo.weights import long_only, long_short, moves, pair, shared
 
@@ -58,7 +58,7 @@ def pca_whole(prices: pd.DataFrame) -> dict[str, Any]:
     Statistical arbitrage: the first three principal components of all returns are taken out, what remains should revert.
     """
     steps = moves(prices).fillna(0.0).clip(-0.3, 0.3)
-    rest = _without_factors(steps, _factors(steps))
+    rest = _without_factors(steps, _factors(steps)).where(prices.notna())
     return {"features": {"residual": rest}, "weights": long_short(-rest.rolling(5).sum())}
 
 
@@ -71,6 +71,7 @@ def pca_walked(prices: pd.DataFrame) -> dict[str, Any]:
         rest.iloc[begin : begin + 60] = _without_factors(
             block, _factors(steps.iloc[max(0, begin - YEAR) : begin])
         )
+    rest = rest.where(prices.notna())
     return {"features": {"residual": rest}, "weights": long_short(-rest.rolling(5).sum())}
 
 
@@ -140,17 +141,17 @@ def _momentum_and_spread(prices: pd.DataFrame) -> tuple[pd.DataFrame, pd.Series]
 
 
 def regimes_whole(prices: pd.DataFrame) -> dict[str, Any]:
-    """Regimes from a mixture model of all days.
+    """Regimes from a clustering of all days.
 
-    A hidden Markov or mixture model is fitted once, each day gets its most likely regime, and the strategy is backtested on
-    "regimes that were there at the time". Means, spreads and labels all come from the whole sample.
+    A hidden Markov model, a mixture or a clustering is fitted once, each day gets its regime, and the strategy is backtested
+    on "regimes that were there at the time". Centres and labels all come from the whole sample.
     """
     days = _market_days(prices)
     return _by_regime(prices, pd.Series(_stressed(days, days), index=prices.index))
 
 
 def regimes_walked(prices: pd.DataFrame) -> dict[str, Any]:
-    """The mixture is fitted every 200 days to the days before."""
+    """The clusters are fitted every 200 days to the days before."""
     days = _market_days(prices)
     stressed = pd.Series(0.0, index=prices.index)
     for begin in range(120, len(days), 200):
@@ -164,11 +165,11 @@ def _market_days(prices: pd.DataFrame) -> np.ndarray:
 
 
 def _stressed(fitted: np.ndarray, days: np.ndarray) -> np.ndarray:
-    """1 on the days of the component with the greater mean of absolute moves."""
-    if len(fitted) < 20:
-        return np.zeros(len(days))
-    mixture = GaussianMixture(2, random_state=0, max_iter=15, init_params="k-means++").fit(fitted)
-    return (mixture.predict(days) == mixture.means_[:, 1].argmax()).astype(float)
+    """1 on the days that lie nearer to the centre with the greater mean of absolute moves; found from the extremes."""
+    centres = fitted[[fitted[:, 1].argmin(), fitted[:, 1].argmax()]]
+    centres, _ = kmeans2(fitted, centres, iter=20, minit="matrix", missing="warn")
+    away = ((days[:, None, :] - centres[None]) ** 2).sum(axis=2)
+    return (away.argmin(axis=1) == centres[:, 1].argmax()).astype(float)
 
 
 def _by_regime(prices: pd.DataFrame, stressed: pd.Series) -> dict[str, Any]:
@@ -266,14 +267,14 @@ def low_pass_whole(prices: pd.DataFrame) -> dict[str, Any]:
     waves = np.fft.rfft(logs.to_numpy(), axis=0)
     waves[max(2, len(waves) // 10) :] = 0
     smooth = pd.DataFrame(np.fft.irfft(waves, n=len(logs), axis=0), logs.index, logs.columns)
-    trend = smooth.diff()
+    trend = smooth.diff().where(prices.notna())
     return {"features": {"trend": trend}, "weights": long_only(trend)}
 
 
 def low_pass_trailing(prices: pd.DataFrame) -> dict[str, Any]:
     """An exponential mean keeps the slow part of what was."""
     logs = np.log(prices.ffill()).fillna(0.0)
-    trend = logs.ewm(span=20).mean().diff()
+    trend = logs.ewm(span=20).mean().diff().where(prices.notna())
     return {"features": {"trend": trend}, "weights": long_only(trend)}
 
 
@@ -283,7 +284,7 @@ def trend_line_whole(prices: pd.DataFrame) -> dict[str, Any]:
     `scipy.signal.detrend` before a mean-reversion rule: the line knows where the price will end.
     """
     logs = np.log(prices.ffill()).fillna(0.0)
-    away = pd.DataFrame(detrend(logs.to_numpy(), axis=0), logs.index, logs.columns)
+    away = pd.DataFrame(detrend(logs.to_numpy(), axis=0), logs.index, logs.columns).where(prices.notna())
     return {"features": {"away": away}, "weights": long_short(-away)}
 
 
@@ -292,7 +293,7 @@ def trend_line_trailing(prices: pd.DataFrame) -> dict[str, Any]:
     logs = np.log(prices.ffill()).fillna(0.0)
     ages = np.arange(30) - 14.5
     slope = sum(logs.shift(29 - i) * ages[i] for i in range(30)) / (ages**2).sum()
-    away = logs - logs.rolling(30).mean() - slope * ages[-1]
+    away = (logs - logs.rolling(30).mean() - slope * ages[-1]).where(prices.notna())
     return {"features": {"away": away}, "weights": long_short(-away)}
 
 

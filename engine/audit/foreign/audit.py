@@ -15,13 +15,13 @@ from typing import Any
 
 from backcast.data.errors import InputError
 from backcast.engine.audit.findings import Check, Finding, verdict
-from backcast.engine.audit.foreign import blame
+from backcast.engine.audit.foreign import blame, returns
 from backcast.engine.audit.foreign.calling import Output, arguments, call, check_first, reason
 from backcast.engine.audit.foreign.compare import Moved, compare
 from backcast.engine.audit.foreign.frames import timed
-from backcast.engine.audit.foreign.futures import Future
+from backcast.engine.audit.foreign.futures import Future, unseen
 from backcast.engine.audit.foreign.plan import Replay, planned
-from backcast.engine.audit.foreign.tables import Tables, instants_until, seen
+from backcast.engine.audit.foreign.tables import Tables
 
 NAMES = {"truncated": "truncation replay", "scrambled": "scramble replay"}
 DETAILS = {
@@ -81,13 +81,10 @@ class Session:
         tables = replay.future.of(self.tables, replay.row)
         self.runs += 1
         again = call(self.f, tables, self.names)
-        gone = [] if replay.future.kind != "truncated" else self.unseen(replay.row)
-        return compare(self.recorded, again, instants_until_row(self.tables, replay.row), gone)
-
-    def unseen(self, row: int) -> list[str]:
-        """Symbols without a price by a bar."""
-        there = seen(self.tables, row)
-        return [s for s, known in zip(self.tables.symbols, there, strict=True) if not known]
+        listed = replay.future.kind == "scrambled" and not replay.future.unlisted
+        gone = [] if listed else unseen(self.tables, replay.row)
+        decided = {layer: frames for layer, frames in self.recorded.items() if layer != "execution"}
+        return compare(decided, again, instants_until_row(self.tables, replay.row), gone)
 
     def check(self, kind: str, layer: str) -> Check:
         key = (kind, layer)
@@ -131,6 +128,9 @@ def audit(
             caught.append((replay, moved))
     if caught:
         blame.accuse(session, caught)
+    earned = returns.check(session)
+    if earned is not None:
+        session.checks["returns", "execution"] = earned
     cost = sum(r.future.share(tables, r.row) for r in replays)
     return Audit(level, list(session.checks.values()), cost)
 
@@ -163,7 +163,7 @@ def attempt(session: Session, replay: Replay) -> dict[str, Moved] | None:
             check.cells += one.cells
             check.changed += one.changed
         return moved
-    for layer in session.recorded:
+    for layer in session.recorded.keys() - {"execution"}:
         check = session.check(future.kind, layer)
         if not check.cells:
             check.inconclusive = failed
@@ -186,6 +186,3 @@ def bar_at(tables: Tables, at: Any) -> int:
 
 def _command(f: Callable[..., Any]) -> str:
     return f"backcast.audit({getattr(f, '__qualname__', 'f')}, prices, at={{at!r}})"
-
-
-__all__ = ["Audit", "Session", "audit", "instants_until"]

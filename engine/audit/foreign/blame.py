@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from backcast.engine.audit.findings import LEAK, Finding, number
+from backcast.engine.audit.findings import INFORMATION, LEAK, Finding, number
 from backcast.engine.audit.findings import LAYERS as ORDER
 from backcast.engine.audit.foreign.calling import call
 from backcast.engine.audit.foreign.compare import Cell, Moved, compare
+from backcast.engine.audit.foreign.futures import Future
 from backcast.engine.audit.foreign.plan import Replay
 
 if TYPE_CHECKING:
@@ -24,8 +25,21 @@ WORDS = {
 }
 
 
+PRESENCE = (
+    "It depends on which symbols list, leave or miss prices later: at each row choose, count and rank those that have a price "
+    "by then, the ones that leave later included."
+)
+
+SEEDS = 4
+"""Other futures with which a leak is to be proved."""
+
+
 def accuse(session: Session, caught: list[tuple[Replay, dict[str, Moved]]]) -> None:
-    """One finding, on the first layer in causal order that moved; or none, where f does not even repeat itself."""
+    """One finding, on the first layer in causal order that moved; or none, where f does not even repeat itself.
+
+    A leak is proved with futures that have as many bars as the data, at the same times: that sessions come, and how many rows
+    there are, is known beforehand. What moves only where the table is shorter is said as information.
+    """
     if not repeats(session):
         return
     moving = [
@@ -34,32 +48,71 @@ def accuse(session: Session, caught: list[tuple[Replay, dict[str, Moved]]]) -> N
         for layer, m in moved.items()
         if m.changed
     ]
-    place, n = min(moving)
-    layer = ORDER[place]
-    replay, moved = caught[n]
-    first = moved[layer].first
-    assert first is not None  # it has changed cells
+    shorter: tuple[Replay, str, Cell] | None = None
+    for place, n in sorted(moving):
+        replay, layer = caught[n][0], ORDER[place]
+        proof = proved(session, replay, layer)
+        if proof is not None:
+            _leak(session, proof[0], layer, proof[1], caught[n][0])
+            return
+        cell = caught[n][1][layer].first
+        assert cell is not None  # it has changed cells
+        shorter = shorter or (replay, layer, cell)
+    assert shorter is not None  # something was caught
+    _shorter(session, *shorter)
+
+
+def proved(session: Session, replay: Replay, layer: str) -> tuple[Replay, Cell] | None:
+    """The layer moves with another future of the same length and calendar, in some seed; None where it does not."""
+    for seed in range(SEEDS):
+        tried_with = Replay(replay.row, Future("scrambled", seed=seed + 100, unlisted=bool(seed % 2)))
+        for milder in (False, True):
+            again = Replay(replay.row, replace(tried_with.future, values_only=milder))
+            moved = tried(session, again)
+            if moved is not None:
+                break
+        if moved is not None and moved[layer].changed:
+            cell = moved[layer].first
+            assert cell is not None  # it has changed cells
+            return again, cell
+    return None
+
+
+def _leak(session: Session, replay: Replay, layer: str, first: Cell, seen_in: Replay) -> None:
     through = table_of(session, replay, layer)
     depth = depth_of(session, replay, layer, first, through)
-    at = session.tables.at(replay.row)
-    shown = str(
-        first.local.astype("datetime64[D]")
-        if session.tables.times.daily
-        else first.local.astype("datetime64[s]")
-    )
-    last = _bar(session, first)
-    to_end = depth is not None and last + depth >= len(session.tables) - 2
+    at, shown = session.tables.at(replay.row), _shown(session, first)
+    presence = through == "bars" and _by_presence(session, replay, layer)
+    to_end = depth is not None and _bar(session, first) + depth >= len(session.tables) - 2
+    what = PRESENCE if presence else remedy(through, depth, to_end)
     sentence = f"{WORDS[layer]} of {shown} changes with what came after {at}"
-    sentence += f": {depth:,} bar{'s' if depth != 1 else ''} ahead." if depth is not None else "."
-    name = (
-        first.frame or layer
-        if layer == "features"
-        else {"targets": "weights", "execution": "returns"}.get(layer, layer)
-    )
-    session.check(replay.future.kind, layer).finding = Finding(
-        LEAK, sentence, remedy(layer, through, depth, to_end), name, first.column, shown, depth, through,
+    sentence += f": it looks {depth:,} bar{'s' if depth != 1 else ''} ahead." if depth is not None else "."
+    session.check(seen_in.future.kind, layer).finding = Finding(
+        LEAK, sentence, what, _column(layer, first), first.column, shown, depth, through,
         number(first.recorded), number(first.replayed), session.command.format(at=at),
     )  # fmt: skip
+
+
+def _shorter(session: Session, replay: Replay, layer: str, first: Cell) -> None:
+    at, shown = session.tables.at(replay.row), _shown(session, first)
+    session.check(replay.future.kind, layer).finding = Finding(
+        INFORMATION,
+        f"{WORDS[layer]} of {shown} depends on where the data end ({at}), but on nothing that happens afterwards.",
+        "Take month ends and fold borders from a calendar and fixed dates, so that live rows equal those of the backtest.",
+        _column(layer, first), first.column, shown, None, "bars", number(first.recorded), number(first.replayed),
+        session.command.format(at=at),
+    )  # fmt: skip
+
+
+def _column(layer: str, first: Cell) -> str:
+    if layer == "features" and first.frame:
+        return first.frame
+    return {"targets": "weights", "execution": "returns"}.get(layer, layer)
+
+
+def _shown(session: Session, cell: Cell) -> str:
+    unit = "D" if session.tables.times.daily else "s"
+    return str(cell.local.astype(f"datetime64[{unit}]"))
 
 
 def repeats(session: Session) -> bool:
@@ -125,8 +178,15 @@ def _moves(moved: Moved, cell: Cell) -> bool:
     return cell.at in moved.rows
 
 
-def remedy(layer: str, through: str, depth: int | None, to_end: bool) -> str:
-    """What to do, from the layer and what was seen."""
+def _by_presence(session: Session, replay: Replay, layer: str) -> bool:
+    """Whether it is which symbols are there later, and not their prices, that moves it."""
+    values = Future("scrambled", True, None, ("bars",), replay.future.seed)
+    moved = tried(session, Replay(replay.row, values))
+    return moved is not None and not moved[layer].changed
+
+
+def remedy(through: str, depth: int | None, to_end: bool) -> str:
+    """What to do, from what was seen."""
     if through == "facts":
         return "Join facts by known_at, not by their period or event_at, and take the version known then."
     if through == "membership":
@@ -138,5 +198,5 @@ def remedy(layer: str, through: str, depth: int | None, to_end: bool) -> str:
     if depth == 1:
         return "A negative shift, or a value of the same bar that is not known yet: shift it forward by one."
     if depth is not None:
-        return "A centred window, a back-fill, or a label at the start of its period: use past rows only, labelled at their end."
+        return "A centred window, a back-fill, or a period labelled at its start: use past rows only, label at the end."
     return "Let a row read nothing but what was known by its time."

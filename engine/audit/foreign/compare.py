@@ -54,14 +54,12 @@ def _one(
     wide: Wide, other: Wide | None, until: Instants, unseen: Collection[str], layer: str, moved: Moved
 ) -> None:
     old, new, at, local, columns = aligned(wide, other, until)
-    held = layer == "targets"
-    if held:
+    if layer == "targets":
         old, new = np.nan_to_num(old), np.nan_to_num(new)  # nothing asked for, and nothing held, are alike
     wrong = differs(old, new)
-    if not held:
-        for c, name in enumerate(columns):
-            if name in unseen:  # nobody is to say what a feature of a symbol is that there is not yet
-                wrong[:, c] = False
+    for c, name in enumerate(columns):
+        if name in unseen:  # nobody is to say what is right for a symbol that is not there yet
+            wrong[:, c] = False
     moved.cells += wrong.size
     moved.changed += int(wrong.sum())
     if wrong.any():

@@ -192,6 +192,10 @@ class Table:
     def _taken_pandas(self, keep: Ints, without: Sequence[str], changed: Mapping[str, Any]) -> Any:
         made = self.given.iloc[_run(keep)].copy()
         names = _names(self.given)
+        if isinstance(
+            self.given.index, type(self.given.reset_index(drop=True).index)
+        ):  # rows are numbered, not named
+            made = made.reset_index(drop=True)
         if self.given.ndim == 1:
             for values in changed.values():
                 made.iloc[:] = _fitting(values, made.dtype)

@@ -23,14 +23,16 @@ COUNTS = ("volume", "shares", "trades", "turnover", "amount")
 
 @dataclass(frozen=True)
 class Future:
-    """Which future: kind truncated or scrambled; values_only: the milder scramble, that leaves every row and symbol where it is;
-    until: bars that a scramble goes on for after K (it then ends); only: the tables that change (None: all)."""
+    """Which future. kind: truncated or scrambled; values_only: the milder scramble, that leaves all rows and symbols;
+    until: bars that a scramble goes on for after K (None: to the end, so that length and calendar stay what they were);
+    only: the tables that change (None: all); unlisted: the scramble in which no symbol is listed after K."""
 
     kind: str
     values_only: bool = False
     until: int | None = None
     only: Collection[str] | None = None
     seed: int = 0
+    unlisted: bool = False
 
     def of(self, tables: Tables, row: int) -> Tables:
         """The tables with another future after row `row`."""
@@ -58,12 +60,11 @@ def truncated(tables: Tables, row: int, future: Future) -> Tables:
     """What was known after row K is gone. Where rows decide before their bar, that of K itself is there, but another."""
     prices, others = dict(tables.prices), dict(tables.others)
     if future.changes("bars"):
-        gone = [s for s, there in zip(tables.symbols, seen(tables, row), strict=True) if not there]
+        gone = unseen(tables, row)
         if tables.decides == "before":
-            tables = replace(tables, prices=_moved(tables, row - 1, _rng(future, row), False))
-        for name, table in tables.prices.items():
-            without = [c for c in table.columns if c in gone] if tables.wide else []
-            prices[name] = table.taken(tables.bar_rows(name) <= row, without)
+            prices = _moved(tables, row - 1, _rng(future, row), False)
+        for name, table in prices.items():
+            prices[name] = table.taken(tables.bar_rows(name) <= row, _without(tables, table, gone))
     for name, table in tables.others.items():
         if future.changes(name):
             others[name] = table.taken(tables.known_rows(name) <= row)
@@ -77,19 +78,29 @@ def scrambled(tables: Tables, row: int, future: Future) -> Tables:
     prices, others = dict(tables.prices), dict(tables.others)
     if future.changes("bars"):
         prices = _moved(tables, last, rng, not future.values_only)
-        end = future.end(tables, row)
-        gone = np.zeros(len(tables) + 1, dtype=bool)
-        gone[end + 1 :] = end < len(tables) - 1
-        if not future.values_only:
-            gone[last + 2 : -1] |= rng.random(len(tables) - last - 2) < 0.03
-        if tables.decides == "before":
-            gone[row] = False
+        end, gone = future.end(tables, row), unseen(tables, row) if future.unlisted else []
         for name, table in prices.items():
-            prices[name] = table.taken(~gone[tables.bar_rows(name)])
+            prices[name] = table.taken(_until(tables, table, end, gone), _without(tables, table, gone))
     for name, table in tables.others.items():
         if future.changes(name):
             others[name] = _restated(tables, name, table, row, rng, future.values_only)
     return replace(tables, prices=prices, others=others, _rows={})
+
+
+def unseen(tables: Tables, row: int) -> list[str]:
+    """Symbols without a price by a bar."""
+    return [s for s, there in zip(tables.symbols, seen(tables, row), strict=True) if not there]
+
+
+def _without(tables: Tables, table: Table, gone: Collection[str]) -> list[str]:
+    return [c for c in table.columns if c in gone] if tables.wide else []
+
+
+def _until(tables: Tables, table: Table, end: int, gone: Collection[str]) -> Bools:
+    """Rows up to a bar, of symbols that there are."""
+    at = np.searchsorted(tables.times.instants, table.times().instants)
+    there = at <= end
+    return there if tables.wide else np.asarray(there & ~np.isin(table.words("symbol"), list(gone)))
 
 
 def _rng(future: Future, row: int) -> np.random.Generator:
@@ -109,22 +120,23 @@ def _moved(tables: Tables, last: int, rng: np.random.Generator, holes: bool) -> 
 def paths(
     rows: int, symbols: int, last: int, rng: np.random.Generator, holes: bool
 ) -> tuple[Floats, Floats, Bools]:
-    """(T + 1, S) factors of prices and of volumes, 1 up to bar `last`, and cells without a price; row T is for what no bar knows."""
+    """(T + 1, S) factors of prices and volumes, 1 up to bar `last`, and cells without a price. Row T: what no bar knows."""
     after = rows - last - 1
     factor, volume = np.ones((rows + 1, symbols)), np.ones((rows + 1, symbols))
     hole = np.zeros((rows + 1, symbols), dtype=bool)
     if after <= 0:
         return factor, volume, hole
-    jump = rng.choice([-1.0, 1.0], symbols) * rng.uniform(0.03, 0.12, symbols)
+    up = rng.permutation(symbols) % 2 == rng.integers(2)  # half of them rise at once, the others fall
     steps = rng.normal(0.0, 0.025, (after, symbols))
-    steps[0] = jump
-    walk = np.cumsum(steps, axis=0)
-    factor[last + 1 : rows] = np.exp(np.clip(walk, -3.0, 3.0))
+    steps[0] = np.where(up, 1.0, -1.0) * rng.uniform(0.03, 0.12, symbols)
+    factor[last + 1 : rows] = np.exp(np.clip(np.cumsum(steps, axis=0), -3.0, 3.0))
     volume[last + 1 : rows] = np.exp(rng.normal(0.0, 0.7, (after, symbols)))
     if holes and symbols > 1:
         hole[last + 1 : rows] = rng.random((after, symbols)) < 0.02
+        hole[last + 1 : last + 3] |= rng.random(symbols) < 0.3
         ended = rng.integers(symbols)
-        hole[last + 1 + int(rng.integers(1, max(after // 2, 2))) : rows, ended] = True
+        hole[last + 1 + int(rng.integers(0, max(after // 2, 2))) : rows, ended] = True
+        hole[:, rng.integers(symbols)], hole[rows] = False, False  # every bar stays the bar of somebody
     return factor, volume, hole
 
 
@@ -133,25 +145,21 @@ def _priced(
 ) -> Table:
     at = tables.bar_rows(name)
     moved = at > last
+    place = {s: i for i, s in enumerate(tables.symbols)}
+    numbers = [c for c in table.columns if c != "symbol" and table.is_number(c)]
     if tables.wide:
         path = volume if name.lower() in COUNTS else factor
-        place = {s: i for i, s in enumerate(tables.symbols)}
-        columns = {c: (place[c], path) for c in table.columns if table.is_number(c)}
-        changed = {c: _cells(table.numbers(c), p[at, s], hole[at, s], moved) for c, (s, p) in columns.items()}
-    else:
-        place = {s: i for i, s in enumerate(tables.symbols)}
-        s = np.array([place[word] for word in table.words("symbol")])
         changed = {
-            c: _cells(
-                table.numbers(c),
-                (factor if c.lower() in PRICES else volume)[at, s],
-                hole[at, s] & False,
-                moved,
-            )
-            for c in table.columns
-            if c != "symbol" and table.is_number(c)
+            c: _cells(table.numbers(c), path[at, place[c]], hole[at, place[c]], moved) for c in numbers
         }
-    return table.taken(np.arange(len(table)), (), changed)
+        return table.taken(np.arange(len(table)), (), changed)
+    s, never = np.array([place[word] for word in table.words("symbol")]), np.zeros(len(at), dtype=bool)
+    changed = {
+        c: _cells(table.numbers(c), (factor if c.lower() in PRICES else volume)[at, s], never, moved)
+        for c in numbers
+    }
+    made = table.taken(np.arange(len(table)), (), changed)
+    return made.taken(~hole[at, s])  # no row is a hole of the long form
 
 
 def _cells(values: Floats, factor: Floats, hole: Bools, moved: Bools) -> Floats:
@@ -166,7 +174,7 @@ def _restated(
     changed = {c: _other(table.numbers(c), known > row, rng) for c in _values(table)}
     flags = {c: _flipped(table, c, known > row, rng) for c in table.columns if c == "member"}
     moved = table.taken(np.arange(len(table)), (), {**changed, **flags})
-    if values_only:
+    if values_only or ties(table):
         return moved
     keep = (known <= row) | (rng.random(len(table)) > 0.1)
     late = _late(tables, name, known, row, rng)
@@ -175,14 +183,33 @@ def _restated(
     old, instants = late
     order = np.r_[np.flatnonzero(keep), old]
     column = known_column(table)
-    by_known = bool((np.diff(table.instants(column).instants).astype(np.int64) >= 0).all())
-    fresh = {
-        c: np.r_[moved.numbers(c)[keep], _other(table.numbers(c)[old], np.ones(len(old), bool), rng)]
-        for c in changed
-    }
+    other = np.ones(len(old), dtype=bool)
+    fresh = {c: np.r_[moved.numbers(c)[keep], _other(table.numbers(c)[old], other, rng)] for c in changed}
     times = np.r_[table.instants(column).instants[keep], instants]
     made = moved.taken(order, (), {**fresh, column: times})
-    return made.taken(np.argsort(times, kind="stable")) if by_known else made
+    return made.taken(_sorted_alike(table, made, column, order))
+
+
+def ties(table: Table) -> bool:
+    """Whether rows of one symbol (and item) became known at once: which of them a sort puts last may depend on how many rows
+    there are, so none is added and none removed."""
+    words = [table.words(c) for c in ("symbol", "item") if c in table.columns]
+    order = np.lexsort([table.instants(known_column(table)).instants, *words])
+    same = np.diff(table.instants(known_column(table)).instants[order]).astype(np.int64) == 0
+    for column in words:
+        same &= column[order][1:] == column[order][:-1]
+    return bool(same.any())
+
+
+def _sorted_alike(table: Table, made: Table, column: str, order: Ints) -> Ints:
+    """The rows of `made` in an order like that of the table: by knowledge, by symbol (and item) and knowledge, or each after
+    the row that it restates."""
+    for by in ((), ("symbol",), ("symbol", "item")):
+        if all(c in table.columns for c in by):
+            keys = [table.instants(column).instants, *(table.words(c) for c in reversed(by))]
+            if (np.lexsort(keys) == np.arange(len(table))).all():
+                return np.lexsort([made.instants(column).instants, *(made.words(c) for c in reversed(by))])
+    return np.argsort(order, kind="stable")
 
 
 def _late(tables: Tables, name: str, known: Ints, row: int, rng: np.random.Generator) -> tuple[Ints, Any]:

@@ -13,11 +13,10 @@ from typing import Any
 import numpy as np
 
 from backcast.data.errors import InputError
-from backcast.data.types import Bools, Instants, Ints
+from backcast.data.types import Bools, Ints
 from backcast.engine.audit.foreign.frames import Table, Timed, is_frame
 
 LONG = ("facts", "membership", "actions")
-KNOWN = ("known_at",)
 
 
 @dataclass(frozen=True)
@@ -176,9 +175,3 @@ def _long(name: str, given: Any) -> Table:
 def seen(tables: Tables, row: int) -> Bools:
     """(S,) the symbols that had a price by a bar."""
     return np.asarray(tables.first <= row)
-
-
-def instants_until(tables: Tables, row: int) -> Instants:
-    """The last instant that row `row` knows."""
-    ends = tables.times.instants if tables.decides == "before" else tables.times.ends()
-    return np.asarray(ends[row])
