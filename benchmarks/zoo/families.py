@@ -8,10 +8,21 @@ from zoo.pair import Pair
 
 FAMILIES = ("shifts", "whole_sample", "filling", "bars", "filings")
 
+RUNS = (
+    "run_features",
+    "run_fits",
+    "run_forecasts",
+    "run_execution",
+    "run_data",
+    "run_refused",
+    "run_selection",
+)
+"""Whole runs of our engine."""
+
 
 def every(family: str = "", name: str = "") -> list[Pair]:
     """The pairs of a family, or all; of one name, where one is given. Names are unique."""
-    pairs = [pair for module in FAMILIES for pair in import_module(f"zoo.{module}").PAIRS]
+    pairs = [pair for module in (*FAMILIES, *RUNS) for pair in import_module(f"zoo.{module}").PAIRS]
     names = [pair.name for pair in pairs]
     twice = {n for n in names if names.count(n) > 1}
     if twice:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -130,7 +131,9 @@ def _facts(
             filed = (day + pd.Timedelta(minutes=minutes)).tz_localize("UTC")
             rows.append((quarter.tz_localize("UTC"), name, "earnings", round(level, 3), filed))
             if draw.random() < 0.35:
-                later = filed + pd.Timedelta(days=int(draw.integers(60, 150)), minutes=int(draw.integers(0, 300)))
+                later = filed + pd.Timedelta(
+                    days=int(draw.integers(60, 150)), minutes=int(draw.integers(0, 300))
+                )
                 restated = round(level * float(np.exp(draw.normal(0, 0.2))), 3)
                 rows.append((quarter.tz_localize("UTC"), name, "earnings", restated, later))
     facts = pd.DataFrame(rows, columns=["date", "symbol", "item", "value", "known_at"])
@@ -234,7 +237,9 @@ def facts_before_their_period() -> Rows:
     """Earnings are known before the quarter that they are of has ended."""
     given = vendor()
     facts = given.facts.sort_values("known_at").groupby(["date", "symbol", "item"], as_index=False).first()
-    return replace(given, facts=facts.assign(known_at=facts["date"] - pd.Timedelta("3D") + pd.Timedelta("18h")))
+    return replace(
+        given, facts=facts.assign(known_at=facts["date"] - pd.Timedelta("3D") + pd.Timedelta("18h"))
+    )
 
 
 def bars_at_their_open() -> Rows:
@@ -248,7 +253,9 @@ def a_day_off() -> Rows:
     """Dates are those of UTC midnights read in New York: each bar lies on the day before its own."""
     given = vendor()
     back = given.bars["date"] - pd.Timedelta("1D")
-    return replace(given, bars=given.bars.assign(date=back, known_at=given.bars["known_at"] - pd.Timedelta("1D")))
+    return replace(
+        given, bars=given.bars.assign(date=back, known_at=given.bars["known_at"] - pd.Timedelta("1D"))
+    )
 
 
 def _frames(given: Rows) -> tuple[pd.DataFrame, ...]:
@@ -270,24 +277,29 @@ LEVELS = {
 }
 
 
-def ingested(rows: Callable[[], Rows]) -> Callable[[], None]:
-    """What puts rows into the store under the name that the runs read."""
+def ingested(rows: Callable[[], Rows], price_basis: str = "raw", **keys: Any) -> Callable[[], None]:
+    """What puts rows into the store under the name that the runs read; keys: of the source."""
 
     def ingest() -> None:
         import backcast
 
         given = rows()
         tables = {"actions": given.actions, "membership": given.membership, "facts": given.facts}
-        backcast.ingest(given.bars, "zoo", "raw", **tables)
+        there = {name: table for name, table in tables.items() if len(table)}
+        backcast.ingest(given.bars, "zoo", price_basis, **there, **keys)
 
     return ingest
 
 
 def on(rows: Callable[[], Rows], features: dict[str, object] = FUNDAMENTAL) -> Walk:
-    return Walk(rows, {"features": features}, dataset=("dataset=stored", "dataset.name=zoo"), prepare=ingested(rows))
+    return Walk(
+        rows, {"features": features}, dataset=("dataset=stored", "dataset.name=zoo"), prepare=ingested(rows)
+    )
 
 
-def pair(name: str, layer: str, rows: Callable[[], Rows], through: str = "", twin: Callable[[], Rows] = honest) -> Pair:
+def pair(
+    name: str, layer: str, rows: Callable[[], Rows], through: str = "", twin: Callable[[], Rows] = honest
+) -> Pair:
     return Pair(name, HERE, layer, on(rows), on(twin), through=through)
 
 
@@ -300,6 +312,12 @@ PAIRS = (
     pair("run_facts_a_day_early", "data", facts_a_day_early),
     pair("run_final_values", "data", final_values),
     pair("run_facts_before_their_period", "data", facts_before_their_period),
-    Pair("run_bars_at_their_open", HERE, "data", Refused(on(bars_at_their_open), "data", "known_at of"), on(honest)),
+    Pair(
+        "run_bars_at_their_open",
+        HERE,
+        "data",
+        Refused(on(bars_at_their_open), "data", "known_at of"),
+        on(honest),
+    ),
     Pair("run_a_day_off", HERE, "data", Refused(on(a_day_off), "data", "frame: date"), on(honest)),
 )

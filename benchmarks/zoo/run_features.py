@@ -335,6 +335,23 @@ class PastSplit(AnnouncedSplit):
     rows = range(20)
 
 
+class FiledTheDayBefore(Columns):
+    """Earnings are put on the day before their filing: dates were aligned on the evening, and one shift went the wrong way."""
+
+    by = -1
+    lookback = 63
+
+    def own(self, panel: Panel) -> Floats:
+        earnings = lag(panel.field("earnings"), self.by)
+        return np.asarray(earnings / lag(earnings, 1) - 1)
+
+
+class FiledAsKnown(FiledTheDayBefore):
+    """Earnings are put on the day on which the filing was known."""
+
+    by = 0
+
+
 class RowPresence(Columns):
     """How many bars a symbol has in all: names that go on for longer have more."""
 
@@ -422,7 +439,9 @@ class FromWindow(WindowFeature):
         return float((windows[0][-5:].sum() - windows[0].mean()) / windows[0].std())
 
 
-def pair(leak: type, honest: type, name: str, depth: int | None = None, hides: str = "", through: str = "bars") -> Pair:
+def pair(
+    leak: type, honest: type, name: str, depth: int | None = None, hides: str = "", through: str = "bars"
+) -> Pair:
     """Two features, each a run."""
     return Pair(
         name, HERE, "features", walk(leak), walk(honest), through=through, depth=depth, hides=hides
@@ -443,7 +462,9 @@ PAIRS = (
     pair(RolledBack, Rolled, "run_next_bar", depth=1),
     pair(WholeSampleScore, TrailingScore, "run_whole_sample_score"),
     pair(CleanedSymbol, CleanedTrailing, "run_one_symbol", depth=1, hides="one symbol of 14"),
-    pair(PatchedSession, PatchedForward, "run_one_session", depth=1, hides="one session of 420, one bar deep"),
+    pair(
+        PatchedSession, PatchedForward, "run_one_session", depth=1, hides="one session of 420, one bar deep"
+    ),
     pair(OnePart, NoPart, "run_one_part_in_10000", depth=1),
     pair(CycleHigh, YearHigh, "run_200_bars_deep", depth=200),
     pair(FutureMembers, MembersThen, "run_future_members", through=""),
@@ -453,7 +474,14 @@ PAIRS = (
     pair(ImputedByAll, ImputedByNone, "run_imputer_over_all", hides="only cells in a gap look ahead"),
     pair(TargetEncoded, TargetEncodedThen, "run_target_encoding"),
     pair(AnnouncedSplit, PastSplit, "run_split_to_come", through="actions"),
+    pair(FiledTheDayBefore, FiledAsKnown, "run_filed_the_day_before", depth=1, through="facts"),
     pair(RowPresence, RowsSoFar, "run_row_presence", through=""),
     pair(SharedState, OwnState, "run_state_outside", through=""),
-    pair(FromFile, FromWindow, "run_constants_from_a_file", through="", hides="a file does not change with the store"),
+    pair(
+        FromFile,
+        FromWindow,
+        "run_constants_from_a_file",
+        through="",
+        hides="a file does not change with the store",
+    ),
 )

@@ -175,7 +175,9 @@ class LiquidityToCome(Step):
     kind = CAP
 
     def apply(self, weights: Floats, known: Known) -> Floats:
-        value = known.history.panel.field("volume")[known.names] * known.history.panel.field("close")[known.names]
+        value = (
+            known.history.panel.field("volume")[known.names] * known.history.panel.field("close")[known.names]
+        )
         rows = value[:, self.rows(known.decision)]
         mean = np.nan_to_num(np.nanmean(np.nan_to_num(rows), axis=1))
         return np.sign(weights) * np.minimum(np.abs(weights), mean / 1e9)
@@ -262,7 +264,15 @@ def sized(cls: type) -> Walk:
     return Walk(cls, {"portfolio": named(cls)})
 
 
-def pair(name: str, layer: str, leak: Walk, honest: Walk, depth: int | None = None, through: str = "bars", hides: str = "") -> Pair:
+def pair(
+    name: str,
+    layer: str,
+    leak: Walk,
+    honest: Walk,
+    depth: int | None = None,
+    through: str = "bars",
+    hides: str = "",
+) -> Pair:
     return Pair(name, HERE, layer, leak, honest, through=through, depth=depth, hides=hides)
 
 
