@@ -92,7 +92,8 @@ class Walk:
         from backcast.engine.cli import compose
 
         config = compose([*self.dataset, *RUN, *self.overrides, f"audit={level}"])
-        return {**config, "features": FEATURES, **self.parts}
+        own = any(override.startswith("features=") for override in self.overrides)
+        return {**config, **({} if own else {"features": FEATURES}), **self.parts}
 
 
 @dataclass(frozen=True)
