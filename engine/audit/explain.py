@@ -63,6 +63,8 @@ TOLD = {
 
 def finding_of(recorded: Recorded, held: Held, spot: Spot, restart: bool = False) -> Finding:
     """The finding of a cell that moved; restart: because its rows start later, not because of the future."""
+    if spot.kind == "live":
+        restart = _same(recorded, path.ending(recorded, spot.t), spot)
     sentence, remedy = TOLD["restart" if restart else spot.layer]
     at = recorded.instant(spot.t)
     return Finding(

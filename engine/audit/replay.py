@@ -24,7 +24,7 @@ from backcast.data.store import Store
 from backcast.data.types import Floats, Ints
 from backcast.engine.audit import path
 from backcast.engine.audit.explain import Spot, finding_of
-from backcast.engine.audit.findings import Check, differing, number
+from backcast.engine.audit.findings import LAYERS, Check, differing, number
 from backcast.engine.audit.instants import Plan, marks_of, plan, plan_at, row_at
 from backcast.engine.audit.path import Evidence, Other, Recorded
 from backcast.engine.audit.static import stepwise
@@ -96,6 +96,8 @@ class Replay:
         }
         told = "recomputed from the rows of their look-back alone"
         self.layers["restart"] = _Layer(Check("restart replay: features", "features", told))
+        self.seen: dict[str, list[tuple[int, int]]] = {name: [] for name in LAYERS}
+        """Of each layer which rows were compared, first and last, in worlds that are another after the last."""
 
     @property
     def rows_read(self) -> int:
@@ -168,6 +170,8 @@ class Replay:
     def _panel(self, other: Other) -> None:
         """Every cell of the panel, every revision that a decision knows, and every member up to the world's row."""
         r, n = self.recorded.panel, other.k + 1
+        self.seen["data"].append((0, other.k))
+        self.seen["universe"].append((0, other.k))
         everyone, rows = np.arange(len(r.symbols)), np.arange(n)
         again = other.wide(other.panel.values[:, :, :n], 1)
         self.layers["data"].compare(r.values[:, :, :n], again, r.fields, everyone, rows, other)
@@ -217,6 +221,7 @@ class Replay:
             return None
         once = path.recorded_forecasts(r, rows)
         at = r.forecast.decisions[rows]
+        self.seen["forecasts"].append((int(at[0]), other.k))
         everyone = np.arange(len(r.forecast.symbols))
         cells = once.transpose(2, 1, 0), again.transpose(2, 1, 0)
         self.layers["forecasts"].compare(cells[0], cells[1], path.COLUMNS, everyone, at, other)
@@ -228,6 +233,7 @@ class Replay:
         r = self.recorded
         first = begin if begin == 0 else begin + r.lookback
         rows = np.arange(first, other.k + 1)
+        self.seen["features"].append((first, other.k))
         axes = r.world.features.names, np.arange(len(r.panel.symbols)), rows, other
         once = r.world.features.values[:, :, first : other.k + 1]
         again = other.wide(made[:, :, first - begin : other.k + 1 - begin], 1)
@@ -249,6 +255,7 @@ class Replay:
             self.layers["targets"].check.inconclusive = self._failed(other, error)
             return
         once, at = r.asked[rows], r.forecast.decisions[rows]
+        self.seen["targets"].append((int(at[0]), other.k))
         everyone = np.arange(len(r.forecast.symbols))
         self.layers["targets"].compare(once.T[None], again.T[None], ("weight",), everyone, at, other)
 
