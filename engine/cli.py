@@ -124,9 +124,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     audit = verb("audit", _audit, "Replay a run's decisions from stores that end at them.")
     audit.add_argument("run", metavar="RUN", help="a run folder (runs/STUDY/JOB)")
+    audit.add_argument("--level", default="full", metavar="LEVEL", help="quick or full (default full)")
     audit.add_argument(
-        "--instants", type=int, default=32, metavar="N", help="decisions to replay (default 32)"
+        "--instants", type=int, metavar="N", help="decisions to replay (default: the level's, 8 or 32)"
     )
+    audit.add_argument("--at", metavar="INSTANT", help="replay exactly the decision at an instant (UTC)")
     verb("report", _report, "Draw a run's report and tear sheet again from its files.").add_argument(
         "run", metavar="RUN", help="a run folder (runs/STUDY/JOB)"
     )
@@ -346,14 +348,17 @@ def _verify(arguments: argparse.Namespace, _: list[str]) -> int:
 
 
 def _audit(arguments: argparse.Namespace, _: list[str]) -> int:
+    from backcast.data.sources.instants import instant_of
     from backcast.engine.audit.show import show
     from backcast.engine.progress import Progress
     from backcast.engine.research import audit_again
 
     with Progress() as progress:
-        found = audit_again(Path(arguments.run), arguments.instants, progress)
+        at = None if arguments.at is None else instant_of(arguments.at)
+        found = audit_again(Path(arguments.run), arguments.level, at, progress, arguments.instants)
     show(found)
-    print(f"Written: {Path(arguments.run) / 'audit.json'}, and the tear sheet was drawn again.")
+    if at is None:
+        print(f"Written: {Path(arguments.run) / 'audit.json'}, and the tear sheet was drawn again.")
     return 0 if found["passed"] else 2
 
 
