@@ -212,7 +212,7 @@ def _evaluate(
         chosen = audit_world.Chosen(
             digest(trial_config(config)), log.records(), None if searched is None else searched.facts()
         )
-        told = _told(pinned, world, market, own.targets, own.account, chosen)
+        told = _told(pinned, world, market, own.targets, own.account, chosen, out)
     if searched is not None and checks:
         checks.append(_seen_again(world, own.account, searched))
     clock.lap("audit")
@@ -305,10 +305,11 @@ def _told(
     targets: Targets,
     account: Account,
     chosen: audit_world.Chosen,
+    out: runs.RunFolder,
 ) -> audit_world.Told:
     """What is audited beside the replays."""
-    made = pinned.made
-    return audit_world.checks(made, pinned.store, pinned.pin, world.panel, market, targets, account, chosen)
+    run, store, pin = "/".join(out.path.resolve().parts[-2:]), pinned.store, pinned.pin
+    return audit_world.checks(pinned.made, store, pin, world.panel, market, targets, account, chosen, run)
 
 
 def _write_facts(
@@ -408,7 +409,7 @@ def audit_again(
     upto = out.read_json("trials.json")["upto"]
     records = [r for r in TrialLog(pinned.store.lineage(made.source.name)).records() if r["id"] <= upto]
     chosen = audit_world.Chosen(digest(trial_config(config)), records, manifest["grid"])
-    told = _told(pinned, world, market, targets, account, chosen)
+    told = _told(pinned, world, market, targets, account, chosen, out)
     found = verdict(level, [*checks, *told.checks], **more, **told.facts)
     if at is None:
         out.write_json("audit.json", found)

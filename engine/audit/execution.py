@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from backcast.data.market import Market
-from backcast.data.types import Bools, Floats, Ints, Panel
+from backcast.data.types import Bools, Clock, Floats, Ints, Panel
 from backcast.engine.audit.findings import LEAK, Check, Finding
 from backcast.engine.execution import PRICES, Execution
 from backcast.engine.orders import carried
@@ -58,19 +58,27 @@ def checks(execution: Execution, panel: Panel, market: Market, account: Account)
 
 
 def _filled(execution: Execution, panel: Panel, market: Market, fills: Fills) -> Filled:
-    """The point at which all own fills fill: the one that the execution names, or another that all of them have."""
+    """The fills, beside the point that they have in common, or that the execution names where they have none."""
+    prices, fitting = common_point(execution, panel, market, fills)
+    point = (fitting or list(prices))[0]
+    return Filled(fills, market, fills.session, fills.symbol, fills.decided >= 0, point, prices[point])
+
+
+def common_point(
+    execution: Execution, panel: Panel, market: Market, fills: Fills
+) -> tuple[dict[str, Floats], list[str]]:
+    """The prices (S, T) at each point of a bar, the one that the execution names first; and the first that every decided fill
+    has, a list of one name, empty without one."""
     named = execution.resolve(panel)
-    points = {
-        name: np.mean([market.field(field) for field in fields], axis=0)
-        for name, fields in MEANS.items()
-        if set(fields) <= set(market.fields)
+    there = [name for name, fields in MEANS.items() if set(fields) <= set(market.fields)]
+    prices = {
+        name: np.mean([market.field(field) for field in MEANS[name]], axis=0)
+        for name in sorted(there, key=lambda name: name != named)
     }
     own = fills.decided >= 0
-    t, s = fills.session, fills.symbol
-    order = sorted(points, key=lambda name: name != named)
-    fitting = [name for name in order if _equal(fills.price, points[name][s, t])[own].all()]
-    point = (fitting or order)[0]
-    return Filled(fills, market, t, s, own, point, points[point])
+    at = fills.symbol[own], fills.session[own]
+    fitting = [name for name, point in prices.items() if _equal(fills.price[own], point[at]).all()]
+    return prices, fitting[:1]
 
 
 def _equal(price: Floats, other: Floats) -> Bools:
@@ -79,9 +87,7 @@ def _equal(price: Floats, other: Floats) -> Bools:
 
 def after_decisions(filled: Filled) -> Check:
     """Every fill comes in a bar after that of its decision, at a price made of nothing before the instant of the decision."""
-    fills, clock = filled.fills, filled.market.clock
-    latest = latest_decisions(clock, filled.point)[filled.t]
-    early = filled.own & ((fills.session <= fills.decided) | (latest < clock.decides_at[fills.decided]))
+    early = came_early(filled.fills, filled.market.clock, filled.point)
     check = Check(AFTER, "execution", "every fill", len(early), int(early.sum()))
     return _accused(
         check,
@@ -90,6 +96,13 @@ def after_decisions(filled: Filled) -> Check:
         lambda i: f"Fill {i + 1:,} of the log comes at a price from before its decision.",
         "Fill at the next bar (execution.fill), or decide earlier (dataset.decision_delay).",
     )
+
+
+def came_early(fills: Fills, clock: Clock, point: str) -> Bools:
+    """(N,) fills that come no later than their decision's bar, or at a price made before the instant of the decision."""
+    latest = latest_decisions(clock, point)[fills.session]
+    early = (fills.session <= fills.decided) | (latest < clock.decides_at[fills.decided])
+    return np.asarray((fills.decided >= 0) & early)
 
 
 def at_prices(filled: Filled) -> Check:
@@ -143,7 +156,9 @@ def where_traded(filled: Filled) -> Check:
     nothing: Bools = np.isnan(filled.price)
     if "volume" in market.fields:
         volume = market.field("volume")
-        counted = (volume > 0).any(axis=1)  # a source that has no volume of a symbol says nothing about it
+        counted: Bools = np.any(
+            volume > 0, axis=1
+        )  # a source that has no volume of a symbol says nothing about it
         nothing |= (volume[filled.s, filled.t] == 0.0) & counted[filled.s]
     wrong = nothing & filled.own
     check = Check(TRADED, "execution", "a bar with volume under each fill", len(wrong), int(wrong.sum()))

@@ -16,6 +16,7 @@ import numpy as np
 from backcast.data.adjust import PRICES
 from backcast.data.market import Market
 from backcast.data.types import Bools, Floats, Panel
+from backcast.engine.audit.execution import common_point
 from backcast.engine.audit.findings import LEAK, Check, Finding
 from backcast.engine.configure import Experiment
 from backcast.engine.simulators.base import Simulator
@@ -28,6 +29,9 @@ OURS, THEIRS = 2, 8
 SIGMA = 0.15
 ABSENT = 0.1
 TOLERANCE = 1e-9
+
+WORDS = {"tradable": "whether it can trade", "fill_price": "its fill price", "weights": "its order"}
+"""The parts of a plan that are compared, causes first."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +111,7 @@ def check(made: Experiment, panel: Panel, market: Market, targets: Targets, acco
     """LEAK where a fill changes with what came after it; inconclusive where trading it again cannot be done."""
     theirs = any(_of_user(part) for part in (made.execution, made.simulator, made.cost))
     simulator = made.simulator if _of_user(made.simulator) else NativeSimulator()
-    closing = made.execution.resolve(panel) != "next_open" or "open" not in market.fields
+    closing = common_point(made.execution, panel, market, account.fills)[1] != ["next_open"]
     trade = _Trade(made, panel, market, targets, simulator, closing, made.seed)
     found = Check(NAME, "execution", "plan and fills again, where everything after is another market")
     try:
@@ -150,13 +154,13 @@ _Moved = tuple[int, int, str]
 def _first_apart(plan: Plan, own: Account, other: Plan, again: Account, k: int) -> _Moved | None:
     """The first thing up to bar k that is not as it was: in the plan, or among the fills."""
     end = k - plan.offset + 1
-    moved = [m for name in ("tradable", "fill_price", "weights") if (m := _apart(plan, other, name, end))]
+    moved = [m for name in WORDS if (m := _apart(plan, other, name, end))]
     one, two = (_traded(account, plan, end) for account in (own, again))
     wrong = np.abs(one - two) > TOLERANCE * np.maximum(np.maximum(np.abs(one), np.abs(two)), 1.0)
     if wrong.any():
         t, s = (int(i) for i in np.argwhere(wrong)[0])
         moved.append((plan.offset + t, s, "its fill"))
-    return min(moved, default=None)
+    return min(moved, default=None, key=lambda one: one[0])  # of one bar what causes the rest comes first
 
 
 def _apart(plan: Plan, other: Plan, name: str, end: int) -> _Moved | None:
@@ -168,8 +172,7 @@ def _apart(plan: Plan, other: Plan, name: str, end: int) -> _Moved | None:
     if not wrong.any():
         return None
     t, s = (int(i) for i in np.argwhere(wrong)[0])
-    words = {"tradable": "whether it can trade", "fill_price": "its fill price", "weights": "its order"}
-    return plan.offset + t, s, words[name]
+    return plan.offset + t, s, WORDS[name]
 
 
 def _traded(account: Account, plan: Plan, end: int) -> Floats:

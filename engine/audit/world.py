@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -47,9 +47,10 @@ def checks(
     targets: Targets,
     account: Account,
     chosen: Chosen | None = None,
+    run: str = "",
 ) -> Told:
     """Everything that is told without a replay of features, models and portfolios. Costs two plans and at most four
-    simulations of ours; a user's own execution or simulator is repeated eight times."""
+    simulations of ours; a user's own execution or simulator is repeated eight times. run: of the folder, for its commands."""
     tables = tables_of(store, made.source.name, pin, panel, market)
     plan = made.execution.plan(panel, market, targets, made.cost)
     late, facts = delay.delayed(made, panel, market, targets, account)
@@ -60,6 +61,9 @@ def checks(
         account_check(plan, account, made.cost),
         late,
     ]
+    for check in found if run else []:
+        if check.failed and check.finding is not None and not check.finding.reproduce:
+            check.finding = replace(check.finding, reproduce=f"backcast audit runs/{run}")
     if chosen is None or not len(account.sessions):
         return Told(found, {"delay": facts})
     days = panel.clock.sessions[account.sessions]

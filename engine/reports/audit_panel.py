@@ -16,6 +16,7 @@ STATES = {
     "passed": "passed",
 }
 MARKS = {LEAK: "leak", WARNING: "bad", "inconclusive": "bad", "proved": "good", "passed": "good"}
+ORDER = [*(word.lower() for word in STATES.values()), "changed", "nothing to check"]
 LONGEST = 400
 """Characters of a text that comes from data: more of it is no news."""
 
@@ -34,24 +35,37 @@ def head(trust: Mapping[str, Any]) -> str:
     checks, passed = trust["audit_checks"], trust["audit_passed"]
     if passed is None:
         return f"Not audited: {trust['audit_doubt'] or 'the audit was off'}."
-    counts = [(state, sum(c["state"] == state for c in checks)) for state in STATES]
-    told = ", ".join(f"{n} {STATES[state].lower()}" for state, n in counts if n)
+    words = [shown(check)[0].lower() for check in checks]
+    counts = sorted(
+        {word: words.count(word) for word in words}.items(), key=lambda pair: ORDER.index(pair[0])
+    )
+    told = ", ".join(f"{n} {word}" for word, n in counts)
     verdict = "Passed" if passed else "FAILED"
     return f"{verdict} at level {trust['audit_level']}: {len(checks)} checks ({told})."
 
 
 def _row(check: Mapping[str, Any]) -> dict[str, Any]:
-    state = str(check["state"])
+    state, mark = shown(check)
     return {
         "layer": check["layer"],
         "name": check["name"],
         "detail": cut(check["detail"]),
         "cells": f"{check['cells']:,}",
         "changed": f"{check['changed']:,}",
-        "state": STATES[state],
-        "mark": MARKS.get(state, ""),
+        "state": state,
+        "mark": mark,
         "words": _words(check),
     }
+
+
+def shown(check: Mapping[str, Any]) -> tuple[str, str]:
+    """The state of a check as the page calls it, and its mark."""
+    state = str(check["state"])
+    if state == "passed" and not check["cells"]:
+        return "nothing to check", ""
+    if state == LEAK and not check["finding"]:
+        return "changed", MARKS[LEAK]
+    return STATES[state], MARKS.get(state, "")
 
 
 def _words(check: Mapping[str, Any]) -> list[str]:
@@ -59,7 +73,7 @@ def _words(check: Mapping[str, Any]) -> list[str]:
     if check["inconclusive"] and not check["finding"]:
         return [f"Not run to its end: {cut(check['inconclusive'])}."]
     if not check["finding"]:
-        return ["A consequence of the layer above."] if check["changed"] else []
+        return ["A consequence of what leaks above it."] if check["changed"] else []
     one = check["finding"]
     told = [f"{cut(one['sentence'])} {where(one)}".strip(), cut(one["remedy"])]
     return [text for text in [*told, f"See it again: {one['reproduce']}" if one["reproduce"] else ""] if text]
@@ -67,6 +81,8 @@ def _words(check: Mapping[str, Any]) -> list[str]:
 
 def where(finding: Mapping[str, Any]) -> str:
     """First cell, depth and table: "First: close of AAPL at 2020-03-04; it looks 5 bars ahead, through bars." """
+    if not finding["symbol"] and not finding["at"] and finding["severity"] != LEAK:
+        return ""
     place = " of ".join(cut(finding[key], 80) for key in ("column", "symbol") if finding[key])
     at = finding["at"].replace("T", " ").removesuffix(".000000")
     first = " at ".join(part for part in (place, cut(at, 40)) if part)
@@ -90,12 +106,13 @@ def _chance(trust: Mapping[str, Any]) -> str:
     chances = trust["audit_chance"]
     if not chances or trust["audit_passed"] is None:
         return ""
-    parts = ", ".join(f"{_deep(depth)} {_share(chance)}" for depth, chance in chances.items())
+    ordered = sorted(chances.items(), key=lambda pair: (int(pair[0]) if pair[0].isdecimal() else -1, pair[0]))
+    parts = ", ".join(f"{_deep(depth)} {_share(chance)}" for depth, chance in ordered)
     return f"Probability that this level catches one leaked cell: {parts}."
 
 
 def _deep(depth: str) -> str:
-    return f"{depth} bar{'s' if depth != '1' else ''} ahead" if depth.isdigit() else depth.replace("_", " ")
+    return f"{depth} bar{'s' if depth != '1' else ''} ahead" if depth.isdecimal() else depth.replace("_", " ")
 
 
 def _share(chance: float) -> str:
@@ -107,8 +124,8 @@ def _unseen(trust: Mapping[str, Any]) -> str:
     if trust["audit_passed"] is None:
         return ""
     return (
-        "What no audit of data sees: facts dated a day before they were filed, an idea that was read in the results of these very "
-        "years, and data that its vendor changed before it came."
+        "What no audit of data sees: facts dated a day before they were filed, an idea that was read in the results of these "
+        "very years, and data that its vendor changed before it came."
     )
 
 
@@ -119,7 +136,7 @@ def delay_words(delay: Mapping[str, Any]) -> str:
     if not all(isinstance(v, int | float) and not isinstance(v, bool) for v in values):
         return ""
     sharpe, later, earned, then = (float(v) for v in values if v is not None)
-    return f"Sharpe {_signed(sharpe)} → {_signed(later)}, return {_percent(earned)} → {_percent(then)} a year"
+    return f"Sharpe {_signed(sharpe)} → {_signed(later)}, return {_percent(earned)} → {_percent(then)}"
 
 
 def chosen_words(selection: Mapping[str, Any]) -> str:

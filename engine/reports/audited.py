@@ -1,7 +1,7 @@
 """The audit as a report believes it: read from audit.json, held against itself, and never better than what its checks say.
 
-Whoever edits the file by hand can make it worse, not better: a leak among its checks fails it whatever `passed` says, and a file
-that contradicts itself is shown as not audited.
+Whoever edits the file by hand can make it worse, not better: a leak among its checks fails it whatever `passed` says, and a
+file that contradicts itself is shown as not audited.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ WHERE = ("column", "symbol", "at", "through", "remedy", "reproduce")
 
 @dataclass(frozen=True)
 class Audited:
-    """level: as configured; passed: None where nothing was audited, or the file cannot be believed, and `doubt` says why; checks
-    in causal order: name, layer, detail, cells, changed, state, inconclusive, and finding (None, or its severity, sentence,
-    depth and `WHERE`). delay, chance, selection: further facts, empty where there are none."""
+    """level: as configured; passed: None where nothing was audited, or the file cannot be believed, and `doubt` says why;
+    checks in causal order: name, layer, detail, cells, changed, state, inconclusive, and finding (None, or its severity,
+    sentence, depth and `WHERE`). delay, chance, selection: further facts, empty where there are none."""
 
     level: str
     passed: bool | None
@@ -107,7 +107,7 @@ def _check(one: Any) -> dict[str, Any] | None:
 
 
 def _state(one: Mapping[str, Any], finding: dict[str, Any] | None) -> str:
-    """Of its finding and its counts, never of its word: cells that changed are a leak wherever nothing says that they are less."""
+    """Of its finding and its counts, never of its word: cells that changed are a leak where nothing says that they are less."""
     if finding is not None:
         return str(finding["severity"])
     if one["changed"]:

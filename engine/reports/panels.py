@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from backcast.engine.reports.audit_panel import chosen_words, delay_words
+from backcast.engine.audit.universe import SURVIVORS
+from backcast.engine.reports.audit_panel import chosen_words, cut, delay_words
 from backcast.engine.reports.verdict import BAR, percent, signed
 from backcast.engine.reports.words import event_words
 
@@ -232,7 +233,7 @@ def _audit_row(trust: dict[str, Any]) -> dict[str, str]:
 def _told_rows(trust: dict[str, Any]) -> list[dict[str, str]]:
     """What the audit tells besides, where it does."""
     told = {"Tried before on these sessions": chosen_words(trust["selection"]),
-            "Decided one bar later": delay_words(trust["delay"])}  # fmt: skip
+            "Decided one bar later, a year": delay_words(trust["delay"])}  # fmt: skip
     return [_fact(name, words) for name, words in told.items() if words]
 
 
@@ -242,6 +243,9 @@ def _survivorship_row(trust: dict[str, Any]) -> dict[str, str]:
         return _fact(
             "Names that left the universe", f"{left if left is not None else '?'} (survivors)", "bad"
         )
+    for check in trust["audit_checks"]:
+        if check["name"] == SURVIVORS and check["finding"]:
+            return _fact("Names that left the universe", cut(check["finding"]["sentence"], 80).rstrip("."))
     moves = "not recorded" if left is None else f"{left:,} left, {joined or 0:,} joined"
     return _fact("Names that left the universe", moves)
 

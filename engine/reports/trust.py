@@ -11,6 +11,9 @@ from backcast.engine.reports.audit_panel import cut, where
 from backcast.engine.reports.audited import Audited
 from backcast.engine.reports.folder import Evidence
 
+CONDITIONS = ("data", "universe", "selection")
+"""Layers of which rows are looked at, and nothing is repeated: they do not count as cells that might have changed."""
+
 MOST = 4
 """Findings of the audit that stand beside the verdict."""
 
@@ -20,8 +23,8 @@ class Trust:
     """Facts for the trust panel.
 
     stopped: why nothing here may be used, empty where it may; warnings: what makes the numbers look better than they
-    are. audit_passed is None where nothing was audited, or audit_doubt says why what is said of it is not believed; audit_checks,
-    audit_chance, delay and selection as in `Audited`; coverage: counts as the run recorded them.
+    are. audit_passed is None where nothing was audited, or audit_doubt says why what is said of it is not believed;
+    audit_checks, audit_chance, delay and selection as in `Audited`; coverage: counts as the run recorded them.
     """
 
     stopped: str
@@ -52,13 +55,14 @@ def trust_in(evidence: Evidence) -> Trust:
     """What the run's files say about how far to trust them."""
     audit, folds = evidence.audit, evidence.folds
     coverage = dict(evidence.manifest["coverage"])
+    replayed = [c for c in audit.checks if c["layer"] not in CONDITIONS or c["changed"]]
     return Trust(
         stopped=_stopped(audit),
         warnings=tuple(_warnings(evidence)),
         audit_level=audit.level,
         audit_passed=audit.passed,
-        audit_cells=sum(c["cells"] for c in audit.checks),
-        audit_changed=sum(c["changed"] for c in audit.checks),
+        audit_cells=sum(c["cells"] for c in replayed),
+        audit_changed=sum(c["changed"] for c in replayed),
         audit_doubt=audit.doubt,
         audit_checks=audit.checks,
         audit_chance=audit.chance,

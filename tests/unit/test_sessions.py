@@ -10,7 +10,7 @@ from plans import plan_of
 
 from backcast.data.errors import InputError
 from backcast.data.types import Clock
-from backcast.engine.audit import checks as audit
+from backcast.engine.audit.execution import came_early
 from backcast.engine.costs.linear import LinearCost
 from backcast.engine.sessions import refuse_early_fills
 from backcast.engine.simulators.native import NativeSimulator
@@ -44,6 +44,6 @@ def test_the_audit_finds_fills_at_prices_from_before_their_decision(fill: str, d
     prices = np.full((5, 1), 10.0)
     plan = replace(plan_of(np.array([[0.5], [0.1]] * 2 + [[0.5]]), prices, prices), clock=hours(delay))
     account = NativeSimulator().simulate(plan, LinearCost(0.0, 0.0), 1000.0)
-    found = audit.execution_check(account, plan.clock, fill)
-    assert found.cells == 5
-    assert found.changed == (0 if delay <= FILLS[fill] else 5)
+    found = came_early(account.fills, plan.clock, fill)
+    assert len(found) == 5
+    assert found.sum() == (0 if delay <= FILLS[fill] else 5)
