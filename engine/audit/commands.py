@@ -70,9 +70,9 @@ def audit(arguments: argparse.Namespace, _: list[str]) -> int:
         found = _file(arguments)
     elif code.names_code(target):
         found = _code(arguments)
-    elif target.endswith(".py") or ("/" in target and " " not in target and "(" not in target):
+    elif target.endswith(".py") or not set(target) & set("()+* <>=") or target.count("/") > 1:
         there = "a run folder that is there" if not target.endswith(".py") else code.SHAPE
-        raise InputError("TARGET", target, there, "See `backcast audit --help`.")
+        raise InputError("TARGET", target, there, "See `backcast audit --help` for what else it can be.")
     else:
         found = _expression(arguments)
     return _say(found, arguments.json)
