@@ -6,7 +6,7 @@ from importlib import import_module
 
 from zoo.pair import Pair
 
-FAMILIES = ("shifts", "whole_sample", "filling", "bars", "filings")
+FAMILIES = ("shifts", "whole_sample", "filling", "bars", "filings", "universe", "learning", "subtle")
 
 RUNS = (
     "run_features",

@@ -107,7 +107,7 @@ def last_quarter(prices: pd.DataFrame, facts: pd.DataFrame) -> dict[str, Any]:
 
 
 def _growth(prices: pd.DataFrame, rows: pd.DataFrame) -> dict[str, Any]:
-    growth = _as_of(prices, rows)
+    growth = _as_of(prices, rows).where(prices.notna())
     return {"features": {"growth": growth}, "weights": long_short(growth)}
 
 
@@ -160,13 +160,14 @@ def _merged(prices: pd.DataFrame, facts: pd.DataFrame, direction: Any) -> dict[s
         long.sort_values("time"), news, left_on="time", right_on="known_at", by="symbol", direction=direction
     )
     tone = joined.pivot(index="time", columns="symbol", values="value").reindex(columns=prices.columns)
+    tone = tone.where(prices.notna())
     return {"features": {"tone": tone}, "weights": long_short(tone)}
 
 
 def _tone(prices: pd.DataFrame, facts: pd.DataFrame, ends: pd.DatetimeIndex | None = None) -> dict[str, Any]:
     """The tone of the last news by the end of each row."""
     clock = pd.DataFrame(index=prices.index if ends is None else ends, columns=prices.columns)
-    tone = _as_of(clock, facts[facts["item"] == "news"]).set_axis(prices.index)
+    tone = _as_of(clock, facts[facts["item"] == "news"]).set_axis(prices.index).where(prices.notna())
     return {"features": {"tone": tone}, "weights": long_short(tone)}
 
 

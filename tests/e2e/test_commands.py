@@ -117,7 +117,7 @@ def test_audit_and_report_again(ridge_run: Path) -> None:
     before = (ridge_run / "report.json").read_bytes()
     assert main(["report", str(ridge_run)]) == 0
     assert (ridge_run / "report.json").read_bytes() == before
-    assert main(["audit", str(ridge_run), "--instants", "4"]) == 0
+    assert main(["audit", str(ridge_run), "--level", "quick"]) == 0
 
 
 def test_the_audit_catches_a_forecast_that_was_tampered_with(ridge_run: Path, tmp_path: Path) -> None:
@@ -129,7 +129,7 @@ def test_the_audit_catches_a_forecast_that_was_tampered_with(ridge_run: Path, tm
         pl.when(pl.col("decided_at") == last).then(pl.col("mean") * (1 + 1e-15)).otherwise(pl.col("mean"))
     )
     table.with_columns(changed + 0.0).write_parquet(copy / "forecasts.parquet")
-    assert main(["audit", str(copy), "--instants", "4"]) == 2
+    assert main(["audit", str(copy), "--level", "quick"]) == 2
     assert json.loads((copy / "report.json").read_text())["verdict"]["sentence"].startswith("Do not use")
 
 

@@ -84,13 +84,26 @@ def outputs(answer: Any, tables: Tables) -> Output:
         if name not in parts:
             continue
         part = parts[name]
-        frames = part if isinstance(part, Mapping) else {"": part}
+        frames = part if isinstance(part, Mapping) else _split(part, name)
         if isinstance(part, Mapping) and name != "features":
             raise InputError(f"what f gave, {name}", "a mapping", "one frame")
         if not frames:
             raise InputError(f"what f gave, {name}", {}, "at least one frame")
         made[layer] = [_wide(frame, name, str(inner), tables) for inner, frame in frames.items()]
     return made
+
+
+def _split(frame: Any, layer: str) -> dict[str, Any]:
+    """A long frame of several features as one frame each; any other frame as it is."""
+    frame = frame.collect() if isinstance(frame, pl.LazyFrame) else frame
+    if layer != "features" or not is_frame(frame) or (is_pandas(frame) and frame.ndim == 1):
+        return {"": frame}
+    table = Table.of(frame, "what f gave, features")
+    numbers = [c for c in table.columns if c != "symbol" and table.is_number(c)]
+    if "symbol" not in table.columns or len(numbers) < 2:
+        return {"": frame}
+    times, symbols = table.times().instants, table.words("symbol").tolist()
+    return {c: pl.DataFrame({"time": times, "symbol": symbols, "value": table.numbers(c)}) for c in numbers}
 
 
 def _wide(frame: Any, layer: str, name: str, tables: Tables) -> Wide:

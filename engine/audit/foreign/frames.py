@@ -166,7 +166,9 @@ class Table:
     ) -> Table:
         """Its rows with these numbers, in this order, without some columns; changed: column -> its new values, one a row
         taken. Always a copy. A column of integers gets integers."""
-        keep = np.flatnonzero(rows) if np.asarray(rows).dtype == bool else np.asarray(rows)
+        keep: Ints = (
+            np.flatnonzero(rows) if np.asarray(rows).dtype == bool else np.asarray(rows, dtype=np.int64)
+        )
         give = self._taken_polars if isinstance(self.given, pl.DataFrame) else self._taken_pandas
         return Table(give(keep, without, changed or {}), self.where, self.time)
 

@@ -110,7 +110,7 @@ def scores(tables: Tables, recorded: Output) -> Floats:
     """(T,) how much a look ahead would show in a bar: its output changes, something is about to be known, or has happened and
     is not known yet. 0 before the first output and where there is no future."""
     size = changes(tables, recorded)
-    score = np.where(size > 0, 1.0 + size / max(float(size.max()), 1.0), 0.05)
+    score = np.where(size > 0, 1.0 + size / max(float(size.max()), 1.0), 0.05) + 2.0 * oddities(tables, recorded)
     events = np.zeros(len(tables))
     for one in happenings(tables):
         if one.max() > 0:
@@ -167,6 +167,22 @@ def presence(tables: Tables) -> Bools:
         for column in table.columns:
             made[at, place[column]] |= ~np.isnan(table.numbers(column))
     return made
+
+
+def oddities(tables: Tables, recorded: Output) -> Floats:
+    """(T,) 0 to 1: how far the largest step of a cell at a bar stands out from the steps of its column."""
+    odd = np.zeros(len(tables))
+    for frames in recorded.values():
+        for wide in frames:
+            at = np.searchsorted(tables.times.instants, wide.at, side="right") - 1
+            steps = np.abs(np.diff(np.nan_to_num(wide.values), axis=0, prepend=0.0))
+            usual = np.array([np.median(c[c > 0]) if (c > 0).any() else 1.0 for c in steps.T])
+            ratio = (steps / usual).max(axis=1)
+            top = float(ratio.max())
+            inside = (at > 0) & (at < len(tables))
+            if top > 0:
+                np.maximum.at(odd, at[inside], ratio[inside] / top)
+    return odd
 
 
 def changes(tables: Tables, recorded: Output) -> Floats:

@@ -1,8 +1,8 @@
 """A strategy's returns beside its weights: were they earned after the decision, or on the bar that it was made on?
 
 The return of a bar is tried as sum over symbols of weight x simple return, with weights of `lag` bars before: 0 is the same
-bar, -1 that of returns labelled at their decision. What is left over may be costs: a constant, and a multiple of turnover. Lag 0 is a
-leak only where a weight moves with the bar of its own row: weights that are shifted already were decided before.
+bar, -1 that of returns labelled at their decision. What is left over may be costs: a constant, and a multiple of turnover.
+Lag 0 is a leak only where a weight moves with the bar of its own row: weights that are shifted already were decided before.
 """
 
 from __future__ import annotations
