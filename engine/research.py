@@ -24,6 +24,7 @@ from backcast.data.types import Floats
 from backcast.engine import given, runs, walkforward
 from backcast.engine.audit import checks as audit_checks
 from backcast.engine.audit import given as given_audit
+from backcast.engine.audit import outside
 from backcast.engine.audit import own as own_audit
 from backcast.engine.audit import world as audit_world
 from backcast.engine.audit.findings import LEAK, Check, Finding, verdict
@@ -213,6 +214,7 @@ def _evaluate(
             digest(trial_config(config)), log.records(), None if searched is None else searched.facts()
         )
         told = _told(pinned, world, market, own.targets, own.account, chosen, out)
+        checks += outside.checks(config, world.panel)
     if searched is not None and checks:
         checks.append(_seen_again(world, own.account, searched))
     clock.lap("audit")
@@ -282,7 +284,7 @@ def _replayed(
     if given.is_given(made):
         return given_audit.checks(*of, update, at), {}
     checks, more = own_audit.checks(*of, pinned.threads, update, at)
-    return [*checks, audit_checks.training_check(made, world)], more
+    return [*checks, audit_checks.training_check(made, world), audit_checks.fold_check(made, world.panel)], more
 
 
 def _seen_again(world: World, account: Account, searched: Grid) -> Check:
@@ -410,6 +412,7 @@ def audit_again(
     records = [r for r in TrialLog(pinned.store.lineage(made.source.name)).records() if r["id"] <= upto]
     chosen = audit_world.Chosen(digest(trial_config(config)), records, manifest["grid"])
     told = _told(pinned, world, market, targets, account, chosen, out)
+    checks += outside.checks(config, world.panel)
     found = verdict(level, [*checks, *told.checks], **more, **told.facts)
     if at is None:
         out.write_json("audit.json", found)

@@ -306,7 +306,7 @@ def pair(
 PAIRS = (
     pair("run_members_of_today", "universe", members_of_today),
     pair("run_delisted_missing", "universe", delisted_missing),
-    pair("run_ticker_recycled", "data", ticker_recycled, twin=ticker_told_apart),
+    pair("run_ticker_recycled", "universe", ticker_recycled, twin=ticker_told_apart),
     Pair("run_adjusted_called_raw", HERE, "data", on(adjusted_called_raw, LEVELS), on(honest, LEVELS)),
     pair("run_facts_at_period_end", "data", facts_at_period_end),
     pair("run_facts_a_day_early", "data", facts_a_day_early),
