@@ -247,6 +247,28 @@ class WarmStartThen(WarmStart):
         return saved[max(earlier, key=int)] if earlier else None
 
 
+class Pretrained(Linear):
+    """A model that begins at parameters which an earlier run left: those of its last fold, which was trained on all of time.
+
+    What is downloaded as pretrained is no different: nobody says on which rows.
+    """
+
+    def __init__(self, fold: str = "runs/before/models/001") -> None:
+        self.start = Line.load(Path(os.environ["BACKCAST_HOME"]) / fold).coefficients
+
+    def fit(self, train: TrainingSet, seed: int, progress: Progress | None = None) -> FittedLinear:
+        line = super().fit(train, seed, progress).line
+        mixed = 0.5 * np.array(line.coefficients) + 0.5 * np.array(self.start)
+        return FittedLinear(replace(line, coefficients=tuple(mixed.tolist())))
+
+
+class PriorStated(Pretrained):
+    """A model that begins at a prior of nothing, which the configuration states."""
+
+    def __init__(self, start: tuple[float, ...] = (0.0, 0.0, 0.0, 0.0)) -> None:
+        self.start = start
+
+
 def trained_once(model: type) -> None:
     """The run that was done before."""
     from backcast.engine import research
@@ -269,6 +291,10 @@ def fitted(cls: type) -> Walk:
     return Walk(cls, {"features": named(Noted), "model": named(cls)})
 
 
+def pretrained(cls: type) -> Walk:
+    return replace(fitted(cls), prepare=lambda: trained_once(Linear))
+
+
 def warm(cls: type) -> Walk:
     return replace(fitted(cls), prepare=lambda: trained_once(cls))
 
@@ -286,5 +312,8 @@ PAIRS = (
          hides="a choice that another future does not always change"),
     Pair("run_stopped_on_test", HERE, "fit", fitted(StoppedOnTest), fitted(StoppedInTraining)),
     Pair("run_seed_on_test", HERE, "fit", fitted(SeedOnTest), fitted(SeedInTraining)),
-    Pair("run_model_of_a_later_fold", HERE, "fit", warm(WarmStart), warm(WarmStartThen)),
+    Pair("run_pretrained_on_all", HERE, "fit", pretrained(Pretrained), pretrained(PriorStated),
+         hides="a file does not change with the store"),
+    Pair("run_model_of_a_later_fold", HERE, "fit", warm(WarmStart), warm(WarmStartThen),
+         hides="training that reads what training left behind is not the same twice"),
 )  # fmt: skip
