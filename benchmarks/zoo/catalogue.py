@@ -12,7 +12,7 @@ from inspect import getdoc
 from pathlib import Path
 from typing import Any
 
-from zoo.families import FAMILIES
+from zoo.families import FAMILIES, RUNS
 from zoo.pair import Pair
 
 PAGE = Path(__file__).parents[2] / "docs" / "leaks.md"
@@ -48,7 +48,7 @@ SAME_BAR = (
 
 def page() -> str:
     """The whole page."""
-    pairs = [(module, import_module(f"zoo.{module}")) for module in FAMILIES]
+    pairs = [(module, import_module(f"zoo.{module}")) for module in (*FAMILIES, *RUNS)]
     count = sum(len(module.PAIRS) for _, module in pairs)
     head = HEAD.format(count=count, first=pairs[0][1].PAIRS[0].name)
     return "\n".join([head, *(line for _, module in pairs for line in _family(module))])

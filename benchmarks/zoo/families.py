@@ -6,12 +6,16 @@ from importlib import import_module
 
 from zoo.pair import Pair
 
-FAMILIES = ("shifts", "whole_sample", "filling", "bars", "filings", "universe", "learning", "subtle")
+FAMILIES = ("shifts", "whole_sample", "filling", "bars", "filings", "universe", "learning", "folds", "subtle")
+"""Functions of frames."""
+
+RUNS: tuple[str, ...] = ()
+"""Whole runs of our engine."""
 
 
 def every(family: str = "", name: str = "") -> list[Pair]:
     """The pairs of a family, or all; of one name, where one is given. Names are unique."""
-    pairs = [pair for module in FAMILIES for pair in import_module(f"zoo.{module}").PAIRS]
+    pairs = [pair for module in (*FAMILIES, *RUNS) for pair in import_module(f"zoo.{module}").PAIRS]
     names = [pair.name for pair in pairs]
     twice = {n for n in names if names.count(n) > 1}
     if twice:
