@@ -10,7 +10,7 @@ from zoo.families import FAMILIES, RUNS, every
 from zoo.market import SHAPES, market
 from zoo.pair import Function, Outputs, wide
 from zoo.peers import METHODS, cut_and_compare, lag_and_compare
-from zoo.run import asked_of, main, right
+from zoo.run import against_bar, asked_of, main, right
 
 from backcast.engine.audit.findings import LAYERS
 
@@ -143,6 +143,27 @@ def test_a_leak_on_another_layer_is_not_right() -> None:
     assert right({**row, "layer": "features"})
     assert right({**row, "method": "cut", "layer": ""})
     assert not right({**row, "side": "honest"})
+
+
+def test_the_bar_counts_layers_and_alarms() -> None:
+    def row(side: str, accused: bool, layer: str = "features") -> dict[str, object]:
+        return {
+            "side": side,
+            "method": "quick",
+            "accused": accused,
+            "layer": layer,
+            "expected_layer": "features",
+        }
+
+    five = [row("leak", True)] * 5
+    assert against_bar([*five, row("leak", False)], "quick").endswith(
+        "5 of 6 on their layer (bar 5), 0 twins accused (bar 0): met"
+    )
+    assert against_bar([*five, row("leak", True, "targets")], "quick").endswith("met")
+    assert against_bar([*five[1:], row("leak", False)] * 2, "quick").endswith(
+        "(bar 9), 0 twins accused (bar 0): MISSED"
+    )
+    assert against_bar([*five, row("honest", True)], "quick").endswith("1 twins accused (bar 0): MISSED")
 
 
 def test_the_command_prints_and_writes(tmp_path: object, capsys: pytest.CaptureFixture[str]) -> None:
