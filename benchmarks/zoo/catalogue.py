@@ -29,9 +29,9 @@ Of each leak: what it is, how it comes about, how the twin does it. **Layer** is
 name; **through** is the table whose future it reads; **depth** how many bars ahead it looks, where that is one number;
 **hides** is what keeps it out of sight of a method that samples.
 
-Five twins were not honest when they were first written, and the audit said so before we knew: three filled the returns of names
-that had not been listed yet with zero and ranked them among the others, one ranked names by news of theirs before they had a
-price, and one divided its capital by the number of columns, which counts the listings to come (it is `columns_ever` now).
+Seven twins were not honest when they were first written, and the audit said so before we knew: three filled the returns of
+names that had not been listed yet with zero and ranked them among the others, four ranked names by facts of theirs before they
+had a price. Who will be listed is the future, too.
 """
 
 SEEN = {
