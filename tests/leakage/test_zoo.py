@@ -120,6 +120,18 @@ def test_lag_and_compare_sees_a_bar_ahead_and_accuses_fast_honest_signals() -> N
     assert not lag_and_compare(looks_ahead(20)).accused  # a bar more or less does not matter to it
 
 
+def test_a_strategy_that_decides_before_the_bar_is_paid_for_the_bar() -> None:
+    def today(prices: pd.DataFrame) -> pd.DataFrame:
+        """Long what rises today, decided before it does."""
+        return prices.gt(prices.shift(1)).astype(float) / prices.shape[1]
+
+    before = Function(today, decides="before")
+    assert before.run(MARKET).lag == 0
+    assert lag_and_compare(before).accused
+    assert not lag_and_compare(Function(today)).accused  # after the close it is momentum
+    assert not cut_and_compare(before).accused  # one bar ahead
+
+
 def test_a_method_that_breaks_has_no_answer() -> None:
     def breaks(prices: pd.DataFrame) -> pd.DataFrame:
         """Raises."""
