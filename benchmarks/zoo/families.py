@@ -6,7 +6,11 @@ from importlib import import_module
 
 from zoo.pair import Pair
 
-FAMILIES = ("shifts", "whole_sample", "filling", "bars", "filings", "universe", "learning", "subtle")
+FAMILIES = ("shifts", "whole_sample", "filling", "bars", "filings", "universe", "learning", "folds", "subtle")
+"""Functions of frames."""
+
+RUNS: tuple[str, ...] = ()
+"""Whole runs of our engine."""
 
 RUNS = (
     "run_features",

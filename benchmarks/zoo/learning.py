@@ -1,4 +1,4 @@
-"""What is learned from rows that a forecast is then judged on: scalers, encoders, choices, folds."""
+"""What is learned or chosen on rows that a forecast is then judged on: encoders, scalers, parameters, seeds."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from sklearn.preprocessing import StandardScaler
 from zoo.panel import (
     EVERY,
     FIRST,
+    HORIZON,
     Array,
     cube,
     features,
     fitted,
     labels,
     predicted,
+    ridge,
     score,
     shown,
     traded,
     walked,
 )
 from zoo.weights import long_short, moves, pair
-
-HORIZON, LONG = 5, 20
 
 
 def encoded_on_all(prices: pd.DataFrame) -> dict[str, Any]:
@@ -46,13 +46,7 @@ def encoded_on_the_past(prices: pd.DataFrame) -> dict[str, Any]:
 
 def _encoded(prices: pd.DataFrame, encoded: pd.DataFrame) -> dict[str, Any]:
     frames = {**features(prices), "encoded": encoded}
-    return _ridge(prices, frames)
-
-
-def _ridge(prices: pd.DataFrame, frames: dict[str, pd.DataFrame]) -> dict[str, Any]:
-    """An honest walk forward over the features given."""
-    x, y = cube(frames), labels(prices, HORIZON).to_numpy()
-    return traded(frames, walked(prices, x, lambda b: fitted(x[: b - HORIZON], y[: b - HORIZON])))
+    return ridge(prices, frames)
 
 
 def scaled_on_all(prices: pd.DataFrame) -> dict[str, Any]:
@@ -69,7 +63,7 @@ def scaled_on_train(prices: pd.DataFrame) -> dict[str, Any]:
 
 
 def _scaled(prices: pd.DataFrame, until: int) -> dict[str, Any]:
-    return _ridge(prices, _transformed(prices, StandardScaler(), until))
+    return ridge(prices, _transformed(prices, StandardScaler(), until))
 
 
 def imputed_on_all(prices: pd.DataFrame) -> dict[str, Any]:
@@ -77,12 +71,12 @@ def imputed_on_all(prices: pd.DataFrame) -> dict[str, Any]:
 
     An imputer in front of the split. Features are missing over warm-ups and after every halt.
     """
-    return _ridge(prices, _transformed(prices, SimpleImputer(strategy="median"), len(prices)))
+    return ridge(prices, _transformed(prices, SimpleImputer(strategy="median"), len(prices)))
 
 
 def imputed_on_train(prices: pd.DataFrame) -> dict[str, Any]:
     """The median of the first training period."""
-    return _ridge(prices, _transformed(prices, SimpleImputer(strategy="median"), FIRST))
+    return ridge(prices, _transformed(prices, SimpleImputer(strategy="median"), FIRST))
 
 
 def _transformed(prices: pd.DataFrame, transformer: Any, until: int) -> dict[str, pd.DataFrame]:
@@ -200,96 +194,6 @@ def _windows(prices: pd.DataFrame) -> tuple[list[pd.DataFrame], pd.DataFrame]:
     return made, pd.DataFrame(results)
 
 
-def labels_not_purged(prices: pd.DataFrame) -> dict[str, Any]:
-    """Overlapping labels without a purge.
-
-    The label of a row is the return over the next twenty. Trained is on all rows before the fit, the last of which have labels
-    that end in the test period.
-    """
-    return _long_labels(prices, purged=0)
-
-
-def labels_purged(prices: pd.DataFrame) -> dict[str, Any]:
-    """Rows whose labels are not known by the fit are left out."""
-    return _long_labels(prices, purged=LONG)
-
-
-def _long_labels(prices: pd.DataFrame, purged: int) -> dict[str, Any]:
-    frames = features(prices)
-    x, y = cube(frames), labels(prices, LONG).to_numpy()
-    return traded(frames, walked(prices, x, lambda b: fitted(x[: b - purged], y[: b - purged])))
-
-
-def no_embargo(prices: pd.DataFrame) -> dict[str, Any]:
-    """No embargo between validation and test.
-
-    Two models are mixed by how well they did on the forty rows right before the test period; the labels of the last twenty lie
-    in it.
-    """
-    return _mixed(prices, embargo=0)
-
-
-def with_embargo(prices: pd.DataFrame) -> dict[str, Any]:
-    """The validation ends twenty rows before the test."""
-    return _mixed(prices, embargo=LONG)
-
-
-def _mixed(prices: pd.DataFrame, embargo: int) -> dict[str, Any]:
-    frames = features(prices)
-    x, y = cube(frames), labels(prices, LONG).to_numpy()
-
-    def fit(begin: int) -> Array:
-        judged = slice(begin - 40 - embargo, begin - embargo)
-        train = slice(0, begin - 40 - embargo - LONG)
-        models = [fitted(x[train], y[train], alpha) for alpha in (0.1, 1000.0)]
-        scores = np.exp([5 * score(predicted(x[judged], m), y[judged]) for m in models])
-        return sum(m * s for m, s in zip(models, scores / scores.sum(), strict=True))
-
-    return traded(frames, walked(prices, x, fit))
-
-
-def shuffled_folds(prices: pd.DataFrame) -> dict[str, Any]:
-    """Forecasts by shuffled k-fold.
-
-    `cross_val_predict(model, X, y, cv=KFold(5, shuffle=True))`: out of fold, and yet trained on the days around it.
-    """
-    frames = features(prices)
-    x, y = cube(frames), labels(prices, HORIZON).to_numpy()
-    fold = np.random.default_rng(0).permutation(len(x)) % 5
-    made = np.full(y.shape, np.nan)
-    for k in range(5):
-        made[fold == k] = predicted(x[fold == k], fitted(x[fold != k], y[fold != k]))
-    return traded(frames, shown(prices, made))
-
-
-def forward_folds(prices: pd.DataFrame) -> dict[str, Any]:
-    """Folds that follow each other, each trained on those before it."""
-    return _ridge(prices, features(prices))
-
-
-def later_fold(prices: pd.DataFrame) -> dict[str, Any]:
-    """Each block forecast by the model of the fold after it.
-
-    Models are kept by the date of their fit and looked up by one; `searchsorted` on the wrong side gives the next.
-    """
-    frames = features(prices)
-    x, y = cube(frames), labels(prices, HORIZON).to_numpy()
-    last = len(x)
-    return traded(
-        frames, walked(prices, x, lambda b: fitted(*(a[: min(b + EVERY, last) - HORIZON] for a in (x, y))))
-    )
-
-
-def fitted_on_all(prices: pd.DataFrame) -> dict[str, Any]:
-    """A model trained on the years it is tested on.
-
-    The production model is loaded, and "backtested".
-    """
-    frames = features(prices)
-    x, y = cube(frames), labels(prices, HORIZON).to_numpy()
-    return traded(frames, shown(prices, predicted(x, fitted(x, y))))
-
-
 def seed_on_all(prices: pd.DataFrame) -> dict[str, Any]:
     """The seed with the best backtest.
 
@@ -321,27 +225,6 @@ def _seeds(prices: pd.DataFrame) -> tuple[dict[str, pd.DataFrame], list[Array], 
     return frames, drawn, y
 
 
-def random_rows(prices: pd.DataFrame) -> dict[str, Any]:
-    """Training rows drawn at random.
-
-    `train_test_split(X, y)` shuffles unless told otherwise. Every test row has training rows on either side.
-    """
-    frames = features(prices)
-    x, y = cube(frames), labels(prices, HORIZON).to_numpy()
-    chosen = np.random.default_rng(0).random(len(x)) < 0.75
-    return traded(frames, shown(prices, predicted(x, fitted(x[chosen], y[chosen]))))
-
-
-def first_rows(prices: pd.DataFrame) -> dict[str, Any]:
-    """The first rows train, the others are tested."""
-    frames = features(prices)
-    x, y = cube(frames), labels(prices, HORIZON).to_numpy()
-    train = 3 * EVERY
-    made = predicted(x, fitted(x[:train], y[:train]))
-    made[: train + HORIZON] = np.nan
-    return traded(frames, shown(prices, made))
-
-
 def threshold_on_all(prices: pd.DataFrame) -> dict[str, Any]:
     """The threshold of a trade by the result of the whole period.
 
@@ -371,26 +254,6 @@ def _thresholds(prices: pd.DataFrame) -> tuple[dict[str, Any], list[pd.DataFrame
     return {"forecasts": forecasts}, kept, pd.DataFrame(results)
 
 
-def calibrated_on_all(prices: pd.DataFrame) -> dict[str, Any]:
-    """Forecasts calibrated with all outcomes.
-
-    A last regression of outcomes on forecasts "removes the bias"; it is fitted to the forecasts that are reported.
-    """
-    made = _ridge(prices, features(prices))
-    y = labels(prices, HORIZON)
-    known = made["forecasts"].notna() & y.notna()
-    off = float((y - made["forecasts"]).where(known).stack().mean()) if known.to_numpy().any() else 0.0
-    return {**made, "forecasts": made["forecasts"] + off}
-
-
-def calibrated_on_the_past(prices: pd.DataFrame) -> dict[str, Any]:
-    """Calibrated with the outcomes known at the row."""
-    made = _ridge(prices, features(prices))
-    error = labels(prices, HORIZON) - made["forecasts"]
-    off = (error.sum(axis=1).cumsum() / error.count(axis=1).cumsum()).shift(HORIZON)
-    return {**made, "forecasts": made["forecasts"].add(off.fillna(0.0), axis=0)}
-
-
 CHOICE = "a choice among few: it shows only where another future would have been chosen for"
 
 PAIRS = (
@@ -400,19 +263,6 @@ PAIRS = (
     pair(selected_on_all, selected_on_train, "forecasts", hides=CHOICE),
     pair(stopped_on_test, stopped_on_validation, "forecasts", hides=CHOICE),
     pair(window_on_all, window_on_the_past, "forecasts", hides=CHOICE),
-    pair(
-        labels_not_purged,
-        labels_purged,
-        "forecasts",
-        depth=19,
-        hides="only twenty rows after each fit look ahead",
-    ),
-    pair(no_embargo, with_embargo, "forecasts", depth=19, hides="only twenty rows after each fit look ahead"),
-    pair(shuffled_folds, forward_folds, "forecasts"),
-    pair(later_fold, forward_folds, "forecasts"),
-    pair(fitted_on_all, forward_folds, "forecasts"),
     pair(seed_on_all, seed_on_train, "forecasts", hides=CHOICE),
-    pair(random_rows, first_rows, "forecasts"),
     pair(threshold_on_all, threshold_on_the_past, "targets", hides=CHOICE),
-    pair(calibrated_on_all, calibrated_on_the_past, "forecasts"),
 )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from inspect import getdoc
 from typing import Any, Protocol
 
@@ -59,10 +59,11 @@ class Strategy(Protocol):
 @dataclass(frozen=True)
 class Outputs:
     """What a strategy comes to on some data: the signals that its rows decide by (times x symbols), and its returns by time
-    where it reports them itself."""
+    where it reports them itself. lag: rows from a signal to the bar whose return it earns."""
 
     signals: pd.DataFrame
     returns: pd.Series | None = None
+    lag: int = 1
 
 
 @dataclass(frozen=True)
@@ -127,7 +128,8 @@ class Function:
 
     def run(self, market: Market) -> Outputs:
         """The function on other data."""
-        return outputs(self.f(market.prices(self.shape), **self._tables(market)))
+        made = outputs(self.f(market.prices(self.shape), **self._tables(market)))
+        return made if self.decides == "at" else replace(made, lag=0)
 
     def _tables(self, market: Market) -> dict[str, Any]:
         given = {name: getattr(market, name) for name in self.tables}

@@ -13,6 +13,9 @@ from zoo.weights import long_short, moves
 FIRST, EVERY = 120, 80
 """The row of the first fit, and the rows from one to the next."""
 
+HORIZON = 5
+"""The rows over which a label runs."""
+
 Array = np.ndarray
 
 
@@ -74,3 +77,9 @@ def score(forecasts: Array, y: Array) -> float:
     a, b = forecasts[known], y[known]
     spread = a.std() * b.std()
     return float(((a - a.mean()) * (b - b.mean())).mean() / spread) if spread > 0 else 0.0
+
+
+def ridge(prices: pd.DataFrame, frames: dict[str, pd.DataFrame]) -> dict[str, Any]:
+    """An honest walk forward over the features given: only rows whose labels are known at a fit train it."""
+    x, y = cube(frames), labels(prices, HORIZON).to_numpy()
+    return traded(frames, walked(prices, x, lambda b: fitted(x[: b - HORIZON], y[: b - HORIZON])))

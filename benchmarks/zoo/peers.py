@@ -34,12 +34,13 @@ def cut_and_compare(strategy: Strategy, alone: bool = False) -> Said:
     if market is None:
         return Said(False, why="cannot be run on other data", inconclusive=True)
     began = time.perf_counter()
-    signals = strategy.run(market).signals
+    made = strategy.run(market)
+    signals = made.signals
     trades = _trades(signals)
     if len(trades) < FEWEST:
         return Said(False, why=f"too few trades ({len(trades)} of {FEWEST})", inconclusive=True)
     for row, symbol in trades:
-        known = market.until(row + 1)
+        known = market.until(row + made.lag)
         try:
             again = strategy.run(known.alone(symbol) if alone else known).signals
         except Exception as error:
@@ -65,7 +66,7 @@ def lag_and_compare(strategy: Strategy) -> Said:
     except Exception as error:
         why = f"raised on delayed data: {type(error).__name__}: {error}"
         return Said(False, why=why, inconclusive=True, seconds=time.perf_counter() - began)
-    late = _result(Outputs(delayed.signals), market.closes)
+    late = _result(Outputs(delayed.signals, lag=delayed.lag), market.closes)
     why = f"t-statistic {own:.1f}, a bar later {late:.1f}"
     accused = own >= SIGNIFICANT and late < COLLAPSE * own
     return Said(accused, why=why, seconds=time.perf_counter() - began)
@@ -100,12 +101,12 @@ def _equal(one: pd.Series, other: pd.Series) -> bool:
 
 
 def _result(made: Outputs, closes: pd.DataFrame) -> float:
-    """The t-statistic of the mean return: as reported, or of signals held from close to close over the next row."""
+    """The t-statistic of the mean return: as reported, or of signals held over the row they are for."""
     returns = made.returns
     if returns is None:
         moves = closes.pct_change(fill_method=None)
         moves = moves.where(moves.abs() < 0.4)  # splits are no result
-        held = made.signals.reindex(index=closes.index, columns=closes.columns).shift(1)
+        held = made.signals.reindex(index=closes.index, columns=closes.columns).shift(made.lag)
         returns = (held * moves).sum(axis=1)
     returns = returns.astype(float).fillna(0.0)
     spread = returns.std()

@@ -24,6 +24,9 @@ from zoo.families import every
 from zoo.pair import LEVELS, Pair, Said, Strategy
 from zoo.peers import METHODS
 
+BARS = {"quick": 50, "full": 60}
+"""Leaks of sixty that each level must catch on their layer."""
+
 OUT = Path(__file__).parents[2] / "build" / "zoo.json"
 
 
@@ -41,6 +44,8 @@ def main(arguments: list[str] | None = None) -> int:
     console.print(summary(rows, methods))
     for line in misses(pairs, rows, methods):
         console.print(line, highlight=False)
+    for level in levels:
+        console.print(against_bar(rows, level), highlight=False)
     asked.out.parent.mkdir(parents=True, exist_ok=True)
     asked.out.write_text(json.dumps(rows, indent=1))
     console.print(f"Written: {asked.out}", highlight=False)
@@ -158,6 +163,16 @@ def misses(pairs: list[Pair], rows: list[dict[str, Any]], methods: list[str]) ->
             what = f"missed ({hides[row['pair']] or 'nothing hides it'})"
         lines.append(f"{row['method']}: {row['pair']}: {what}. {row['why']}".rstrip())
     return lines
+
+
+def against_bar(rows: list[dict[str, Any]], level: str) -> str:
+    """Whether a level reaches its bar: so many of sixty leaks on their layer, and no twin accused."""
+    leaks = [r for r in rows if r["method"] == level and r["side"] == "leak"]
+    alarms = sum(r["accused"] for r in rows if r["method"] == level and r["side"] == "honest")
+    needed = -(-BARS[level] * len(leaks) // 60)
+    found = sum(map(right, leaks))
+    words = "met" if found >= needed and not alarms else "MISSED"
+    return f"{level}: {found} of {len(leaks)} on their layer (bar {needed}), {alarms} twins accused (bar 0): {words}"
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -17,10 +17,12 @@ from backcast.data.errors import InputError
 from backcast.engine.audit.findings import Check, Finding, verdict
 from backcast.engine.audit.foreign import blame, returns
 from backcast.engine.audit.foreign.calling import Output, arguments, call, check_first, reason
+from backcast.engine.audit.foreign.chance import chance
 from backcast.engine.audit.foreign.compare import Moved, compare
 from backcast.engine.audit.foreign.frames import timed
 from backcast.engine.audit.foreign.futures import Future, unseen
-from backcast.engine.audit.foreign.plan import Replay, planned
+from backcast.engine.audit.foreign.plan import PULSES, Replay, check_level, planned, scores
+from backcast.engine.audit.foreign.pulses import Pulses, pulses
 from backcast.engine.audit.foreign.tables import Tables
 
 NAMES = {"truncated": "truncation replay", "scrambled": "scramble replay"}
@@ -33,11 +35,12 @@ DETAILS = {
 @dataclass(frozen=True)
 class Audit:
     """What was found. passed: False where a leak is proved; None where nothing could be compared. cost: rows replayed over all
-    rows, of the planned replays."""
+    rows, of the planned replays. chance: depth in bars -> that of catching a single leaked cell (see `chance.py`)."""
 
     level: str
     checks: list[Check]
     cost: float = 0.0
+    chance: dict[str, float] = field(default_factory=dict)
 
     @property
     def passed(self) -> bool | None:
@@ -56,7 +59,12 @@ class Audit:
 
     def to_json(self) -> dict[str, Any]:
         """What `audit.json` holds of a run, for this."""
-        return {**verdict(self.level, self.checks), "passed": self.passed, "cost": self.cost}
+        return {
+            **verdict(self.level, self.checks),
+            "passed": self.passed,
+            "cost": self.cost,
+            "chance": self.chance,
+        }
 
     def __str__(self) -> str:
         from backcast.engine.audit.show import text
@@ -115,14 +123,20 @@ def audit(
     tables = Tables.of(prices, {"facts": facts, "membership": membership, "actions": actions}, decides)
     names = arguments(f, tables)
     session = Session(f, tables, names, first_run(f, tables, names), command or _command(f))
+    pulsed = Pulses()
+    suspects: list[Replay] = []
     if at is None:
-        replays = planned(tables, session.recorded, level, seed)
+        check_level(level)
+        score = scores(tables, session.recorded)
+        if level == "full":
+            pulsed, suspects = pulses(session, score, PULSES, seed)
+        replays = planned(tables, score, level, seed, pulsed.runs)
     else:
         row = bar_at(tables, at)
         replays = [Replay(row, Future("truncated")), Replay(row, Future("scrambled", seed=seed))]
         level = "one instant"
     caught: list[tuple[Replay, dict[str, Moved]]] = []
-    for replay in replays:
+    for replay in [*replays, *suspects]:
         moved = attempt(session, replay)
         if moved is not None and any(m.changed for m in moved.values()):
             caught.append((replay, moved))
@@ -131,8 +145,9 @@ def audit(
     earned = returns.check(session)
     if earned is not None:
         session.checks["returns", "execution"] = earned
-    cost = sum(r.future.share(tables, r.row) for r in replays)
-    return Audit(level, list(session.checks.values()), cost)
+    cost = pulsed.runs + sum(r.future.share(tables, r.row) for r in replays)
+    seen = chance(tables, session.recorded, replays, pulsed)
+    return Audit(level, list(session.checks.values()), cost, seen)
 
 
 def first_run(f: Callable[..., Any], tables: Tables, names: tuple[str, ...]) -> Output:

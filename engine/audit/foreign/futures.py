@@ -23,9 +23,12 @@ COUNTS = ("volume", "shares", "trades", "turnover", "amount")
 
 @dataclass(frozen=True)
 class Future:
-    """Which future. kind: truncated or scrambled; values_only: the milder scramble, that leaves all rows and symbols;
-    until: bars that a scramble goes on for after K (None: to the end, so that length and calendar stay what they were);
-    only: the tables that change (None: all); unlisted: the scramble in which no symbol is listed after K."""
+    """Which future. kind: truncated, scrambled or pulsed.
+
+    values_only: the milder scramble, that leaves all rows and symbols; until: bars that a scramble goes on for after K (None:
+    to the end, so that length and calendar stay what they were); only: the tables that change (None: all); unlisted: the
+    scramble in which no symbol is listed after K; bars: those that a pulse changes.
+    """
 
     kind: str
     values_only: bool = False
@@ -33,10 +36,11 @@ class Future:
     only: Collection[str] | None = None
     seed: int = 0
     unlisted: bool = False
+    bars: tuple[int, ...] = ()
 
     def of(self, tables: Tables, row: int) -> Tables:
         """The tables with another future after row `row`."""
-        make = truncated if self.kind == "truncated" else scrambled
+        make = {"truncated": truncated, "scrambled": scrambled, "pulsed": pulsed}[self.kind]
         return make(tables, row, self)
 
     def changes(self, name: str) -> bool:
@@ -85,6 +89,18 @@ def scrambled(tables: Tables, row: int, future: Future) -> Tables:
         if future.changes(name):
             others[name] = _restated(tables, name, table, row, rng, future.values_only)
     return replace(tables, prices=prices, others=others, _rows={})
+
+
+def pulsed(tables: Tables, row: int, future: Future) -> Tables:
+    """Single bars are others, the rest stays."""
+    rng, bars, size = _rng(future, row), list(future.bars), (len(future.bars), len(tables.symbols))
+    factor, volume, hole = paths(len(tables), size[1], len(tables) - 1, rng, False)
+    factor[bars] = np.exp(rng.choice([-1.0, 1.0], size) * rng.uniform(0.04, 0.12, size))
+    volume[bars] = np.exp(rng.choice([-1.0, 1.0], size) * rng.uniform(0.3, 1.0, size))
+    prices = {
+        name: _priced(tables, name, table, factor, volume, hole, -1) for name, table in tables.prices.items()
+    }
+    return replace(tables, prices=prices, _rows={})
 
 
 def unseen(tables: Tables, row: int) -> list[str]:

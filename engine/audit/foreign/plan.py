@@ -32,12 +32,21 @@ class Replay:
     future: Future
 
 
-def planned(tables: Tables, recorded: Output, level: str, seed: int) -> list[Replay]:
-    """The replays of a level. Errors: InputError for a level that there is not."""
+PULSES = 4.0
+"""Of the budget of `full`, what goes to replays of single bars, where they pay."""
+
+
+def planned(tables: Tables, score: Floats, level: str, seed: int, spent: float = 0.0) -> list[Replay]:
+    """The replays of a level, for what is left of its budget."""
+    if level == "quick":
+        return _quick(tables, score, seed)
+    return _full(tables, score, seed, BUDGET["full"] - spent)
+
+
+def check_level(level: str) -> None:
+    """Errors: InputError for a level that there is not."""
     if level not in BUDGET:
         raise InputError("level", level, " or ".join(BUDGET))
-    score = scores(tables, recorded)
-    return _quick(tables, score, seed) if level == "quick" else _full(tables, score, seed)
 
 
 def _quick(tables: Tables, score: Floats, seed: int) -> list[Replay]:
@@ -67,7 +76,7 @@ def _quick(tables: Tables, score: Floats, seed: int) -> list[Replay]:
     return made
 
 
-def _full(tables: Tables, score: Floats, seed: int) -> list[Replay]:
+def _full(tables: Tables, score: Floats, seed: int, budget: float) -> list[Replay]:
     """Over the whole length, every third of them cut short by nothing but its end; cheap ones fill what is left."""
     rows, short = len(tables), max(3, len(tables) // 50)
     made: list[Replay] = []
@@ -84,7 +93,7 @@ def _full(tables: Tables, score: Floats, seed: int) -> list[Replay]:
             )
         )
         row = best(left, int((place - 0.5 / FULL) * rows), int((place + 0.5 / FULL) * rows))
-        if row is None or spent + future.share(tables, row) > BUDGET["full"]:
+        if row is None or spent + future.share(tables, row) > budget:
             continue
         made.append(Replay(row, future))
         spent += future.share(tables, row)
@@ -110,7 +119,9 @@ def scores(tables: Tables, recorded: Output) -> Floats:
     """(T,) how much a look ahead would show in a bar: its output changes, something is about to be known, or has happened and
     is not known yet. 0 before the first output and where there is no future."""
     size = changes(tables, recorded)
-    score = np.where(size > 0, 1.0 + size / max(float(size.max()), 1.0), 0.05) + 2.0 * oddities(tables, recorded)
+    score = np.where(size > 0, 1.0 + size / max(float(size.max()), 1.0), 0.05) + 2.0 * oddities(
+        tables, recorded
+    )
     events = np.zeros(len(tables))
     for one in happenings(tables):
         if one.max() > 0:
