@@ -21,7 +21,7 @@ from backcast.data.errors import reason
 from backcast.data.scrambled import scrambled_delistings, scrambled_panel
 from backcast.engine.audit.files import difference
 from backcast.engine.audit.findings import LEAK, Check, Finding, differing, number
-from backcast.engine.audit.path import Recorded
+from backcast.engine.audit.path import Recorded, fresh
 from backcast.engine.audit.static import proved
 from backcast.engine.progress import Update
 from backcast.engine.walkforward import World, folds_of, labels_as_known
@@ -102,7 +102,7 @@ def _elsewhere(recorded: Recorded, fold: Fold) -> World:
     features = recorded.world.features
     if not proved(recorded.compiled):
         short = panel.between(0, min(len(panel.clock), k + 1 + AHEAD))
-        made = recorded.made.features.compile(panel.fields, panel.price_basis)
+        made = fresh(recorded.made.features).compile(panel.fields, panel.price_basis)
         features = Features(features.names, features.symbols, made.evaluate(short, recorded.threads).values)
     return World(panel, features, delistings)
 

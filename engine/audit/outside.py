@@ -79,13 +79,13 @@ def _hear(event: str, arguments: tuple[Any, ...]) -> None:
 
 
 def _by_user() -> bool:
-    """Whether a user's code asked for it: neither an import nor our own, and no library in between is that."""
-    frame = sys._getframe(2)
-    while frame is not None:
+    """Whether a user's code, between here and the reader, asked for it, be it through a library or through ours; an import is
+    no reading."""
+    frame, asked = sys._getframe(2), False
+    while frame is not None and frame.f_code is not _check.__code__:
         name, file = frame.f_globals.get("__name__", ""), frame.f_code.co_filename
-        if name.startswith(("importlib", "backcast.")):
+        if name.startswith("importlib"):
             return False
-        if not file.startswith((*SYSTEM, "<")):
-            return True
+        asked = asked or not (name.startswith("backcast.") or name == "contextlib" or file.startswith((*SYSTEM, "<")))
         frame = frame.f_back  # type: ignore[assignment]  # None ends it
-    return False
+    return asked

@@ -6,6 +6,7 @@ What it gives comes back on the axis of the recorded run, so that both can be co
 
 from __future__ import annotations
 
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -21,7 +22,7 @@ from backcast.engine.configure import Experiment
 from backcast.engine.types import Targets
 from backcast.engine.walkforward import World, forecast_instant
 from backcast.signals.models.base import FittedModel
-from backcast.signals.types import QUANTILES, Compiled, Forecast
+from backcast.signals.types import QUANTILES, Compiled, FeatureSource, Forecast
 
 COLUMNS = ("mean", *(f"q{level:.0%}" for level in QUANTILES))
 """What a forecast consists of."""
@@ -58,7 +59,7 @@ class Recorded:
     @cached_property
     def compiled(self) -> Compiled:
         """Its features, made for its panel."""
-        return self.made.features.compile(self.panel.fields, self.panel.price_basis)
+        return fresh(self.made.features).compile(self.panel.fields, self.panel.price_basis)
 
     @cached_property
     def lookback(self) -> int:
@@ -143,10 +144,20 @@ def _places(symbols: tuple[str, ...], there: tuple[str, ...]) -> Ints:
     return np.array([index.get(symbol, -1) for symbol in symbols], dtype=np.int64)
 
 
+def fresh(source: FeatureSource) -> FeatureSource:
+    """Features as nobody has computed them yet: what a user's own keep from one world must not answer in the next."""
+    if type(source).__module__.startswith("backcast."):
+        return source
+    try:
+        return deepcopy(source)
+    except Exception:  # it holds what cannot be copied, and stays the one that it is
+        return source
+
+
 def features(recorded: Recorded, other: Other, begin: int) -> Floats:
     """(F, S', T') of a world, of its own symbols, from row `begin` on and made of that row and later ones alone."""
     panel = other.panel.since(begin - other.begin) if begin > other.begin else other.panel
-    compiled = recorded.made.features.compile(panel.fields, panel.price_basis)
+    compiled = fresh(recorded.made.features).compile(panel.fields, panel.price_basis)
     return np.asarray(compiled.evaluate(panel, threads=recorded.threads).values)
 
 
