@@ -124,11 +124,11 @@ def mixed(values: Floats, other: Floats, where: Any) -> Floats:
 
 
 def one_symbol(values: Floats, panel: Panel) -> Floats:
-    return mixed(values, next_bar(values, panel), (slice(None), panel.symbols.index("S004")))
+    return mixed(values, next_bar(values, panel), (slice(None), panel.symbols.index("SYN04")))
 
 
 def one_symbol_before(values: Floats, panel: Panel) -> Floats:
-    return mixed(values, bar_before(values, panel), (slice(None), panel.symbols.index("S004")))
+    return mixed(values, bar_before(values, panel), (slice(None), panel.symbols.index("SYN04")))
 
 
 def one_part(values: Floats, panel: Panel) -> Floats:
@@ -165,7 +165,7 @@ def test_features_that_look_ahead_are_caught(
     if leak is not scored:
         assert check.finding.depth == 1
     if leak is one_symbol:
-        assert check.finding.symbol == "S004"
+        assert check.finding.symbol == "SYN04"
 
 
 @pytest.mark.parametrize("level", ["quick", "full"])
@@ -325,7 +325,9 @@ def test_exactly_one_instant_is_replayed(market: tuple[Store, Experiment], tmp_p
     at = np.datetime64(finding.reproduce.split("--at ")[1])
     again = found(audited(market, tmp_path / "b", "quick", at, features=Planted(next_bar)))
     assert again.layer == "features" and again.finding is not None
-    assert again.finding.at == finding.at and again.detail.endswith(" 1 decisions from panels that end at them")
+    assert again.finding.at == finding.at and again.detail.endswith(
+        " 1 decisions from panels that end at them"
+    )
 
 
 def test_code_that_cannot_bear_another_world_is_inconclusive(
