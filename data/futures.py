@@ -259,14 +259,14 @@ def _made(
 def membership(
     past: Past, rows: pa.Table, known: Instants, at: np.datetime64, generator: np.random.Generator, mild: bool
 ) -> pa.Table:
-    """Others join and leave; of a fifth of the names known it is said later that they were no members, or were."""
+    """Others join and leave; of half of the names known it is said later that they were no members, or were."""
     if not rows.num_rows:
         return rows
     early, late = _split(rows, known, at, generator, mild)
     parts = [early, _flipped(late, generator.random(late.num_rows) < 0.5)]
     if not mild:
         newest = _newest(codes(rows["symbol"])[0], known <= at, generator, 1)
-        newest = newest[generator.random(len(newest)) < 0.2]
+        newest = newest[generator.random(len(newest)) < 0.5]
         again = rows.take(pa.array(newest))
         again = with_column(again, "known_at", _soon(len(newest), at, generator))
         event, moved = instants(again, "event_at"), generator.random(len(newest)) < 0.5

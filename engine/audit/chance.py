@@ -1,6 +1,7 @@
 """The chance that a level catches the smallest leak there is: one cell, of one symbol at one decision, that looks ahead.
 
-A world that is another after row k sees a cell of row t that looks h bars ahead if it was compared there and t <= k < t + h. What is proved, or replayed bar by bar, is seen whatever it looks at. The chance is the share of cells that some world
+A world that is another after row k sees a cell of row t that looks h bars ahead if it was compared there and t <= k < t + h.
+What is proved, or replayed bar by bar, is seen whatever it looks at. The chance is the share of cells that some world
 sees, among those that have a bar so far ahead; leaks of more cells are caught with more.
 """
 

@@ -70,8 +70,8 @@ def _compared(recorded: Recorded, fold: Fold, check: Check) -> TrainingSet:
     """A fold's training set in another future, compared with the recorded one."""
     once, again = _set_of(recorded, recorded.world, fold), _set_of(recorded, _elsewhere(recorded, fold), fold)
     for column, a, b in (
-        ("rows", once.rows.astype(np.float64), again.rows.astype(np.float64)),
         ("label", once.labels, again.labels),
+        ("rows", once.rows.astype(np.float64), again.rows.astype(np.float64)),
         *zip(once.names, once.features, again.features, strict=True),
     ):
         wrong = differing(a, b)
