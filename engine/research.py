@@ -411,7 +411,7 @@ def audit_again(
     checks, more = _replayed(pinned, world, evidence, progress or Progress(quiet=True), at)
     upto = out.read_json("trials.json")["upto"]
     records = [r for r in TrialLog(pinned.store.lineage(made.source.name)).records() if r["id"] <= upto]
-    chosen = audit_world.Chosen(digest(trial_config(config)), records, manifest["grid"])
+    chosen = audit_world.Chosen(digest(trial_config(config)), records, manifest.get("grid"))
     told = _told(pinned, world, market, targets, account, chosen, out)
     checks += outside.checks(config, world.panel)
     found = verdict(level, [*checks, *told.checks], **more, **told.facts)

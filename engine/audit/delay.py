@@ -42,12 +42,11 @@ def delayed(
         check.inconclusive = f"it cannot be simulated: {error}".splitlines()[0]
         return check, {}
     sessions = panel.clock.sessions
-    own, lag = ({"days": sessions[a.sessions], "net": a.net_return} for a in (account, other))
-    begin = lag["days"][0]
+    begin, years = sessions[other.sessions[0]], periods_per_year(panel.clock)
     figures = {
         "bars": BARS,
-        **_figures(own, begin, periods_per_year(panel.clock), ""),
-        **_figures(lag, begin, periods_per_year(panel.clock), "delayed_"),
+        **_figures(account, sessions, begin, years, ""),
+        **_figures(other, sessions, begin, years, "delayed_"),
     }
     check.cells = len(other.sessions)
     check.finding = Finding(INFORMATION, sentence(figures), "Trade it as fast as it decides, or not at all.")
@@ -65,10 +64,15 @@ def _words(figures: Mapping[str, Any], prefix: str) -> tuple[str, str]:
     return ("n/a" if sharpe is None else f"{sharpe:.2f}", "n/a" if earned is None else f"{earned:.1%}")
 
 
-def _figures(track: Mapping[str, Any], begin: Any, years: float, prefix: str) -> dict[str, float | None]:
-    part = track["days"] >= begin
-    days, net = track["days"][part], np.asarray(track["net"], dtype=np.float64)[part]
-    returns: Floats = compounded(days, net)
+def _figures(
+    account: Account, sessions: Any, begin: Any, years: float, prefix: str
+) -> dict[str, float | None]:
+    """Of an account from a day on; until its equity was lost, where it was."""
+    lost = np.flatnonzero(account.equity <= 0)
+    end = int(lost[0]) + 1 if len(lost) else len(account.equity)
+    days = sessions[account.sessions][:end]
+    part = days >= begin
+    returns: Floats = compounded(days[part], account.net_return[:end][part])
     sharpe = performance.sharpe_per_session(returns)
     return {
         f"{prefix}sharpe_per_year": number(float(performance.sharpe_per_year(sharpe, years))),

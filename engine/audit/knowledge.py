@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import polars as pl
 
 from backcast.engine.audit.findings import INFORMATION, LEAK, WARNING, Check, Finding
@@ -37,8 +38,7 @@ def bars(tables: Tables) -> Check:
     check = Check(BARS, "data", "known_at against event_at of every bar", tables.bars, early.count)
     if early.count:
         clock = tables.panel.clock
-        length = (clock.closes_at[0] - clock.opens_at[0]).item().total_seconds() / 3600 or 24.0
-        whole_day = 24.0 if not clock.intraday else length
+        bar = (clock.closes_at[0] - clock.opens_at[0]) / np.timedelta64(1, "h") if clock.intraday else 24.0
         check.finding = Finding(
             LEAK,
             f"{early.count:,} bars are known before they end, the first by {early.early_hours:,.1f} hours.",
@@ -46,7 +46,7 @@ def bars(tables: Tables) -> Check:
             column="known_at",
             symbol=early.symbol,
             at=early.event_at,
-            depth=max(1, math.ceil(early.early_hours / whole_day)),
+            depth=max(1, math.ceil(early.early_hours / bar)),
             through="bars",
         )
     return check

@@ -103,9 +103,7 @@ def _frame(tables: Tables) -> pl.DataFrame:
 def dated(tables: Tables, splits: _Splits) -> Check:
     """WARNING where most splits show in the prices a session before they happened: bars carry the date of the day before."""
     market = tables.market
-    check = Check(
-        DATED, "data", "the session on which prices fall by each split", len(splits.session), proved=False
-    )
+    check = Check(DATED, "data", "the session on which prices fall by each split", len(splits.session))
     early = np.flatnonzero(splits.fell == -1)
     if len(early) <= (splits.fell != 9).sum() / 2 or not len(early):
         return check

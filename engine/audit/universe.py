@@ -19,6 +19,7 @@ SELDOM_A_YEAR = 0.005
 """Fewer than this leave no universe of stocks that was not chosen at its end."""
 IMPROBABLE = 0.01
 
+SHOWN = 5
 SPELL = 5
 """Sessions without a bar after which another price may be another company's."""
 JUMP_OF_A_SPELL = math.log(5.0)
@@ -145,8 +146,9 @@ def tickers(tables: Tables) -> Check:
     beside = f"{fitting:,} {'come' if fitting > 1 else 'comes'} back after more than {ABSENT} sessions at a price that fits."
     if joined:
         t, s, _, why = min(joined)
-        more = len({s for _, s, _, _ in joined}) - 1
-        others = (f" So may {more:,} more." if more else "") + (f" Besides, {beside}" if fitting else "")
+        more = [market.symbols[k] for k in sorted({k for _, k, _, _ in joined} - {s})]
+        named = ", ".join([*more[:SHOWN], *([f"{len(more) - SHOWN:,} more"] if len(more) > SHOWN else [])])
+        others = (f" So may {named}." if more else "") + (f" Besides, {beside}" if fitting else "")
         sentence = f"{market.symbols[s]} may be two companies under one ticker: {why}.{others}"
         remedy = "Split it: a delisting where the first one ended, or a rename action."
         where = {"symbol": market.symbols[s], "at": str(market.clock.closes_at[t])}

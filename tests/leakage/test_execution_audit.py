@@ -265,6 +265,18 @@ def test_a_strategy_that_knows_tomorrow_collapses_one_bar_later(home: Path) -> N
     assert facts["sharpe_per_year"] > 10 > 3 > facts["delayed_sharpe_per_year"]
 
 
+def test_an_account_that_was_lost_is_told_until_then(home: Path) -> None:
+    panel, market, targets = _synthetic(str(home))
+    made = _made()
+    account = walkforward.simulate(made, panel, market, targets)
+    equity, net = account.equity.copy(), account.net_return.copy()
+    equity[100:], net[100], net[101:] = -1.0, -1.2, 0.0
+    _, facts = delay.delayed(made, panel, market, targets, replace(account, equity=equity, net_return=net))
+    kept = net[1:101]
+    own = kept.mean() / kept.std(ddof=1) * np.sqrt(panel.clock.periods_per_year)
+    assert facts["sharpe_per_year"] == pytest.approx(own) and facts["return_per_year"] == -1.0
+
+
 def test_nothing_to_delay_is_said(home: Path) -> None:
     panel, market, targets = _synthetic(str(home))
     last = len(panel.clock) - 2
