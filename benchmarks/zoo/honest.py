@@ -17,6 +17,8 @@ from zoo import run_data, run_refused
 from zoo.walk import Walk
 
 COUNT = 40
+TRULY = ("how names end",)
+"""Warnings that are true of the made data: half of the names that are delisted end without a fact of it."""
 SETS = ("alpha158", "classic", "fundamental", "momentum", "ohlcv", "volatility")
 FIELDS = ("open", "high", "low", "close", "volume", "alpha", "earnings")
 IN_TIME = ("ts_mean", "ts_std", "ts_max", "ts_min", "ts_rank", "ts_zscore", "ts_demean", "ts_sum", "ts_slope", "ts_skew",
