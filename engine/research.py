@@ -285,7 +285,11 @@ def _replayed(
     if given.is_given(made):
         return given_audit.checks(*of, update, at), {}
     checks, more = own_audit.checks(*of, pinned.threads, update, at)
-    return [*checks, audit_checks.training_check(made, world), audit_checks.fold_check(made, world.panel)], more
+    return [
+        *checks,
+        audit_checks.training_check(made, world),
+        audit_checks.fold_check(made, world.panel),
+    ], more
 
 
 def _seen_again(world: World, account: Account, searched: Grid) -> Check:

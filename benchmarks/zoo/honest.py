@@ -57,11 +57,22 @@ def configuration(number: int) -> Walk:
     )
     features = _features(draw, number, FIELDS)
     horizon = int(draw.choice([1, 2, 5, 10, 20]))
-    overrides = (*_folds(draw, 300 if small else 400), *_model(draw, number), *_trading(draw), f"label.horizon={horizon}")
+    overrides = (
+        *_folds(draw, 300 if small else 400),
+        *_model(draw, number),
+        *_trading(draw),
+        f"label.horizon={horizon}",
+    )
     return _walk(number, features, overrides, market, None)
 
 
-def _walk(number: int, features: dict[str, Any] | str, overrides: tuple[str, ...], dataset: tuple[str, ...], prepare: Any) -> Walk:
+def _walk(
+    number: int,
+    features: dict[str, Any] | str,
+    overrides: tuple[str, ...],
+    dataset: tuple[str, ...],
+    prepare: Any,
+) -> Walk:
     named = (f"features={features}",) if isinstance(features, str) else ()
     parts = {} if isinstance(features, str) else {"features": features}
     return Walk(configuration, parts, (*named, *overrides, f"seed={number}"), dataset, prepare)
@@ -69,7 +80,9 @@ def _walk(number: int, features: dict[str, Any] | str, overrides: tuple[str, ...
 
 def _adjusted(draw: np.random.Generator, number: int) -> Walk:
     """On prices adjusted backwards that say so, where expressions must be free of levels."""
-    prepare = run_data.ingested(run_data.adjusted_called_raw, price_basis=str(draw.choice(["total_return", "split_adjusted"])))
+    prepare = run_data.ingested(
+        run_data.adjusted_called_raw, price_basis=str(draw.choice(["total_return", "split_adjusted"]))
+    )
     features = str(draw.choice(["momentum", "ohlcv", "volatility", "classic"]))
     overrides = (*_folds(draw, 400), *_model(draw, number), *_trading(draw))
     return _walk(number, features, overrides, run_refused.STORED, prepare)
@@ -79,7 +92,12 @@ def _by_half_hours(draw: np.random.Generator, number: int) -> Walk:
     """By half hours, a decision at the end of the session, at two times of day or at every fifth bar."""
     every = str(draw.choice(["session", "['10:30','15:30']", "5"]))
     prepare = run_data.ingested(run_refused.minutes, frequency="30min", decision_delay=0)
-    overrides = (*run_refused.INTRADAY, f"folds.every={every}", *_model(draw, number), f"portfolio={draw.choice(['rank', 'score'])}")
+    overrides = (
+        *run_refused.INTRADAY,
+        f"folds.every={every}",
+        *_model(draw, number),
+        f"portfolio={draw.choice(['rank', 'score'])}",
+    )
     return _walk(number, _features(draw, number, FIELDS[:5]), overrides, run_refused.STORED, prepare)
 
 
@@ -106,17 +124,29 @@ def _model(draw: np.random.Generator, number: int) -> tuple[str, ...]:
 
 def _trading(draw: np.random.Generator) -> tuple[str, ...]:
     """Portfolio, steps, costs, execution and simulator that may go together."""
-    rule = str(draw.choice(["rank", "topk", "score", "inverse_volatility", "risk_parity", "mean_variance", "overlapping"]))
+    rule = str(
+        draw.choice(
+            ["rank", "topk", "score", "inverse_volatility", "risk_parity", "mean_variance", "overlapping"]
+        )
+    )
     portfolio = {"topk": ("portfolio.topk=4", "portfolio.n_drop=1"), "inverse_volatility": ("portfolio.window=30",),
                  "risk_parity": ("portfolio.window=30",), "mean_variance": ("portfolio.window=60",)}.get(rule, ())  # fmt: skip
-    chosen = [step for step in STEPS if draw.random() < 0.25] if rule in ("rank", "score", "inverse_volatility") else []
+    chosen = (
+        [step for step in STEPS if draw.random() < 0.25]
+        if rule in ("rank", "score", "inverse_volatility")
+        else []
+    )
     if "neutral" in chosen:  # a cap by name would undo it
         chosen = [step for step in chosen if step != "cap_name"]
     steps = [f"+portfolio/steps@portfolio.steps.{step}={step}" for step in chosen]
     shorts = ["portfolio.side=long_short"] if rule == "inverse_volatility" and chosen else []
     costs = str(draw.choice(["free", "linear", "broker", "almgren"]))
     execution = str(draw.choice(["default", "margin", "participation"]))
-    fill = [f"execution.fill={draw.choice(['next_open', 'next_close', 'next_typical'])}"] if draw.random() < 0.5 else []
+    fill = (
+        [f"execution.fill={draw.choice(['next_open', 'next_close', 'next_typical'])}"]
+        if draw.random() < 0.5
+        else []
+    )
     simulator = str(draw.choice(["native", "reference"], p=[0.7, 0.3]))
     return (f"portfolio={rule}", *portfolio, *shorts, *steps, f"costs={costs}", f"execution={execution}", *fill,
             f"simulator={simulator}")  # fmt: skip

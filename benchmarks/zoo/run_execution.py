@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -66,16 +67,12 @@ class NoDearOrders(Execution):
         return replace(made, weights=np.where(far, np.nan, made.weights))
 
 
-class ThroughHalts(NativeSimulator):
+class ThroughHalts(Execution):
     """Trades at the last price where a name is halted or has no bar."""
 
-    name = "own"
-
-    def simulate(self, plan: Plan, cost: Cost, capital: float) -> Account:
-        open_to_us = np.isfinite(plan.fill_price)
-        if plan.forced is not None:
-            open_to_us &= np.isnan(plan.forced)
-        return super().simulate(replace(plan, tradable=open_to_us), cost, capital)
+    def _prices(self, market: Market) -> Any:
+        found = super()._prices(market)
+        return replace(found, tradable=np.isfinite(found.fill))
 
 
 class NoLag(Execution):
@@ -159,7 +156,7 @@ PAIRS = (
     pair("run_best_of_the_day", "execution", executed(BestOfTheDay), executed(Honest)),
     pair("run_no_losing_orders", "execution", executed(NoLosingOrders), executed(NoDearOrders)),
     pair("run_no_lag", "execution", executed(NoLag), executed(Honest)),
-    pair("run_through_halts", "execution", simulated(ThroughHalts, HALTS), simulated(NextOpen, HALTS)),
+    pair("run_through_halts", "execution", executed(ThroughHalts, HALTS), executed(Honest, HALTS)),
     pair("run_over_volume", "execution", simulated(OverVolume, *THIN), simulated(NextOpen, *THIN)),
     pair("run_early_dividends", "account", simulated(EarlyDividends), simulated(NextOpen)),
     pair("run_no_costs", "account", simulated(NoCosts), simulated(NextOpen)),

@@ -25,7 +25,11 @@ _hooked: list[bool] = []
 
 def checks(config: Mapping[str, Any], panel: Panel) -> list[Check]:
     """WARNING for each part of the user's own that reads a file while it is made, or while features are computed."""
-    return [_check(config[part], part, layer, panel) for part, layer in PARTS.items() if _foreign(config.get(part))]
+    return [
+        _check(config[part], part, layer, panel)
+        for part, layer in PARTS.items()
+        if _foreign(config.get(part))
+    ]
 
 
 def _foreign(node: Any) -> bool:
@@ -86,6 +90,8 @@ def _by_user() -> bool:
         name, file = frame.f_globals.get("__name__", ""), frame.f_code.co_filename
         if name.startswith("importlib"):
             return False
-        asked = asked or not (name.startswith("backcast.") or name == "contextlib" or file.startswith((*SYSTEM, "<")))
+        asked = asked or not (
+            name.startswith("backcast.") or name == "contextlib" or file.startswith((*SYSTEM, "<"))
+        )
         frame = frame.f_back  # type: ignore[assignment]  # None ends it
     return asked
