@@ -35,6 +35,7 @@ bench: setup
 # `make zoo` asks every method about every planted leak and its twin; ZOO="--level quick --family filings" some of them.
 zoo: setup
 	PYTHONPATH=benchmarks $(BIN)/python -m zoo.run $(ZOO)
+	PYTHONPATH=benchmarks $(BIN)/python -m zoo.honest
 
 # The long ones: 2,000 kills of writers at work; and what real data say (DATA is a folder of them, none is committed).
 crash: setup

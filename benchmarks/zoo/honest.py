@@ -190,3 +190,19 @@ def expression(draw: np.random.Generator, fields: tuple[str, ...], depth: int = 
     if kind < 0.85:
         return f"{draw.choice(IN_PAIRS)}({one}, {other}, {window})"
     return f"(({one}) {draw.choice(['+', '-', '*', '/'])} ({other}))"
+
+
+def main() -> int:
+    """Asks the full audit about all of them, and prints who was accused."""
+    accused = 0
+    for number, walk in enumerate(configurations()):
+        said = walk.audit("full")
+        wrong = said.accused and not said.why.startswith(TRULY)
+        accused += wrong
+        print(f"{number:2d} {'ACCUSED: ' + said.why if wrong else 'not accused'}", flush=True)
+    print(f"{accused} of {COUNT} honest runs accused.")
+    return 1 if accused else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
