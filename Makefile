@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: setup run test check bench crash real wheel lock clean
+.PHONY: setup run test check bench zoo crash real wheel lock clean
 
 setup: $(STAMP)
 
@@ -31,6 +31,11 @@ check: setup
 # `make bench` runs every claim, `make bench AREA=simulator` one area.
 bench: setup
 	$(BIN)/python benchmarks/bench.py $(AREA)
+
+# `make zoo` asks every method about every planted leak and its twin; ZOO="--level quick --family filings" some of them.
+zoo: setup
+	PYTHONPATH=benchmarks $(BIN)/python -m zoo.run $(ZOO)
+	PYTHONPATH=benchmarks $(BIN)/python -m zoo.honest
 
 # The long ones: 2,000 kills of writers at work; and what real data say (DATA is a folder of them, none is committed).
 crash: setup

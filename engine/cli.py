@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TextIO, cast
 
 from backcast.data.errors import BackcastError, InputError
 from backcast.engine import store_commands
+from backcast.engine.audit import commands as audit_commands
 from backcast.engine.features import commands as feature_commands
 
 if TYPE_CHECKING:
@@ -23,8 +24,9 @@ RUNS = Path("runs")
 
 DESCRIPTION = "A research engine for trading signals that cannot see the future."
 
-EPILOG = """exit codes: 0 done · 1 a bug · 2 bad input or config · 3 data stale or missing · 4 champion kept (retrain
---strict) · 5 a sweep finished with failed jobs · 75 someone else holds the lock"""
+EPILOG = """exit codes: 0 done · 1 a bug · 2 bad input or config, or a leak that `audit` proved · 3 data stale or missing · 4
+champion kept (retrain --strict) · 5 a sweep finished with failed jobs · 6 an audit could compare nothing · 75 someone
+else holds the lock"""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -122,11 +124,6 @@ def _parser() -> argparse.ArgumentParser:
     verb("verify", _verify, "Let other simulators trade a run's targets, and compare.").add_argument(
         "run", metavar="RUN", help="a run folder (runs/STUDY/JOB)"
     )
-    audit = verb("audit", _audit, "Replay a run's decisions from stores that end at them.")
-    audit.add_argument("run", metavar="RUN", help="a run folder (runs/STUDY/JOB)")
-    audit.add_argument(
-        "--instants", type=int, default=32, metavar="N", help="decisions to replay (default 32)"
-    )
     verb("report", _report, "Draw a run's report and tear sheet again from its files.").add_argument(
         "run", metavar="RUN", help="a run folder (runs/STUDY/JOB)"
     )
@@ -140,6 +137,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     trace.add_argument("--json", action="store_true", help="everything, as plain values")
     for name, add, text in (
+        (
+            "audit",
+            audit_commands.add_audit,
+            "Look for what nobody could have known: in a run, your own code, an expression, a file.",
+        ),
         (
             "features",
             feature_commands.add_features,
@@ -343,18 +345,6 @@ def _verify(arguments: argparse.Namespace, _: list[str]) -> int:
     comparison = verify(Path(arguments.run))
     show(comparison)
     return 0 if comparison.agrees else 1
-
-
-def _audit(arguments: argparse.Namespace, _: list[str]) -> int:
-    from backcast.engine.audit.show import show
-    from backcast.engine.progress import Progress
-    from backcast.engine.research import audit_again
-
-    with Progress() as progress:
-        found = audit_again(Path(arguments.run), arguments.instants, progress)
-    show(found)
-    print(f"Written: {Path(arguments.run) / 'audit.json'}, and the tear sheet was drawn again.")
-    return 0 if found["passed"] else 2
 
 
 def _trace(arguments: argparse.Namespace, _: list[str]) -> int:

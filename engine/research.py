@@ -24,11 +24,14 @@ from backcast.data.types import Floats
 from backcast.engine import given, runs, walkforward
 from backcast.engine.audit import checks as audit_checks
 from backcast.engine.audit import given as given_audit
-from backcast.engine.audit import replay
+from backcast.engine.audit import outside
+from backcast.engine.audit import own as own_audit
 from backcast.engine.audit import world as audit_world
 from backcast.engine.audit.findings import LEAK, Check, Finding, verdict
+from backcast.engine.audit.path import Evidence
 from backcast.engine.budget import thread_budget
 from backcast.engine.configure import (
+    INSTANTS,
     AuditLevel,
     Config,
     Experiment,
@@ -204,16 +207,20 @@ def _evaluate(
     haircuts = haircut_table(pinned.made, world.panel, market, own.targets, own.account)
     if haircuts is not None:
         out.write_table("haircut.parquet", haircuts)
-    checks, told = _audit(pinned, world, own, out, progress), audit_world.Told([])
+    again = replace(pinned, made=experiment(config))  # as nobody has run them yet
+    checks, more = _audit(again, world, own, out, progress)
+    told = audit_world.Told([])
     if checks:
         grid = None if searched is None else searched.facts()
         chosen = audit_world.Chosen(digest(trial_config(config)), log.records(), grid)
         told = _told(pinned, world, market, own.targets, own.account, chosen, out)
+        checks += outside.checks(config, world.panel)
     if searched is not None and checks:
         checks.append(_seen_again(world, own.account, searched))
     clock.lap("audit")
     out.write_json("trials.json", log.count().to_json())
-    out.write_json("audit.json", verdict(pinned.made.audit.level, [*checks, *told.checks], **told.facts))
+    found = verdict(pinned.made.audit.level, [*checks, *told.checks], **more, **told.facts)
+    out.write_json("audit.json", found)
 
 
 @contextmanager
@@ -260,16 +267,28 @@ def _walk(
 
 def _audit(
     pinned: Pinned, world: World, own: Outcome, out: runs.RunFolder, progress: Progress
-) -> list[Check]:
-    """The checks of the configured level; none where it is off."""
+) -> tuple[list[Check], dict[str, Any]]:
+    """The replays of the configured level, and what else it states; nothing where it is off."""
     if pinned.made.audit.level == "off":
-        return []
-    evidence = replay.Evidence(own.fitted.forecast, own.targets, out.path / "models")
-    made, store, update = pinned.made, pinned.store, progress.stage("leak audit")
+        return [], {}
+    evidence = Evidence(own.fitted.forecast, own.targets, out.path / "models")
+    return _replayed(pinned, world, evidence, progress)
+
+
+def _replayed(
+    pinned: Pinned, world: World, evidence: Evidence, progress: Progress, at: np.datetime64 | None = None
+) -> tuple[list[Check], dict[str, Any]]:
+    """A run's replays; with an instant, that of its decision alone."""
+    made, update = pinned.made, progress.stage("leak audit")
+    of = pinned.made, pinned.store, pinned.pin, world, evidence
     if given.is_given(made):
-        return given_audit.checks(made, store, pinned.pin, world, evidence, update)
-    checks = replay.replay(made, store, pinned.pin, world, evidence, pinned.threads, update)
-    return [*checks, audit_checks.training_check(pinned.made, world)]
+        return given_audit.checks(*of, update, at), {}
+    checks, more = own_audit.checks(*of, pinned.threads, update, at)
+    return [
+        *checks,
+        audit_checks.training_check(made, world),
+        audit_checks.fold_check(made, world.panel),
+    ], more
 
 
 def _seen_again(world: World, account: Account, searched: Grid) -> Check:
@@ -366,11 +385,21 @@ def _coverage(world: World, own: Outcome) -> dict[str, Any]:
     return {**coverage(panel), "known_by_rule": panel.known_by_rule, **left_out}
 
 
-def audit_again(folder: Path, instants: int, progress: Progress) -> dict[str, Any]:
-    """Replays a finished run's recorded decisions at `instants` instants, and draws its page with the new finding."""
+def audit_again(
+    folder: Path,
+    level: str = "full",
+    at: np.datetime64 | None = None,
+    progress: Progress | None = None,
+    instants: int | None = None,
+) -> dict[str, Any]:
+    """Audits a finished run's recorded decisions again, and draws its page with the new finding.
+
+    level: quick or full; instants: how many decisions are replayed on their own (default: the level's). With `at`, exactly the
+    decision at that instant or the last before it is replayed, and the folder stays as it is.
+    """
     out = runs.RunFolder.open(folder)
     config, manifest = out.read_yaml("config.yaml"), out.read_json("manifest.json")
-    made = replace(experiment(config), audit=AuditLevel("quick", instants))
+    made = replace(experiment(config), audit=AuditLevel(level, instants or INSTANTS.get(level, 2)))
     pinned = Pinned(made, Store(), manifest["store"]["pin"], thread_budget(None))
     world = walkforward.observe(made, pinned.store, pinned.pin, pinned.threads)
     folds = walkforward.folds_of(made, world.panel)
@@ -379,21 +408,18 @@ def audit_again(folder: Path, instants: int, progress: Progress) -> dict[str, An
     clock, symbols = world.panel.clock, world.panel.symbols
     forecast = runs.read_forecast(out.read_table("forecasts.parquet"), clock, symbols, decisions, numbers)
     targets = runs.read_targets(out.read_table("targets.parquet"), clock, symbols)
-    evidence = replay.Evidence(forecast, targets, out.path / "models")
     market = asof.load_market(pinned.store, made.source.name, pinned.pin)
     account = walkforward.simulate(made, world.panel, market, targets)
-    update = progress.stage("leak audit")
-    if given.is_given(made):
-        checks = given_audit.checks(made, pinned.store, pinned.pin, world, evidence, update)
-    else:
-        checks = replay.replay(made, pinned.store, pinned.pin, world, evidence, pinned.threads, update)
-        checks.append(audit_checks.training_check(made, world))
-    log, upto = TrialLog(pinned.store.lineage(made.source.name)), out.read_json("trials.json")["upto"]
-    records = [r for r in log.records() if r["id"] <= upto]
+    evidence = Evidence(forecast, targets, out.path / "models")
+    checks, more = _replayed(pinned, world, evidence, progress or Progress(quiet=True), at)
+    upto = out.read_json("trials.json")["upto"]
+    records = [r for r in TrialLog(pinned.store.lineage(made.source.name)).records() if r["id"] <= upto]
     chosen = audit_world.Chosen(digest(trial_config(config)), records, manifest.get("grid"))
     told = _told(pinned, world, market, targets, account, chosen, out)
-    found = verdict("quick", [*checks, *told.checks], **told.facts)
-    out.write_json("audit.json", found)
-    write_report(folder)
-    write_tearsheet(folder)
+    checks += outside.checks(config, world.panel)
+    found = verdict(level, [*checks, *told.checks], **more, **told.facts)
+    if at is None:
+        out.write_json("audit.json", found)
+        write_report(folder)
+        write_tearsheet(folder)
     return found

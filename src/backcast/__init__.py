@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "ingest", "run", "simulate", "store"]
+__all__ = ["__version__", "audit", "ingest", "run", "simulate", "store"]
 
 # Imports happen on first use: importing backcast stays instant, and `--help` with it.
 
@@ -60,3 +60,51 @@ def simulate(prices: Any, weights: Any, **settings: Any) -> Any:
     from backcast.engine.simulate import simulate as simulate_frames
 
     return simulate_frames(prices, weights, **settings)
+
+
+def audit(
+    f: Any,
+    prices: Any,
+    *,
+    level: str = "full",
+    facts: Any = None,
+    membership: Any = None,
+    actions: Any = None,
+    at: Any = None,
+    decides: str = "after",
+    seed: int = 0,
+) -> Any:
+    """Does a function of prices look ahead? `print(backcast.audit(weights, closes))` says where, how far, and what to do.
+
+    It is run again on tables whose future is another (cut off, or scrambled: prices, missing cells, symbols that end, facts and
+    their restatements), and every row up to there must be what it was. A leak is said only where a future of the same length
+    and calendar moves a row, and only the first layer in causal order is accused.
+
+    f: a function whose first parameter is the prices as they are given here; others by name: facts, membership, actions, and any
+    field of a mapping of prices. It gives a wide frame of weights (times x symbols), or a mapping with any of features (a wide
+    frame, or name -> wide frame), forecasts, weights (wide frames) and returns (a series of the strategy's returns).
+    prices: a pandas or polars frame of closes (times x symbols); or a mapping of fields (open, high, low, close, volume) to wide
+    frames; or long, with a time, `symbol` and numbers. Times ascending, each once.
+    level: quick (replays of at most 0.9 times all rows) or full (at most 9 times). More runs follow only once something moved.
+    facts: long: symbol, known_at, and what it says (item, event_at, value ...). membership: symbol, known_at, member. actions:
+    symbol, known_at, kind, value. A row knows what is known by its time; where the prices' times are days, by the day's end.
+    at: one instant only, such as a finding names. decides: what a row may read: "after" its own bar (the bar's close is
+    known), or "before" it. seed: of the futures and of where they begin.
+
+    Gives an `Audit`: passed (True, False, or None: nothing could be compared), checks, findings (each with sentence, remedy,
+    column, symbol, at, depth in bars, through which table, reproduce), to_json().
+    Errors: InputError for tables or an answer that cannot be read, and where f raises on the tables as given.
+    """
+    from backcast.engine.audit.foreign import audit as audit_function
+
+    return audit_function(
+        f,
+        prices,
+        level=level,
+        facts=facts,
+        membership=membership,
+        actions=actions,
+        at=at,
+        decides=decides,
+        seed=seed,
+    )

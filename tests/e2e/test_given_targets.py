@@ -47,7 +47,7 @@ def test_its_audit_covers_what_it_can_and_runs_again(weights: Path) -> None:
         "execution": True,
         "account": True,
     }
-    assert main(["audit", str(run.folder), "--instants", "4"]) == 0
+    assert main(["audit", str(run.folder), "--level", "quick"]) == 0
     assert main(["verify", str(run.folder)]) == 0
     assert main(["report", str(run.folder)]) == 0
 

@@ -7,6 +7,7 @@ import shlex
 from pathlib import Path
 
 import pytest
+from strangers import market
 
 from backcast.engine.cli import main
 
@@ -14,12 +15,24 @@ README = Path(__file__).resolve().parents[2] / "README.md"
 
 
 def test_the_five_lines_run(capsys: pytest.CaptureFixture[str]) -> None:
-    (block,) = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
+    block, _ = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
     assert len([line for line in block.splitlines() if line.strip()]) <= 5
     exec(compile(block, "README.md", "exec"), {})
     sentence, path = capsys.readouterr().out.strip().splitlines()
     assert sentence.endswith(".")
     assert Path(path).read_text().startswith("<!doctype html>")
+
+
+def test_the_example_of_the_audit_fails_and_its_twin_passes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, block = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    market().prices.to_csv("prices.csv")
+    exec(compile(block, "README.md", "exec"), {})
+    cheat, honest = capsys.readouterr().out.split("FAILED.")
+    assert "fitted on the whole sample" in cheat
+    assert honest.rstrip().endswith("Passed.")
 
 
 def test_every_command_of_the_readme_is_a_verb() -> None:
