@@ -11,6 +11,7 @@ import pytest
 
 import backcast
 from backcast.data.calendar import clock
+from backcast.data.errors import InputError
 from backcast.engine.cli import compose
 from backcast.engine.research import audit_again, run
 
@@ -36,8 +37,8 @@ def passes(folder: Path, *overrides: str) -> None:
 
 
 def test_late_bars_corrections_delistings_and_restated_facts(tmp_path: Path) -> None:
-    rates = ["corrections", "late", "delistings", "restatements"]
-    known = [f"+dataset.rates.{name}=3.0" for name in rates if name != "restatements"]
+    rates = ("corrections", "late", "delistings", "restatements")
+    known = [f"+dataset.rates.{name}=3.0" for name in rates]
     passes(tmp_path / "run", *BUSY, "features=fundamental", "model=ridge", *known)
 
 
@@ -61,9 +62,9 @@ def test_raw_prices_with_splits_that_come_late(tmp_path: Path) -> None:
                 "known_at": known,
             }
         )
-    actions = pl.DataFrame(moves).with_columns(
-        pl.col("event_at", "known_at").cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
-    )
+    told = {key: [move[key] for move in moves] for key in moves[0]}
+    utc = {key: np.array(told[key], dtype="datetime64[us]") for key in ("event_at", "known_at")}
+    actions = pl.DataFrame(told | utc).with_columns(pl.col(*utc).dt.replace_time_zone("UTC"))
     backcast.ingest(pl.concat(parts), "splits", "raw", known_rule="event_at + 15min", actions=actions)
     passes(tmp_path / "run", "dataset=stored", "dataset.name=splits", "features=momentum", "model=ridge",
            "folds=monthly", "folds.first_fit=320")  # fmt: skip
@@ -101,5 +102,5 @@ def test_a_finished_run_is_audited_again_at_one_instant(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("value", ["ful", "1", "quick,full"])
 def test_a_level_that_is_none_is_one_error(value: str, tmp_path: Path) -> None:
-    with pytest.raises(backcast.InputError, match="quick, full or off"):
+    with pytest.raises(InputError, match="quick, full or off"):
         run(compose([*BUSY, f'audit.level="{value}"', "study=s", "job=j"]), tmp_path / "run")
