@@ -58,13 +58,14 @@ def test_raw_prices_with_splits_that_come_late(tmp_path: Path) -> None:
                 "symbol": f"S{i}",
                 "kind": "split",
                 "value": 2.0,
-                "event_at": days.closes_at[ex],
+                "date": days.sessions[ex],
                 "known_at": known,
             }
         )
-    told = {key: [move[key] for move in moves] for key in moves[0]}
-    utc = {key: np.array(told[key], dtype="datetime64[us]") for key in ("event_at", "known_at")}
-    actions = pl.DataFrame(told | utc).with_columns(pl.col(*utc).dt.replace_time_zone("UTC"))
+    told = {key: [move[key] for move in moves] for key in ("symbol", "kind", "value")}
+    utc = {"known_at": np.array([move["known_at"] for move in moves], dtype="datetime64[us]")}
+    ex_dates = {"date": np.array([move["date"] for move in moves], dtype="datetime64[D]")}
+    actions = pl.DataFrame(told | utc | ex_dates).with_columns(pl.col(*utc).dt.replace_time_zone("UTC"))
     backcast.ingest(pl.concat(parts), "splits", "raw", known_rule="event_at + 15min", actions=actions)
     passes(tmp_path / "run", "dataset=stored", "dataset.name=splits", "features=momentum", "model=ridge",
            "folds=monthly", "folds.first_fit=320")  # fmt: skip
