@@ -31,24 +31,30 @@ INSTANT_STEP = np.timedelta64(1, "us")
 
 @dataclass(frozen=True)
 class Past:
-    """What the futures of all tables share: the tickers of the bars but the benchmark (N,), each one's bar ends in order of
-    time, and its least close, below which a dividend must stay."""
+    """What the futures of all tables share: the tickers of the bars but the benchmark (N,), the rows (N + 1,) where each ticker
+    of `names` begins, each row's bar end, and each ticker's least close, below which a dividend must stay."""
 
     info: DatasetInfo
     tickers: tuple[str, ...]
-    ends: Mapping[str, Instants]
+    names: tuple[str, ...]
+    first: Ints
+    event: Instants
     least: Mapping[str, float]
 
     @staticmethod
     def of(info: DatasetInfo, bars: pa.Table) -> Past:
         code, names = codes(bars["symbol"])
-        event, close = instants(bars, "event_at"), floats(bars, "close")
+        close = np.nan_to_num(floats(bars, "close"), nan=np.inf)
         first = np.searchsorted(code, np.arange(len(names) + 1))
-        parts = {name: slice(first[i], first[i + 1]) for i, name in enumerate(names)}
-        with np.errstate(all="ignore"):
-            least = {n: float(np.nanmin(close[p], initial=np.inf)) for n, p in parts.items()}
+        least = np.minimum.reduceat(close, first[:-1]) if len(close) else close
         tickers = tuple(n for n in names if n != info.benchmark)
-        return Past(info, tickers, {n: np.unique(event[parts[n]]) for n in tickers}, least)
+        lowest = dict(zip(names, least.tolist(), strict=True))
+        return Past(info, tickers, tuple(names), first, instants(bars, "event_at"), lowest)
+
+    def ends(self, ticker: str) -> Instants:
+        """The ends of a ticker's bars, in order of time."""
+        i = self.names.index(ticker)
+        return np.unique(self.event[self.first[i] : self.first[i + 1]])
 
 
 def codes(column: pa.ChunkedArray) -> tuple[Ints, list[str]]:
@@ -227,7 +233,7 @@ def _announced(past: Past, rows: pa.Table, at: np.datetime64, generator: np.rand
     kinds = ("split", "dividend") if past.info.price_basis == "raw" else ()
     found = []
     for n, ticker in enumerate(sorted(chosen.tolist())):
-        ends = past.ends[ticker]
+        ends = past.ends(ticker)
         here = int(np.searchsorted(ends, at, side="right"))
         place = int(np.clip(here + generator.integers(-15, 15), 1, max(1, len(ends) - 1)))
         kind = "delisting" if n == 0 or not kinds else kinds[n % 2]
