@@ -117,7 +117,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "def with_facts(prices, facts):\n    return prices.pct_change() * facts.known_at.dt.year.min()\n\n"
         "def brittle(prices):\n    assert len(prices) > 319 and prices.iloc[-1, 0] == prices.iloc[-1, 0]\n"
         "    assert abs(prices.iloc[-1, 0] - LAST) < 1e-9\n    return prices\n\n"
-        f"LAST = {PRICES.iloc[-1, 0]!r}\n\n"
+        f"LAST = {float(PRICES.iloc[-1, 0])!r}\n\n"
         "class Other:\n    pass\n"
     )
     return tmp_path
