@@ -15,7 +15,6 @@ from backcast.engine.audit import path
 from backcast.engine.audit.findings import LEAK, Finding, number
 from backcast.engine.audit.path import Other, Recorded
 
-
 SEEDS = 3
 """How many other futures of each table are tried: one may happen to leave the cell's symbol alone."""
 
