@@ -31,13 +31,13 @@ from backcast.data.identity import (
 )
 from backcast.data.market import Market, market_of
 from backcast.data.schema import DatasetInfo
-from backcast.data.store import Store
+from backcast.data.tables import Tables
 from backcast.data.types import Clock, Floats, Instants, Ints, Panel, Revisions
 from backcast.data.universe import members, state_as_known
 
 
 def load_panel(
-    store: Store,
+    store: Tables,
     dataset: str,
     pin: dict[str, int],
     fields: tuple[str, ...] | None = None,
@@ -89,7 +89,7 @@ def as_known(panel: Panel, instant: np.datetime64) -> Floats:
 
 
 def load_benchmark(
-    store: Store, dataset: str, pin: dict[str, int], until: np.datetime64 | None = None
+    store: Tables, dataset: str, pin: dict[str, int], until: np.datetime64 | None = None
 ) -> Floats | None:
     """(T,) closes of the data set's benchmark on the panel's clock, newest version, the last one carried over gaps."""
     info = store.info(dataset)
@@ -104,7 +104,7 @@ def load_benchmark(
     return np.asarray(closes[last])
 
 
-def load_market(store: Store, dataset: str, pin: dict[str, int]) -> Market:
+def load_market(store: Tables, dataset: str, pin: dict[str, int]) -> Market:
     """What really happened by a pinned version, for accounts: the newest version of everything, in the source's units."""
     world = _read(store, dataset, pin, None)
     rows = _on_clock(world.moves, world.clock, world.names)
@@ -139,7 +139,7 @@ def delisted_by(delistings: Delistings, instant: np.datetime64) -> dict[str, tup
 
 
 def delistings(
-    store: Store, dataset: str, pin: dict[str, int], until: np.datetime64 | None = None
+    store: Tables, dataset: str, pin: dict[str, int], until: np.datetime64 | None = None
 ) -> Delistings:
     """Of each symbol with a delisting fact its versions: the index of its last session, the proceeds a share in the panel's
     adjusted units, and when they were known."""
@@ -161,7 +161,7 @@ def delistings(
 
 
 def newest_factors(
-    store: Store, dataset: str, pin: dict[str, int], at: np.datetime64
+    store: Tables, dataset: str, pin: dict[str, int], at: np.datetime64
 ) -> tuple[Floats, Floats]:
     """(S,) price and share factors of each symbol's newest session by the actions known at an instant, on the symbols of
     the panel until then; dividing by the one and multiplying by the other turns forward-adjusted cells into back-adjusted."""
@@ -172,7 +172,7 @@ def newest_factors(
     return price, shares
 
 
-def dated_tickers(store: Store, dataset: str, pin: dict[str, int], at: np.datetime64) -> pa.Table:
+def dated_tickers(store: Tables, dataset: str, pin: dict[str, int], at: np.datetime64) -> pa.Table:
     """What tickers meant, as known at an instant: (symbol, ticker, first_at, last_at, bars); symbol is the permanent name."""
     world = _read(store, dataset, pin, at)
     event = instants(world.bars, "event_at")
@@ -204,7 +204,7 @@ class _World:
     actions: dict[int, Actions]
 
 
-def _read(store: Store, dataset: str, pin: dict[str, int], until: np.datetime64 | None) -> _World:
+def _read(store: Tables, dataset: str, pin: dict[str, int], until: np.datetime64 | None) -> _World:
     info = store.info(dataset)
     bars = store.read(dataset, "bars", pin, until)
     sessions, clock = _clock(info, bars, until, store.last_bar(dataset, pin))

@@ -162,6 +162,20 @@ class Panel:
             unadjusted=None if self.unadjusted is None else self.unadjusted.since(begin),
         )
 
+    def between(self, begin: int, end: int) -> Panel:
+        """The rows from `begin` on and before `end`, with the revisions of their cells that one of their decisions knows: what
+        a store that ends at the last of them gives, on the axis of all symbols."""
+        r = self.revisions
+        kept = r.where((r.time >= begin) & (r.decision < end))
+        return replace(
+            self,
+            clock=self.clock.slice(begin, end),
+            values=np.ascontiguousarray(self.values[:, :, begin:end]),
+            member=np.ascontiguousarray(self.member[:, begin:end]),
+            revisions=replace(kept, time=kept.time - begin, decision=kept.decision - begin),
+            unadjusted=None if self.unadjusted is None else self.unadjusted.between(begin, end),
+        )
+
     def only(self, fields: tuple[str, ...]) -> Panel:
         """The panel with these fields, in this order. Errors: InputError for one that it does not have."""
         unknown = [name for name in fields if name not in self.fields]

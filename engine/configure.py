@@ -36,17 +36,22 @@ NO_EFFECT = ("snapshot", "study", "job", "threads", "retrain", "audit", "cache",
 SECRET = re.compile(r"(password|passwd|secret|token|api_?key|credential)", re.IGNORECASE)
 
 
+INSTANTS = {"quick": 8, "full": 32}
+"""How many decisions each level of the audit replays on their own, as in `conf/audit/`."""
+
+
 @dataclass(frozen=True)
 class AuditLevel:
-    """How much is audited: `level` (quick, off) and how many decision instants are replayed."""
+    """How much is audited: `level` (quick in every run, full, off) and at most how many decisions are replayed on their own."""
 
     level: str = "quick"
     instants: int = 8
 
     def __post_init__(self) -> None:
-        if self.level not in ("quick", "off"):
-            raise InputError("audit.level", self.level, "quick or off")
-        if self.level == "quick" and not 2 <= self.instants <= 10_000:
+        if self.level not in ("quick", "full", "off"):
+            raise InputError("audit.level", self.level, "quick, full or off")
+        whole = isinstance(self.instants, int) and not isinstance(self.instants, bool)
+        if self.level != "off" and not (whole and 2 <= self.instants <= 10_000):
             raise InputError("audit.instants", self.instants, "an integer from 2 to 10000")
 
 

@@ -24,10 +24,12 @@ from backcast.data.types import Floats
 from backcast.engine import given, runs, walkforward
 from backcast.engine.audit import checks as audit_checks
 from backcast.engine.audit import given as given_audit
-from backcast.engine.audit import replay
+from backcast.engine.audit import own as own_audit
 from backcast.engine.audit.findings import LEAK, Check, Finding, verdict
+from backcast.engine.audit.path import Evidence
 from backcast.engine.budget import thread_budget
 from backcast.engine.configure import (
+    INSTANTS,
     AuditLevel,
     Config,
     Experiment,
@@ -202,12 +204,12 @@ def _evaluate(
     haircuts = haircut_table(pinned.made, world.panel, market, own.targets, own.account)
     if haircuts is not None:
         out.write_table("haircut.parquet", haircuts)
-    checks = _audit(pinned, world, market, own, out, progress)
+    checks, more = _audit(pinned, world, market, own, out, progress)
     if searched is not None and checks:
         checks.append(_seen_again(world, own.account, searched))
     clock.lap("audit")
     out.write_json("trials.json", log.count().to_json())
-    out.write_json("audit.json", verdict(pinned.made.audit.level, checks))
+    out.write_json("audit.json", verdict(pinned.made.audit.level, checks, **more))
 
 
 @contextmanager
@@ -254,20 +256,33 @@ def _walk(
 
 def _audit(
     pinned: Pinned, world: World, market: Market, own: Outcome, out: runs.RunFolder, progress: Progress
-) -> list[Check]:
-    """The checks of the configured level; none where it is off."""
+) -> tuple[list[Check], dict[str, Any]]:
+    """The checks of the configured level, and what else it states; nothing where it is off."""
     if pinned.made.audit.level == "off":
-        return []
-    evidence = replay.Evidence(own.fitted.forecast, own.targets, out.path / "models")
-    if given.is_given(pinned.made):
-        update = progress.stage("leak audit")
-        checks = given_audit.checks(pinned.made, pinned.store, pinned.pin, world, evidence, update)
-        return [*checks, *_account_checks(pinned.made, world, market, own.targets, own.account)]
-    checks = replay.replay(
-        pinned.made, pinned.store, pinned.pin, world, evidence, pinned.threads, progress.stage("leak audit")
-    )
-    checks.append(audit_checks.training_check(pinned.made, world))
-    return [*checks, *_account_checks(pinned.made, world, market, own.targets, own.account)]
+        return [], {}
+    evidence = Evidence(own.fitted.forecast, own.targets, out.path / "models")
+    return _checked(pinned, world, market, evidence, own.account, progress)
+
+
+def _checked(
+    pinned: Pinned,
+    world: World,
+    market: Market,
+    evidence: Evidence,
+    account: Account,
+    progress: Progress,
+    at: np.datetime64 | None = None,
+) -> tuple[list[Check], dict[str, Any]]:
+    """A run's checks; with an instant, the replay of its decision alone beside what is true of any account."""
+    made, update = pinned.made, progress.stage("leak audit")
+    of = pinned.made, pinned.store, pinned.pin, world, evidence
+    more: dict[str, Any] = {}
+    if given.is_given(made):
+        checks = given_audit.checks(*of, update, at)
+    else:
+        checks, more = own_audit.checks(*of, pinned.threads, update, at)
+        checks.append(audit_checks.training_check(made, world))
+    return [*checks, *_account_checks(made, world, market, evidence.targets, account)], more
 
 
 def _seen_again(world: World, account: Account, searched: Grid) -> Check:
@@ -358,11 +373,21 @@ def _coverage(world: World, own: Outcome) -> dict[str, Any]:
     return {**coverage(panel), "known_by_rule": panel.known_by_rule, **left_out}
 
 
-def audit_again(folder: Path, instants: int, progress: Progress) -> dict[str, Any]:
-    """Replays a finished run's recorded decisions at `instants` instants, and draws its page with the new finding."""
+def audit_again(
+    folder: Path,
+    level: str = "full",
+    at: np.datetime64 | None = None,
+    progress: Progress | None = None,
+    instants: int | None = None,
+) -> dict[str, Any]:
+    """Audits a finished run's recorded decisions again, and draws its page with the new finding.
+
+    level: quick or full; instants: how many decisions are replayed on their own (default: the level's). With `at`, exactly the
+    decision at that instant or the last before it is replayed, and the folder stays as it is.
+    """
     out = runs.RunFolder.open(folder)
     config, manifest = out.read_yaml("config.yaml"), out.read_json("manifest.json")
-    made = replace(experiment(config), audit=AuditLevel("quick", instants))
+    made = replace(experiment(config), audit=AuditLevel(level, instants or INSTANTS.get(level, 2)))
     pinned = Pinned(made, Store(), manifest["store"]["pin"], thread_budget(None))
     world = walkforward.observe(made, pinned.store, pinned.pin, pinned.threads)
     folds = walkforward.folds_of(made, world.panel)
@@ -371,18 +396,14 @@ def audit_again(folder: Path, instants: int, progress: Progress) -> dict[str, An
     clock, symbols = world.panel.clock, world.panel.symbols
     forecast = runs.read_forecast(out.read_table("forecasts.parquet"), clock, symbols, decisions, numbers)
     targets = runs.read_targets(out.read_table("targets.parquet"), clock, symbols)
-    evidence = replay.Evidence(forecast, targets, out.path / "models")
     market = asof.load_market(pinned.store, made.source.name, pinned.pin)
     account = walkforward.simulate(made, world.panel, market, targets)
-    update = progress.stage("leak audit")
-    if given.is_given(made):
-        checks = given_audit.checks(made, pinned.store, pinned.pin, world, evidence, update)
-    else:
-        checks = replay.replay(made, pinned.store, pinned.pin, world, evidence, pinned.threads, update)
-        checks.append(audit_checks.training_check(made, world))
-    checks += _account_checks(made, world, market, targets, account)
-    found = verdict("quick", checks)
-    out.write_json("audit.json", found)
-    write_report(folder)
-    write_tearsheet(folder)
+    evidence = Evidence(forecast, targets, out.path / "models")
+    shown = progress or Progress(quiet=True)
+    checks, more = _checked(pinned, world, market, evidence, account, shown, at)
+    found = verdict(level, checks, **more)
+    if at is None:
+        out.write_json("audit.json", found)
+        write_report(folder)
+        write_tearsheet(folder)
     return found

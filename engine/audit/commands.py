@@ -29,9 +29,7 @@ def add_audit(parser: argparse.ArgumentParser) -> None:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.epilog = ABOUT
     parser.add_argument("target", metavar="TARGET", help="what to audit: see below")
-    parser.add_argument(
-        "--level", choices=LEVELS, help="how much is replayed (default: full; of a run, quick)"
-    )
+    parser.add_argument("--level", choices=LEVELS, help="how much is replayed (default: full)")
     for name, text in (
         ("prices", "closes by time and symbol, or long with time, symbol, close ... (.csv, .parquet)"),
         ("facts", "long: symbol, item, event_at, known_at, value"),
@@ -40,6 +38,9 @@ def add_audit(parser: argparse.ArgumentParser) -> None:
     ):
         parser.add_argument(f"--{name}", metavar="FILE", type=Path, help=text)
     parser.add_argument("--code", metavar="FILE.py:NAME", help="the function that made a file of features")
+    parser.add_argument(
+        "--instants", type=int, metavar="N", help="of a run: decisions to replay (default: the level's)"
+    )
     parser.add_argument("--at", metavar="INSTANT", help="one instant only, such as a finding names")
     parser.add_argument(
         "--decides",
@@ -96,8 +97,12 @@ def _run(arguments: argparse.Namespace) -> int:
 
     folder = Path(arguments.target)
     with Progress(quiet=arguments.json) as progress:
-        found = again(folder, arguments.level or "quick", arguments.at, progress)
-    note = f"Written: {folder / 'audit.json'}, and the tear sheet was drawn again."
+        found = again(folder, _level(arguments), arguments.at, progress, arguments.instants)
+    note = (
+        f"Written: {folder / 'audit.json'}, and the tear sheet was drawn again."
+        if arguments.at is None
+        else ""
+    )
     return _say(found, arguments.json, note)
 
 
@@ -111,7 +116,9 @@ def _code(arguments: argparse.Namespace) -> dict[str, Any]:
         from backcast.engine.progress import Progress
 
         with Progress(quiet=arguments.json) as progress:
-            return audit_class(named, path, _level(arguments), arguments.dataset, arguments.at, progress)
+            return audit_class(
+                named, path, arguments.target, _level(arguments), arguments.dataset, arguments.at, progress
+            )
     given = _tables(arguments)
     command = f"backcast audit {arguments.target} {_flags(arguments)} --at {{at}}"
     return audit_function(

@@ -93,9 +93,11 @@ class Check:
 
     @property
     def state(self) -> str:
-        """leak, warning, information, proved, inconclusive or passed."""
+        """leak, warning, information, follows (it moved with an earlier layer), proved, inconclusive or passed."""
         if self.finding is not None:
             return self.finding.severity
+        if self.changed:
+            return "follows"
         return "proved" if self.proved else "inconclusive" if self.inconclusive else "passed"
 
 

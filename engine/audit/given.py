@@ -12,8 +12,8 @@ import numpy as np
 from backcast.data import asof
 from backcast.data.store import Store
 from backcast.engine.audit.findings import LEAK, Check, Finding
-from backcast.engine.audit.instants import sample
-from backcast.engine.audit.replay import Evidence
+from backcast.engine.audit.instants import row_at, sample
+from backcast.engine.audit.path import Evidence
 from backcast.engine.configure import Experiment
 from backcast.engine.progress import Update
 from backcast.engine.walkforward import World
@@ -27,12 +27,16 @@ def checks(
     world: World,
     evidence: Evidence,
     update: Update,
+    at: np.datetime64 | None = None,
 ) -> list[Check]:
     """The replay of targets at sampled decisions; what is true of any account is checked beside it."""
     replayed = Check(
         "truncation replay: given targets", "targets", "placed again in a store that ends at the decision"
     )
-    rows = sample(evidence.forecast, made.audit.instants, made.seed)
+    if at is None:
+        rows = sample(evidence.forecast, made.audit.instants, made.seed)
+    else:
+        rows = np.array([row_at(evidence.forecast, world.panel.clock, at)])
     for done, row in enumerate(rows.tolist()):
         _replay_one(made, store, pin, world, evidence, row, replayed)
         update((done + 1) / len(rows))

@@ -1,37 +1,41 @@
-"""The truncation replay: does a decision change when everything after it is taken away?
+"""The replay of a run in worlds with another future: does anything that was decided change?
 
-1. Sample decision instants: the first, the last, the first of each fold, and random ones up to the level's number.
-2. For each, read the world again from a store that ends there, compute features, forecast with the saved model, set
-   targets; a portfolio that remembers is walked there through the recorded forecasts of earlier decisions. Law 5 makes the
-   two paths comparable: they must be equal to the last bit. So must features that are computed from their look-back
-   alone: a state that remembers more, or something else, is found.
+1. Whole worlds: the store is read again where it ends at a decision, and where everything that became known after one is
+   another (`data/altered.py`). Every cell of the panel up to there must be the recorded one, and so must its features, the
+   forecasts of the last decisions by the saved models, and all targets.
+2. Looks: at more decisions, the panel cut there gives the features of the decision from their look-back alone, its forecast,
+   and its targets; a portfolio that remembers is walked there through the recorded forecasts of earlier decisions.
+3. The first layer that moved is accused, its first cell with how far it looks ahead and through which table. Later layers
+   follow from it: they are counted and not accused.
+
+Law 5 makes the paths comparable: they must be equal to the last bit.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
+from backcast.data.altered import Held
+from backcast.data.errors import reason
 from backcast.data.store import Store
-from backcast.data.types import Floats
-from backcast.engine.audit.findings import LEAK, Check, Finding
-from backcast.engine.audit.instants import sample
+from backcast.data.types import Floats, Ints
+from backcast.engine.audit import path
+from backcast.engine.audit.explain import Spot, finding_of
+from backcast.engine.audit.findings import LAYERS, Check, differing, number
+from backcast.engine.audit.instants import Plan, marks_of, plan, plan_at, row_at
+from backcast.engine.audit.path import Evidence, Other, Recorded
+from backcast.engine.audit.static import stepwise
 from backcast.engine.configure import Experiment
 from backcast.engine.progress import Update
-from backcast.engine.types import Targets
-from backcast.engine.walkforward import World, forecast_instant, observe
-from backcast.signals.types import QUANTILES, Forecast
+from backcast.engine.walkforward import World
 
+__all__ = ["Evidence", "Replay", "replay"]
 
-@dataclass(frozen=True)
-class Evidence:
-    """What a run recorded and the audit tests: of one model, with the folder of its fitted folds."""
-
-    forecast: Forecast
-    targets: Targets
-    models: Path
+AHEAD = 32
+"""Rows of another future that a scrambled world has: a look-ahead that is longer finds none at all there."""
 
 
 def replay(
@@ -42,94 +46,218 @@ def replay(
     evidence: Evidence,
     threads: int,
     update: Update,
+    at: np.datetime64 | None = None,
 ) -> list[Check]:
-    """The truncation replay of features, forecasts and targets at sampled instants."""
-    checks = {
-        layer: Check(
-            f"truncation replay: {layer}", layer, "recomputed from a store that ends at the decision"
+    """The replay of the configured level, or of exactly one instant's decision: a check of each layer."""
+    recorded = Recorded(made, store, pin, world, evidence, threads)
+    replayed = Replay(recorded, Held.of(store, made.source.name, pin), at)
+    replayed.run(update)
+    return replayed.told()
+
+
+@dataclass
+class _Layer:
+    """A layer's check, and the first cell of it that moved."""
+
+    check: Check
+    spot: Spot | None = None
+
+    def compare(
+        self, recorded: Floats, again: Floats, columns: Sequence[str], symbols: Ints, rows: Ints, other: Other
+    ) -> bool:
+        """Whether cells (C, S, T) moved; symbols (S,) and rows (T,) say on the recorded axes which they are."""
+        first: tuple[int, int, int] | None = None
+        for c in range(len(columns)):
+            wrong = differing(recorded[c], again[c])
+            self.check.cells += wrong.size
+            if wrong.any():
+                self.check.changed += int(wrong.sum())
+                t, s = (int(i) for i in np.argwhere(wrong.T)[0])
+                first = min(first or (t, s, c), (t, s, c))
+        if first is not None and self.spot is None:
+            t, s, c = first
+            values = number(recorded[c, s, t]), number(again[c, s, t])
+            where = c, columns[c], int(symbols[s]), int(rows[t])
+            self.spot = Spot(self.check.layer, *where, *values, other.kind, other.k)
+        return first is not None
+
+
+class Replay:
+    """One run's replay: what it is planned to do, and what it found so far, layer by layer."""
+
+    def __init__(self, recorded: Recorded, held: Held, at: np.datetime64 | None = None) -> None:
+        self.recorded, self.held = recorded, held
+        self.stepwise = stepwise(recorded.compiled)
+        self.depth = recorded.lookback + self.rows_read
+        self.plan = self._planned(at)
+        self.layers = {
+            layer: _Layer(Check(f"replay: {layer}", layer, self._detail()))
+            for layer in ("data", "universe", "features", "forecasts", "targets")
+        }
+        told = "recomputed from the rows of their look-back alone"
+        self.layers["restart"] = _Layer(Check("restart replay: features", "features", told))
+        self.seen: dict[str, list[tuple[int, int]]] = {name: [] for name in LAYERS}
+        """Of each layer which rows were compared, first and last, in worlds that are another after the last."""
+
+    @property
+    def rows_read(self) -> int:
+        """Rows of features that one forecast reads."""
+        return max(1, int(self.recorded.made.model.lookback))
+
+    def _planned(self, at: np.datetime64 | None) -> Plan:
+        r = self.recorded
+        if at is not None:
+            return plan_at(row_at(r.forecast, r.panel.clock, at))
+        marks = marks_of(r.panel, r.forecast, r.asked, self.held.whole)
+        memory = r.made.portfolio.memory
+        return plan(r.panel, r.forecast, marks, r.made.audit, r.made.seed, self.depth, memory)
+
+    def _detail(self) -> str:
+        kinds = [kind for kind, _ in self.plan.worlds]
+        cut, other = kinds.count("truncated"), kinds.count("scrambled")
+        return (
+            f"{cut} worlds that end at a decision, {other} with another future after one, "
+            f"{len(self.plan.looks)} decisions from panels that end at them"
         )
-        for layer in ("features", "forecasts", "targets")
-    }
-    checks["restart"] = Check(
-        "restart replay: features", "features", "recomputed from the rows of their look-back alone"
-    )
-    instants = sample(evidence.forecast, made.audit.instants, made.seed)
-    for done, row in enumerate(instants):
-        _replay_one(made, store, pin, world, evidence, int(row), threads, checks)
-        update((done + 1) / len(instants))
-    return list(checks.values())
 
+    def run(self, update: Update) -> None:
+        """Everything that is planned."""
+        steps = len(self.plan.worlds) + len(self.plan.looks)
+        for done, (kind, row) in enumerate(self.plan.worlds):
+            self._world(kind, row)
+            update((done + 1) / steps)
+        for done, (row, walk) in enumerate(zip(self.plan.looks.tolist(), self.plan.walks, strict=True)):
+            self._look(row, bool(walk))
+            update((len(self.plan.worlds) + done + 1) / steps)
 
-def _replay_one(
-    made: Experiment,
-    store: Store,
-    pin: dict[str, int],
-    world: World,
-    evidence: Evidence,
-    row: int,
-    threads: int,
-    checks: dict[str, Check],
-) -> None:
-    """Replays one decision from a world that ends there."""
-    recorded, targets = evidence.forecast, evidence.targets
-    t, fold = int(recorded.decisions[row]), int(recorded.fold[row])
-    instant = world.panel.clock.decides_at[t]
-    past = observe(made, store, pin, threads, until=instant)
-    found = Finding(
-        LEAK,
-        "It changes where the store ends at its decision.",
-        "Let it read nothing but what was known then.",
-        at=str(instant),
-    )
-    columns = ("mean", *(f"q{level:.0%}" for level in QUANTILES))
-    place = [recorded.symbols.index(s) for s in past.panel.symbols]
+    def told(self) -> list[Check]:
+        """The checks in the order of layers; of those that moved the first has the finding."""
+        for name in ("data", "universe", "features", "restart", "forecasts", "targets"):
+            layer = self.layers[name]
+            if layer.spot is not None:
+                layer.check.finding = finding_of(self.recorded, self.held, layer.spot, name == "restart")
+                break
+        return [layer.check for layer in self.layers.values()]
 
-    def widened(values: Floats) -> Floats:
-        """On the axis of all symbols; those that the truncated store never saw have no values."""
-        wide = np.full((len(recorded.symbols), *values.shape[1:]), np.nan)
-        wide[place] = values
-        return wide
+    def _world(self, kind: str, row: int) -> None:
+        """A whole world that is another after a decision."""
+        r = self.recorded
+        k = int(r.forecast.decisions[row])
+        end = k + 1
+        if kind == "scrambled":
+            tables, end = self.held.scrambled(r.instant(k), r.made.seed), k + 1 + AHEAD
+        else:
+            tables = self.held.truncated(r.instant(k))
+        other = path.world_of(r, tables, kind, k, end)
+        self._panel(other)
+        rows = np.arange(max(0, row + 1 - self.plan.last), row + 1)
+        whole = kind == "scrambled" and not self.stepwise
+        first = int(r.forecast.decisions[rows[0]])
+        begin = 0 if whole else max(0, first - self.depth + 1)
+        self._features_and_forecasts(other, begin, rows)
+        self._targets(other, np.arange(row + 1))
 
-    last = len(past.panel.clock) - 1
-    checks["features"].compare(
-        world.features.values[:, :, t].T,
-        widened(past.features.values[:, :, last].T),
-        world.features.names,
-        recorded.symbols,
-        found,
-    )
-    again = restarted(made, past, last)
-    checks["restart"].compare(
-        past.features.values[:, :, last].T, again.T, past.features.names, past.panel.symbols, found
-    )
-    fitted = made.model.load(evidence.models / f"{fold:03d}")
-    mean, quantiles = forecast_instant(fitted, past.features, past.panel.member, last)
-    now = np.column_stack([recorded.mean[row], recorded.quantiles[row]])
-    checks["forecasts"].compare(
-        now, widened(np.column_stack([mean, quantiles])), columns, recorded.symbols, found
-    )
-    path = _path(recorded, row, made.portfolio.memory, place, mean, quantiles)
-    weights = made.portfolio.targets(path, past.panel).weights[-1]
-    setting = np.flatnonzero(targets.decisions == t)  # none where a stored decision left everything alone
-    asked = targets.weights[setting[0]] if len(setting) else np.full(len(recorded.symbols), np.nan)
-    wide = widened(weights)
-    wide[~np.isin(np.arange(len(wide)), place)] = 0.0  # a symbol that nobody has seen is not held
-    checks["targets"].compare(asked[:, None], wide[:, None], ("weight",), recorded.symbols, found)
+    def _look(self, row: int, walk: bool) -> None:
+        """A decision from a panel that ends there."""
+        r = self.recorded
+        k = int(r.forecast.decisions[row])
+        begin = max(0, k - self.depth + 1)
+        other, rows = path.ending(r, k, begin), np.array([row])
+        newest = self._features_and_forecasts(other, begin, rows)
+        if walk:
+            self._targets(path.ending(r, k), rows, newest)
 
+    def _panel(self, other: Other) -> None:
+        """Every cell of the panel, every revision that a decision knows, and every member up to the world's row."""
+        r, n = self.recorded.panel, other.k + 1
+        self.seen["data"].append((0, other.k))
+        self.seen["universe"].append((0, other.k))
+        everyone, rows = np.arange(len(r.symbols)), np.arange(n)
+        again = other.wide(other.panel.values[:, :, :n], 1)
+        self.layers["data"].compare(r.values[:, :, :n], again, r.fields, everyone, rows, other)
+        self._revisions(other)
+        member = other.wide(other.panel.member[:, :n].astype(np.float64), 0, 0.0)
+        once = r.member[:, :n].astype(np.float64)
+        self.layers["universe"].compare(once[None], member[None], ("member",), everyone, rows, other)
 
-def _path(
-    recorded: Forecast, row: int, memory: int | None, place: list[int], mean: Floats, quantiles: Floats
-) -> Forecast:
-    """The replayed forecast of one decision, after those recorded of the earlier decisions that its portfolio remembers."""
-    rows = np.arange(0 if memory is None else max(0, row - memory), row + 1)
-    means, levels = recorded.mean[rows][:, place], recorded.quantiles[rows][:, place]
-    means[-1], levels[-1] = mean, quantiles
-    symbols = tuple(recorded.symbols[i] for i in place)
-    return Forecast(recorded.decisions[rows], symbols, means, levels, recorded.fold[rows])
+    def _revisions(self, other: Other) -> None:
+        """Later versions of cells, those that a decision up to the world's row knows."""
+        both = []
+        for panel in (self.recorded.panel, other.panel):
+            known = panel.revisions.where(panel.revisions.decision <= other.k)
+            names = np.array(panel.symbols, dtype=object)[known.symbol]
+            order = np.lexsort((known.field, known.time, names.astype(str), known.decision))
+            where = (known.field, known.time, known.decision)
+            both.append(([a[order] for a in where], names[order], known.value[order]))
+        (keys, names, values), (keys_again, names_again, values_again) = both
+        check = self.layers["data"].check
+        check.cells += len(values)
+        same = len(values) == len(values_again) and bool((names == names_again).all())
+        same = same and all((a == b).all() for a, b in zip(keys, keys_again, strict=True))
+        if same and not differing(values, values_again).any():
+            return
+        check.changed += 1
+        if self.layers["data"].spot is None:
+            self.layers["data"].spot = Spot(
+                "data", 0, "revisions", 0, other.k, None, None, other.kind, other.k
+            )
 
+    def _features_and_forecasts(self, other: Other, begin: int, rows: Ints) -> Floats | None:
+        """Features of a world from row `begin` on, and the forecasts that saved models make of them; gives the last one (S, Q +
+        1). User code that cannot bear the world makes the check inconclusive."""
+        r = self.recorded
+        if not r.world.features.names:
+            return None
+        try:
+            made = path.features(r, other, begin)
+        except Exception as error:
+            self.layers["features"].check.inconclusive = self._failed(other, error)
+            return None
+        self._features(other, begin, made)
+        try:
+            again = path.forecasts(r, other, made, begin, rows)
+        except Exception as error:
+            self.layers["forecasts"].check.inconclusive = self._failed(other, error)
+            return None
+        once = path.recorded_forecasts(r, rows)
+        at = r.forecast.decisions[rows]
+        self.seen["forecasts"].append((int(at[0]), other.k))
+        everyone = np.arange(len(r.forecast.symbols))
+        cells = once.transpose(2, 1, 0), again.transpose(2, 1, 0)
+        self.layers["forecasts"].compare(cells[0], cells[1], path.COLUMNS, everyone, at, other)
+        return np.asarray(again[-1])
 
-def restarted(made: Experiment, past: World, t: int) -> Floats:
-    """(F, S) the features of a world's decision t, from the rows that they say they look back on."""
-    panel = past.panel
-    graph = made.features.compile(panel.fields, panel.price_basis)
-    return np.asarray(graph.evaluate(panel.since(max(0, t - graph.lookback))).values[:, :, -1])
+    def _features(self, other: Other, begin: int, made: Floats) -> None:
+        """The rows of features that have their look-back, up to the world's row; where they moved, whether that is the future's
+        doing, or that of rows before the look-back."""
+        r = self.recorded
+        first = begin if begin == 0 else begin + r.lookback
+        rows = np.arange(first, other.k + 1)
+        self.seen["features"].append((first, other.k))
+        axes = r.world.features.names, np.arange(len(r.panel.symbols)), rows, other
+        once = r.world.features.values[:, :, first : other.k + 1]
+        again = other.wide(made[:, :, first - begin : other.k + 1 - begin], 1)
+        if begin == 0 or not any(differing(*pair).any() for pair in zip(once, again, strict=True)):
+            self.layers["features"].compare(once, again, *axes)
+            self.layers["restart"].check.cells += again.size if begin else 0
+            return
+        whole = other if other.begin == 0 else path.ending(r, other.k)
+        from_start = other.wide(path.features(r, whole, 0)[:, :, first : other.k + 1], 1)
+        if not self.layers["features"].compare(once, from_start, *axes):
+            self.layers["restart"].compare(once, again, *axes)
+
+    def _targets(self, other: Other, rows: Ints, newest: Floats | None = None) -> None:
+        """Targets of consecutive decisions in a world."""
+        r = self.recorded
+        try:
+            again = path.targets(r, other, rows, newest)
+        except Exception as error:
+            self.layers["targets"].check.inconclusive = self._failed(other, error)
+            return
+        once, at = r.asked[rows], r.forecast.decisions[rows]
+        self.seen["targets"].append((int(at[0]), other.k))
+        everyone = np.arange(len(r.forecast.symbols))
+        self.layers["targets"].compare(once.T[None], again.T[None], ("weight",), everyone, at, other)
+
+    def _failed(self, other: Other, error: Exception) -> str:
+        return f"It cannot be run on a world {other.kind} after {self.recorded.instant(other.k)}: {reason(error)}"

@@ -13,7 +13,7 @@ from backcast.data.types import Floats, Panel
 from backcast.engine import research, walkforward
 from backcast.engine.audit import replay as audit
 from backcast.engine.audit.findings import Check
-from backcast.engine.audit.replay import Evidence
+from backcast.engine.audit.path import Evidence
 from backcast.engine.cli import compose
 from backcast.engine.configure import experiment
 from backcast.engine.portfolio import Portfolio, RankPortfolio, TopKPortfolio

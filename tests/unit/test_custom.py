@@ -213,7 +213,7 @@ def test_the_audit_passes_an_honest_one(own: str, tmp_path: Path, home: Path) ->
     assert "restart replay: features" in [c["name"] for c in found["checks"]]
 
 
-@pytest.mark.parametrize(("own", "check"), [("Remembering", "restart"), ("Counting", "truncation")])
+@pytest.mark.parametrize(("own", "check"), [("Remembering", "restart"), ("Counting", "replay")])
 def test_the_audit_catches_a_wrong_state(own: str, check: str, tmp_path: Path, home: Path) -> None:
     found = _audited(tmp_path / "run", home, own)
     assert found["passed"] is False

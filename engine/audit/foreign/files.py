@@ -45,7 +45,10 @@ def _timed(frame: pl.DataFrame, path: Path) -> pl.DataFrame:
         if name.lower() in TIMES and frame.schema[name] == pl.String:
             column = frame[name].str.replace("Z$", "+00:00")
             zoned = bool(column.str.contains(r"[+-]\d\d:?\d\d$").any())
-            made = column.str.to_datetime(strict=False, time_zone="UTC" if zoned else None)
+            try:
+                made = column.str.to_datetime(strict=False, time_zone="UTC" if zoned else None)
+            except pl.exceptions.ComputeError:  # no time at all: whoever needs it says so
+                continue
             if made.null_count() == frame[name].null_count():
                 frame = frame.with_columns(made.dt.cast_time_unit("us").alias(name))
     return frame

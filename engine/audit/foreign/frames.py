@@ -72,7 +72,7 @@ def timed(column: Any, where: str) -> Timed:
 
 def _timed_polars(column: pl.Series, where: str) -> Timed:
     if column.dtype == pl.String:
-        text, column = column, column.str.to_datetime(strict=False)
+        text, column = column, _parsed(column)
         if column.null_count() > text.null_count():
             row = int((column.is_null() & text.is_not_null()).arg_max() or 0)
             raise InputError(f"{where}, row {row + 1}", text[row], "an ISO date or time")
@@ -86,6 +86,14 @@ def _timed_polars(column: pl.Series, where: str) -> Timed:
         local = column.dt.replace_time_zone(None)
     kind = pl.Datetime("us")
     return Timed(utc.cast(kind).to_numpy().astype("M8[us]"), local.cast(kind).to_numpy().astype("M8[us]"))
+
+
+def _parsed(text: pl.Series) -> pl.Series:
+    """Texts as times, empty where one is none."""
+    try:
+        return text.str.to_datetime(strict=False)
+    except pl.exceptions.ComputeError:  # no format fits the first of them
+        return pl.Series(text.name, [None] * len(text), dtype=pl.Datetime("us"))
 
 
 @dataclass(frozen=True)

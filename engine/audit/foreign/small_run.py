@@ -6,6 +6,7 @@ The run lies in a temporary home with a trial log of its own, so that an audit c
 from __future__ import annotations
 
 import os
+import shlex
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,8 +24,6 @@ from backcast.signals.types import FeatureSource
 MARKET = ("dataset.symbols=12", "dataset.sessions=420", "folds=monthly", "folds.first_fit=330")
 """Of the synthetic data: corrections, splits, delistings and all, in some seconds."""
 
-INSTANTS = {"quick": 8, "full": 32}
-
 
 def node_of(cls: type, target: str, features: Any) -> dict[str, Any]:
     """The part of a configuration that a class is. Errors: InputError for a class of another kind."""
@@ -38,11 +37,12 @@ def node_of(cls: type, target: str, features: Any) -> dict[str, Any]:
 
 
 def audit_class(
-    cls: type, target: str, level: str, dataset: str | None, at: str | None, progress: Progress
+    cls: type, target: str, said: str, level: str, dataset: str | None, at: str | None, progress: Progress
 ) -> dict[str, Any]:
-    """What the audit of a small run with this class says. Errors: InputError."""
+    """What the audit of a small run with this class says. target: its import path; said: as the user named it.
+    Errors: InputError."""
     config = _config(dataset)
-    return _audited({**config, **node_of(cls, target, config["features"])}, target, level, at, progress)
+    return _audited({**config, **node_of(cls, target, config["features"])}, target, said, level, at, progress)
 
 
 def audit_expression(
@@ -67,7 +67,7 @@ def audit_expression(
     static.proved = True
     config = _config(dataset)
     config = {**config, "features": {**config["features"], "expressions": {"feature": text}}}
-    found = _audited(config, "", level, at, progress)
+    found = _audited(config, "", text, level, at, progress)
     return {**found, "checks": [*verdict(level, [static])["checks"], *found["checks"]]}
 
 
@@ -79,14 +79,17 @@ def _config(dataset: str | None) -> dict[str, Any]:
 
 
 def _audited(
-    config: dict[str, Any], target: str, level: str, at: str | None, progress: Progress
+    config: dict[str, Any], target: str, said: str, level: str, at: str | None, progress: Progress
 ) -> dict[str, Any]:
     from backcast.engine.research import run
 
     with _home(target.rpartition(".")[0].partition(".")[0]) as home:
         folder = home / "runs" / "audit" / "small"
         run(config, folder, progress)
-        return again(folder, level, at, progress)
+        found = again(folder, level, at, progress)
+    for one in (check["finding"] for check in found["checks"] if check["finding"]):
+        one["reproduce"] = one["reproduce"].replace(str(folder), shlex.quote(said))  # the folder is gone
+    return found
 
 
 @contextmanager
@@ -106,8 +109,11 @@ def _home(package: str) -> Iterator[Path]:
                 os.environ["BACKCAST_HOME"] = before
 
 
-def again(folder: Path, level: str, at: str | None, progress: Progress) -> dict[str, Any]:
-    """A finished run's audit, at a level."""
+def again(
+    folder: Path, level: str, at: str | None, progress: Progress, instants: int | None = None
+) -> dict[str, Any]:
+    """A finished run's audit, at a level; at one instant it is shown alone, and not written. Errors: InputError."""
+    from backcast.data.sources.instants import instant_of
     from backcast.engine.research import audit_again
 
-    return audit_again(folder, INSTANTS[level], progress)
+    return audit_again(folder, level, None if at is None else instant_of(at, "--at"), progress, instants)
