@@ -325,7 +325,9 @@ def test_exactly_one_instant_is_replayed(market: tuple[Store, Experiment], tmp_p
     at = np.datetime64(finding.reproduce.split("--at ")[1])
     again = found(audited(market, tmp_path / "b", "quick", at, features=Planted(next_bar)))
     assert again.layer == "features" and again.finding is not None
-    assert again.finding.at == finding.at and again.detail.endswith(" 1 decisions from panels that end at them")
+    assert again.finding.at == finding.at and again.detail.endswith(
+        " 1 decisions from panels that end at them"
+    )
 
 
 def test_code_that_cannot_bear_another_world_is_inconclusive(
