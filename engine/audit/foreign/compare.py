@@ -11,8 +11,8 @@ from backcast.data.types import Bools, Floats, Instants
 from backcast.engine.audit.foreign.calling import Output, Wide
 
 RELATIVE, OF_ITS_KIND, OF_THE_FRAME = 1e-9, 1e-11, 1e-15
-"""Of a cell, of the median size of its column, and of its frame (a column may be nothing but what additions left over): what the
-order of additions may change (matrix products do)."""
+"""Of a cell, of the median size of its column, and of its frame (a column may be nothing but what additions left over): what
+the order of additions may change (matrix products do)."""
 
 
 @dataclass(frozen=True)
