@@ -10,9 +10,8 @@ import numpy as np
 from backcast.data.types import Bools, Floats, Instants
 from backcast.engine.audit.foreign.calling import Output, Wide
 
-RELATIVE, OF_ITS_KIND, OF_THE_FRAME = 1e-9, 1e-11, 1e-15
-"""Of a cell, of the median size of its column, and of its frame (a column may be nothing but what additions left over): what
-the order of additions may change (matrix products do)."""
+RELATIVE, OF_ITS_KIND = 1e-9, 1e-11
+"""Of a cell, and of the median size of its column: what the order of additions may change (matrix products do)."""
 
 
 @dataclass(frozen=True)
@@ -109,9 +108,6 @@ def differs(old: Floats, new: Floats) -> Bools:
         return ~same
     sizes = np.where(np.isfinite(old), np.abs(old), 0.0)
     column = np.median(sizes, axis=0, keepdims=True) if len(sizes) else sizes
-    usual = np.median(sizes[sizes > 0]) if (sizes > 0).any() else 0.0
     with np.errstate(invalid="ignore"):
-        near = np.abs(old - new) <= (
-            RELATIVE * np.maximum(np.abs(old), np.abs(new)) + OF_ITS_KIND * column + OF_THE_FRAME * usual
-        )
+        near = np.abs(old - new) <= RELATIVE * np.maximum(np.abs(old), np.abs(new)) + OF_ITS_KIND * column
     return ~(same | near)
