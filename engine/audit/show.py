@@ -39,11 +39,8 @@ def lines(check: dict[str, Any]) -> list[str]:
     """A check's finding in words: what and where, what it was and became, what to do, how to see it again."""
     one = check["finding"]
     if not one:
-        return (
-            [f"{check['layer']}: {check['name']} is inconclusive: {check['inconclusive']}."]
-            if check["inconclusive"]
-            else []
-        )
+        why = check["inconclusive"].rstrip(".")
+        return [f"{check['layer']}: {check['name']} is inconclusive: {why}."] if why else []
     where = ", ".join(str(one[k]) for k in ("column", "symbol", "at") if one.get(k))
     said = f"{check['layer']}: {one['sentence']}" + (f" First: {where}." if where else "")
     if one.get("recorded") is not None or one.get("replayed") is not None:

@@ -11,7 +11,7 @@ from backcast.data.types import Bools, Floats, Instants
 from backcast.engine.audit.foreign.calling import Output, Wide
 
 RELATIVE, OF_ITS_KIND = 1e-9, 1e-11
-"""Of a cell, and of the median size of its column: what the order of additions may change (matrix products do)."""
+"""Of a cell, and of the median size of its column or row: what the order of additions may change (matrix products do)."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ def differs(old: Floats, new: Floats) -> Bools:
     if same.all():
         return ~same
     sizes = np.where(np.isfinite(old), np.abs(old), 0.0)
-    column = np.median(sizes, axis=0, keepdims=True) if len(sizes) else sizes
+    usual = np.maximum(np.median(sizes, axis=0, keepdims=True), np.median(sizes, axis=1, keepdims=True))
     with np.errstate(invalid="ignore"):
-        near = np.abs(old - new) <= RELATIVE * np.maximum(np.abs(old), np.abs(new)) + OF_ITS_KIND * column
+        near = np.abs(old - new) <= RELATIVE * np.maximum(np.abs(old), np.abs(new)) + OF_ITS_KIND * usual
     return ~(same | near)
