@@ -13,7 +13,6 @@ PAIRS = [pair for family in FAMILIES for pair in every(family)]
 BY_NAME = {pair.name: pair for pair in PAIRS}
 QUICK_MISSES = frozenset(
     {
-        *("back_filled", "interpolated", "nearest_filled", "filled_backward_polars"),  # only the rows of gaps
         *("day_before_filing", "same_day_filing", "half_days"),  # hours around a filing or a piece of news
         *("one_date", "ticker_recycled"),  # one row of 720; one symbol before one date
         *("month_end_by_data", "time_as_share"),  # only how many rows follow
@@ -60,4 +59,4 @@ def test_what_additions_leave_over_is_no_change() -> None:
     """A residual that is zero but for rounding accuses nobody (`pca_walked`, a symbol on its first day); a real change does."""
     usual = [[0.01, 0.02, -1.6e-19]]
     assert not differs(np.array(usual), np.array([[0.01, 0.02, 3.3e-26]])).any()
-    assert differs(np.array(usual), np.array([[0.01, 0.02, 1e-14]])).tolist() == [[False, False, True]]
+    assert differs(np.array(usual), np.array([[0.01, 0.02, 1e-12]])).tolist() == [[False, False, True]]
