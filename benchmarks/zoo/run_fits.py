@@ -13,7 +13,7 @@ import numpy as np
 from backcast.data.types import Bools, Clock, Floats, Ints
 from backcast.signals.folds import WalkForward
 from backcast.signals.labels import ForwardReturn
-from backcast.signals.models.base import Progress, Samples, Scaler, samples
+from backcast.signals.models.base import Progress, Samples, Scaler
 from backcast.signals.types import FillTable, Fold, Labels, TrainingSet
 from zoo.notebook import FittedLinear, Line, Linear, Notebook, Noted, after, held_out
 from zoo.pair import Pair

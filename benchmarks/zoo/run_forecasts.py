@@ -13,7 +13,7 @@ from backcast.engine.portfolio.steps.base import CAP, SCALE, SHAPE, Step
 from backcast.engine.types import Targets
 from backcast.signals.models.base import Scaler, around
 from backcast.signals.types import Forecast
-from zoo.notebook import FittedLinear, Line, Linear, Notebook, Noted
+from zoo.notebook import FittedLinear, Line, Linear, Notebook
 from zoo.pair import Pair
 from zoo.run_fits import fitted
 from zoo.walk import Walk, named
