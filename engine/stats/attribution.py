@@ -16,7 +16,9 @@ from backcast.engine.stats.performance import MINIMUM_SESSIONS, Z_95
 
 _FIT = "least squares of simple excess returns on all factors and a constant"
 _ERROR = "Newey-West error, Bartlett, lags 4 (T/100)^(2/9)"
-ALPHA = Convention("factor_alpha_per_year", Unit.SHARE_PER_YEAR, f"constant of {_FIT} x sessions a year; {_ERROR}")
+ALPHA = Convention(
+    "factor_alpha_per_year", Unit.SHARE_PER_YEAR, f"constant of {_FIT} x sessions a year; {_ERROR}"
+)
 ALPHA_T = Convention("factor_alpha_t", Unit.ERRORS, f"factor alpha over its {_ERROR}")
 BETA = Convention("factor_beta", Unit.RATIO, f"slope of {_FIT}; {_ERROR}")
 BETA_T = Convention("factor_beta_t", Unit.ERRORS, f"factor beta over its {_ERROR}")

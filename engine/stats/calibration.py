@@ -7,26 +7,40 @@ from __future__ import annotations
 
 import numpy as np
 
-from backcast.data.types import Floats
+from backcast.data.types import Bools, Floats, Ints
 from backcast.engine.stats.figure import Convention, Figure, Unit
 from backcast.engine.stats.information import Coefficients, mean_figures
 
 _ERROR = "Newey-West error with the lags of the IC, of the shares by decision"
 BELOW = Convention(
-    "outcomes_below", Unit.SHARE, f"share of outcomes at or below the forecast quantile by decision, mean over decisions; {_ERROR}"
+    "outcomes_below",
+    Unit.SHARE,
+    f"share of outcomes at or below the forecast quantile by decision, mean over decisions; {_ERROR}",
 )
-MISS = Convention("outcomes_below_t", Unit.ERRORS, f"outcomes below less the quantile's level, over its {_ERROR}")
+MISS = Convention(
+    "outcomes_below_t", Unit.ERRORS, f"outcomes below less the quantile's level, over its {_ERROR}"
+)
 PINBALL = Convention(
-    "pinball_loss", Unit.SHARE_PER_HORIZON, "mean over all forecasts of max(level x e, (level - 1) x e), e = outcome - quantile"
+    "pinball_loss",
+    Unit.SHARE_PER_HORIZON,
+    "mean over all forecasts of max(level x e, (level - 1) x e), e = outcome - quantile",
 )
 SKILL = Convention(
-    "pinball_skill", Unit.SHARE, "1 - pinball loss / that of the outcomes' own quantile in hindsight, one number for all forecasts"
+    "pinball_skill",
+    Unit.SHARE,
+    "1 - pinball loss / that of the outcomes' own quantile in hindsight, one number for all forecasts",
 )
 INTERVAL = Convention(
-    "interval_coverage", Unit.SHARE, f"share of outcomes within the interval of two levels, mean over decisions; {_ERROR}"
+    "interval_coverage",
+    Unit.SHARE,
+    f"share of outcomes within the interval of two levels, mean over decisions; {_ERROR}",
 )
-INTERVAL_T = Convention("interval_coverage_t", Unit.ERRORS, f"interval coverage less its level, over its {_ERROR}")
-CROSSED = Convention("quantiles_crossed", Unit.SHARE, "share of forecasts in which a higher level has a lower quantile")
+INTERVAL_T = Convention(
+    "interval_coverage_t", Unit.ERRORS, f"interval coverage less its level, over its {_ERROR}"
+)
+CROSSED = Convention(
+    "quantiles_crossed", Unit.SHARE, "share of forecasts in which a higher level has a lower quantile"
+)
 ALL = (BELOW, MISS, PINBALL, SKILL, INTERVAL, INTERVAL_T, CROSSED)
 
 
@@ -52,7 +66,7 @@ def figures(quantiles: Floats, outcome: Floats, levels: tuple[float, ...], overl
     return found
 
 
-def pinball(outcome: Floats, quantile: Floats, level: float) -> float:
+def pinball(outcome: Floats, quantile: Floats | float, level: float) -> float:
     """Mean pinball loss, outcome and quantile (N,) or one number. Source: Koenker and Bassett (1978)."""
     error = outcome - quantile
     return float(np.maximum(level * error, (level - 1) * error).mean())
@@ -60,21 +74,23 @@ def pinball(outcome: Floats, quantile: Floats, level: float) -> float:
 
 def _pinball(y: Floats, q: Floats, level: float) -> list[Figure]:
     loss = pinball(y, q, level)
-    fixed = pinball(y, np.quantile(y, level), level)
+    fixed = pinball(y, float(np.quantile(y, level)), level)
     return [
         PINBALL.figure(loss),
         SKILL.figure(1 - loss / fixed) if fixed > 0 else SKILL.none("outcomes do not vary"),
     ]
 
 
-def _by_decision(hits: np.ndarray[tuple[int], np.dtype[np.bool_]], rows: Floats, sizes: Floats) -> Coefficients:
+def _by_decision(hits: Bools, rows: Ints, sizes: Ints) -> Coefficients:
     """The share of each decision's forecasts."""
     sums = np.bincount(rows, weights=hits, minlength=len(sizes))
     shares = np.divide(sums, sizes, out=np.full(len(sizes), np.nan), where=sizes > 0)
     return Coefficients(shares, np.isnan(shares).astype(np.int64))
 
 
-def _against(shares: Coefficients, level: float, overlap: int, mean: Convention, t: Convention) -> list[Figure]:
+def _against(
+    shares: Coefficients, level: float, overlap: int, mean: Convention, t: Convention
+) -> list[Figure]:
     """The mean share, and how many errors it is off its level."""
     centred = Coefficients(shares.values - level, shares.codes)
     miss, errors = mean_figures(centred, overlap, mean, t)

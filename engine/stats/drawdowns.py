@@ -13,15 +13,27 @@ from backcast.data.types import Floats
 from backcast.engine.stats import performance
 from backcast.engine.stats.figure import Convention, Figure, Unit
 
-DEPTH = Convention("max_drawdown", Unit.SHARE, "deepest fall of compound equity from a former peak; the start is a peak; at most 0")
-MEAN_DEPTH = Convention("mean_drawdown", Unit.SHARE, "mean over all sessions of equity over its peak so far, less 1; at most 0")
+DEPTH = Convention(
+    "max_drawdown",
+    Unit.SHARE,
+    "deepest fall of compound equity from a former peak; the start is a peak; at most 0",
+)
+MEAN_DEPTH = Convention(
+    "mean_drawdown", Unit.SHARE, "mean over all sessions of equity over its peak so far, less 1; at most 0"
+)
 LENGTH = Convention(
-    "longest_drawdown", Unit.SESSIONS, "most sessions in a row below a former peak; one that has not recovered counts too"
+    "longest_drawdown",
+    Unit.SESSIONS,
+    "most sessions in a row below a former peak; one that has not recovered counts too",
 )
 RECOVERY = Convention(
-    "deepest_recovery", Unit.SESSIONS, "of the deepest drawdown, sessions from its trough to the session that is back at the peak"
+    "deepest_recovery",
+    Unit.SESSIONS,
+    "of the deepest drawdown, sessions from its trough to the session that is back at the peak",
 )
-NOW = Convention("drawdown_at_end", Unit.SHARE, "equity over its peak so far, less 1, at the last session; at most 0")
+NOW = Convention(
+    "drawdown_at_end", Unit.SHARE, "equity over its peak so far, less 1, at the last session; at most 0"
+)
 
 
 @dataclass(frozen=True)
@@ -80,7 +92,11 @@ def _recovery(found: list[Drawdown]) -> Figure:
     if not found:
         return RECOVERY.none("no drawdown")
     deepest = min(found, key=lambda one: one.depth)
-    return RECOVERY.none("not recovered yet") if deepest.to_recovery is None else RECOVERY.figure(deepest.to_recovery)
+    return (
+        RECOVERY.none("not recovered yet")
+        if deepest.to_recovery is None
+        else RECOVERY.figure(deepest.to_recovery)
+    )
 
 
 def table(found: list[Drawdown]) -> pl.DataFrame:

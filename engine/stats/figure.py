@@ -37,8 +37,8 @@ class Unit(StrEnum):
 class Figure:
     """One statistic. Either a finite `value` in `unit`, or None and the `reason`.
 
-    item: what it is of where there are several: a year, a regime, a horizon, a factor. error: standard error, low and high: 95 %
-    interval, in the same unit; None where the statistic has none. convention: how it is computed, in words.
+    item: what it is of where there are several: a year, a regime, a horizon, a factor. error: standard error, low and high:
+    95 % interval, in the same unit; None where the statistic has none. convention: how it is computed, in words.
     """
 
     name: str

@@ -72,4 +72,6 @@ def regress(y: Floats, columns: Floats, lags: int) -> Regression:
     covariance = inverse @ long_run_covariance(design * residuals[:, None], lags) @ inverse / len(y)
     total = float(((y - y.mean()) ** 2).sum())
     r2 = 1 - float((residuals**2).sum()) / total if total > 0 else float("nan")
-    return Regression(coefficients, np.sqrt(np.maximum(np.diag(covariance), 0.0)), residuals, r2, lags)
+    return Regression(
+        np.asarray(coefficients), np.sqrt(np.maximum(np.diag(covariance), 0.0)), residuals, r2, lags
+    )

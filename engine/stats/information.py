@@ -28,15 +28,23 @@ REASONS = (
     "the outcome is the same for all names",
 )
 
-_ERROR = "Newey-West error, Bartlett, lags the larger of 4 (D/100)^(2/9) and twice the decisions within a horizon"
-IC = Convention("ic", Unit.CORRELATION, f"mean over decisions of Pearson's correlation of signal and outcome; {_ERROR}")
+_ERROR = (
+    "Newey-West error, Bartlett, lags the larger of 4 (D/100)^(2/9) and twice the decisions within a horizon"
+)
+IC = Convention(
+    "ic", Unit.CORRELATION, f"mean over decisions of Pearson's correlation of signal and outcome; {_ERROR}"
+)
 RANK_IC = Convention(
-    "rank_ic", Unit.CORRELATION, f"mean over decisions of Spearman's correlation of signal and outcome, ties share ranks; {_ERROR}"
+    "rank_ic",
+    Unit.CORRELATION,
+    f"mean over decisions of Spearman's correlation of signal and outcome, ties share ranks; {_ERROR}",
 )
 IC_T = Convention("ic_t", Unit.ERRORS, f"mean IC over its {_ERROR}")
 RANK_IC_T = Convention("rank_ic_t", Unit.ERRORS, f"mean rank IC over its {_ERROR}")
 ICIR = Convention("icir", Unit.RATIO, "mean / standard deviation (ddof 1) of IC by decision; not annualised")
-RANK_ICIR = Convention("rank_icir", Unit.RATIO, "mean / standard deviation (ddof 1) of rank IC by decision; not annualised")
+RANK_ICIR = Convention(
+    "rank_icir", Unit.RATIO, "mean / standard deviation (ddof 1) of rank IC by decision; not annualised"
+)
 POSITIVE = Convention("rank_ic_positive", Unit.SHARE, "share of decisions with a rank IC above 0")
 DATES = Convention("ic_decisions", Unit.DATES, "decisions with a rank IC")
 LEFT_OUT = Convention("ic_left_out", Unit.DATES, "decisions without a rank IC, by reason")
@@ -115,7 +123,9 @@ def rank_correlations(x: Floats, y: Floats, x_ranks: Floats | None = None) -> Co
 
 def overlap_of(positions: Ints, horizon: int) -> int:
     """The most decisions that fall within the horizon of an earlier one; positions (D,) of decisions in bars, ascending."""
-    return int((np.searchsorted(positions, positions + horizon) - np.arange(len(positions)) - 1).max(initial=0))
+    return int(
+        (np.searchsorted(positions, positions + horizon) - np.arange(len(positions)) - 1).max(initial=0)
+    )
 
 
 def mean_figures(

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from backcast.data.types import Floats, Ints
+from backcast.data.types import Bools, Floats, Ints
 from backcast.engine.stats.figure import Convention, Figure, Unit
 from backcast.engine.stats.information import (
     MINIMUM_NAMES,
@@ -25,9 +25,17 @@ BUCKETS = 5
 BPS = 1e-4
 
 _ERROR = "Newey-West error with the lags of the IC"
-RETURN = Convention("bucket_return", Unit.SHARE_PER_HORIZON, f"mean outcome of the bucket's names, mean over decisions; {_ERROR}")
+RETURN = Convention(
+    "bucket_return",
+    Unit.SHARE_PER_HORIZON,
+    f"mean outcome of the bucket's names, mean over decisions; {_ERROR}",
+)
 RETURN_T = Convention("bucket_return_t", Unit.ERRORS, f"bucket return over its {_ERROR}")
-SPREAD = Convention("spread", Unit.SHARE_PER_HORIZON, f"top bucket's return less the bottom one's, mean over decisions; {_ERROR}")
+SPREAD = Convention(
+    "spread",
+    Unit.SHARE_PER_HORIZON,
+    f"top bucket's return less the bottom one's, mean over decisions; {_ERROR}",
+)
 SPREAD_T = Convention("spread_t", Unit.ERRORS, f"spread over its {_ERROR}")
 NET = Convention(
     "spread_net", Unit.SHARE_PER_HORIZON, "spread less what a unit traded cost in the run x both buckets' traded value: the "
@@ -35,30 +43,38 @@ NET = Convention(
 )  # fmt: skip
 NET_T = Convention("spread_net_t", Unit.ERRORS, f"net spread over its {_ERROR}")
 BUCKET_NET = Convention(
-    "bucket_return_net", Unit.SHARE_PER_HORIZON, f"bucket return less its traded value x what a unit traded cost in the run; {_ERROR}"
+    "bucket_return_net",
+    Unit.SHARE_PER_HORIZON,
+    f"bucket return less its traded value x what a unit traded cost in the run; {_ERROR}",
 )
 BUCKET_NET_T = Convention("bucket_return_net_t", Unit.ERRORS, f"net bucket return over its {_ERROR}")
 MONOTONICITY = Convention(
-    "monotonicity", Unit.CORRELATION, "Spearman's correlation of the buckets' mean returns with their numbers: 1 = ascending"
+    "monotonicity",
+    Unit.CORRELATION,
+    "Spearman's correlation of the buckets' mean returns with their numbers: 1 = ascending",
 )
 NEW_NAMES = Convention(
-    "bucket_new_names", Unit.SHARE, "share of the bucket's names that were not in it at the decision before, mean over decisions"
+    "bucket_new_names",
+    Unit.SHARE,
+    "share of the bucket's names that were not in it at the decision before, mean over decisions",
 )
 PERSISTENCE = Convention(
-    "rank_autocorrelation", Unit.CORRELATION, "correlation of ranks with those of the decision before, over names that have both, "
-    "mean over decisions"
+    "rank_autocorrelation", Unit.CORRELATION, "correlation of ranks with those of the decision before, over names that have "
+    "both, mean over decisions"
 )  # fmt: skip
-LEFT_OUT = Convention("bucket_left_out", Unit.DATES, "decisions without buckets: fewer names than buckets, or ties")
+LEFT_OUT = Convention(
+    "bucket_left_out", Unit.DATES, "decisions without buckets: fewer names than buckets, or ties"
+)
 
 
 @dataclass(frozen=True)
 class Buckets:
-    """number (D, S): bucket of each name from 0 (the lowest signals), -1 = none; count: of buckets; complete (D,): decisions at
-    which every bucket has a name."""
+    """number (D, S): bucket of each name from 0 (the lowest signals), -1 = none; count: of buckets; complete (D,): decisions
+    at which every bucket has a name."""
 
     number: Ints
     count: int
-    complete: np.ndarray[tuple[int], np.dtype[np.bool_]]
+    complete: Bools
 
     def weights(self, bucket: int) -> Floats:
         """(D, S) equal weights within the bucket, 0 elsewhere."""
@@ -92,8 +108,8 @@ def bucket_returns(buckets: Buckets, outcome: Floats) -> Floats:
 
 
 def traded_value(buckets: Buckets, apart: int) -> Floats:
-    """(D, B) buys plus sells of each bucket at each decision, over its value: its weights against those `apart` decisions before;
-    all of it at the first ones."""
+    """(D, B) buys plus sells of each bucket at each decision, over its value: its weights against those `apart` decisions
+    before; all of it at the first ones."""
     found = np.empty((len(buckets.number), buckets.count))
     for b in range(buckets.count):
         weights = buckets.weights(b)
@@ -102,9 +118,11 @@ def traded_value(buckets: Buckets, apart: int) -> Floats:
     return found
 
 
-def figures(buckets: Buckets, outcome: Floats, overlap: int, cost_bps: float | None, why: str) -> list[Figure]:
-    """Returns by bucket (`item`: 1 is the lowest), spread and monotonicity, gross and net. overlap: as for the IC; cost_bps: what
-    a unit traded cost, None where that is not known, and `why`."""
+def figures(
+    buckets: Buckets, outcome: Floats, overlap: int, cost_bps: float | None, why: str
+) -> list[Figure]:
+    """Returns by bucket (`item`: 1 is the lowest), spread and monotonicity, gross and net. overlap: as for the IC; cost_bps:
+    what a unit traded cost, None where that is not known, and `why`."""
     gross = bucket_returns(buckets, outcome)
     found = []
     for b in range(buckets.count):
@@ -134,9 +152,13 @@ def _monotonicity(gross: Floats) -> Figure:
         return MONOTONICITY.none("no decision with an outcome in every bucket")
     means = whole.mean(axis=0)
     if len(means) < MINIMUM_NAMES or np.ptp(means) == 0:
-        return MONOTONICITY.none("fewer than 3 buckets" if len(means) < MINIMUM_NAMES else "all buckets earned the same")
+        return MONOTONICITY.none(
+            "fewer than 3 buckets" if len(means) < MINIMUM_NAMES else "all buckets earned the same"
+        )
     order = ranks(means[None])
-    return MONOTONICITY.figure(float(correlations(order, np.arange(len(means), dtype=np.float64)[None]).values[0]))
+    return MONOTONICITY.figure(
+        float(correlations(order, np.arange(len(means), dtype=np.float64)[None]).values[0])
+    )
 
 
 def persistence(buckets: Buckets, signal_ranks: Floats) -> list[Figure]:

@@ -5,6 +5,8 @@ Returns (T,) are simple excess returns per session: net of the risk-free rate wh
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from backcast.data.types import Floats
@@ -18,7 +20,9 @@ SEED = 19940101
 
 _RATIO = "mean / standard deviation (ddof 1) of simple excess returns x sqrt(sessions a year)"
 SHARPE_SESSION = Convention(
-    "sharpe_per_session", Unit.RATIO_PER_SESSION, "mean / standard deviation (ddof 1) of simple excess returns"
+    "sharpe_per_session",
+    Unit.RATIO_PER_SESSION,
+    "mean / standard deviation (ddof 1) of simple excess returns",
 )
 SHARPE = Convention(
     "sharpe", Unit.RATIO_PER_YEAR, f"{_RATIO}; error for independent returns of any distribution: Mertens (2002), "
@@ -38,14 +42,16 @@ SHARPE_LO = Convention(
 )  # fmt: skip
 SHARPE_BOOTSTRAP = Convention(
     "sharpe_bootstrap", Unit.RATIO_PER_YEAR, f"{_RATIO}; interval: percentiles of {DRAWS:,} stationary bootstrap draws, mean "
-    "block length by Politis and White (2004), both through arch; a fixed seed"
+    "block length by Politis and White (2004) rounded up, both through arch; a fixed seed"
 )  # fmt: skip
 SORTINO = Convention(
     "sortino", Unit.RATIO_PER_YEAR, "mean / sqrt(mean of min(r, 0)^2 over all sessions) of simple excess returns x "
     "sqrt(sessions a year); the target is 0"
 )  # fmt: skip
 CALMAR = Convention("calmar", Unit.RATIO, "compound return per year / depth of the deepest drawdown")
-OMEGA = Convention("omega", Unit.RATIO, "sum of gains / sum of losses of simple excess returns; the threshold is 0")
+OMEGA = Convention(
+    "omega", Unit.RATIO, "sum of gains / sum of losses of simple excess returns; the threshold is 0"
+)
 
 
 def lacking(returns: Floats) -> str:
@@ -114,7 +120,7 @@ def lo_factor(correlations: Floats, periods: int) -> float:
 
 
 def sharpe_lo(returns: Floats, year: float) -> Figure:
-    """The ratio over a year of returns that are correlated in time: momentum in returns makes it smaller than sqrt(time) says."""
+    """The ratio over a year of returns that are correlated in time: momentum in them makes it smaller than sqrt(time) says."""
     if lacking(returns):
         return SHARPE_LO.none(lacking(returns))
     factor = lo_factor(autocorrelations(returns, automatic_lags(len(returns))), round(year))
@@ -131,7 +137,7 @@ def sharpe_bootstrap(returns: Floats, year: float, draws: int = DRAWS, seed: int
         return SHARPE_BOOTSTRAP.none("no bootstrap was asked for")
     from arch.bootstrap import StationaryBootstrap, optimal_block_length
 
-    block = max(float(optimal_block_length(returns)["stationary"].iloc[0]), 1.0)
+    block = max(math.ceil(optimal_block_length(returns)["stationary"].iloc[0]), 1)
     bootstrap = StationaryBootstrap(block, returns, seed=np.random.default_rng(seed))
     drawn = np.array([data[0][0] for data in bootstrap.bootstrap(draws)])
     spread = drawn.std(axis=1, ddof=1)

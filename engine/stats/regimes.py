@@ -29,14 +29,19 @@ SHARPE = Convention(
     "regime_sharpe", Unit.RATIO_PER_YEAR, f"{ratios.SHARPE.text}, of the regime's sessions joined; {_RULE}"
 )
 MEAN = Convention(
-    "regime_return_per_year", Unit.SHARE_PER_YEAR, f"{returns.ARITHMETIC.text}, of the regime's sessions; {_RULE}"
+    "regime_return_per_year",
+    Unit.SHARE_PER_YEAR,
+    f"{returns.ARITHMETIC.text}, of the regime's sessions; {_RULE}",
 )
 Names = npt.NDArray[np.object_]
 
 
 def volatility(market: Floats) -> Names:
     """(T,) the regime of each session; market (T,) simple returns, NaN = not known."""
-    names, trailing = np.full(len(market), UNKNOWN, dtype=object), _trailing(market, VOLATILITY_WINDOW, np.std)
+    names, trailing = (
+        np.full(len(market), UNKNOWN, dtype=object),
+        _trailing(market, VOLATILITY_WINDOW, np.std),
+    )
     past: list[float] = []
     for t, now in enumerate(trailing.tolist()):
         if now != now:

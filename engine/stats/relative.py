@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from backcast.data.types import Floats
+from backcast.data.types import Bools, Floats
 from backcast.engine.stats import performance
 from backcast.engine.stats.figure import Convention, Figure, Unit
 from backcast.engine.stats.hac import automatic_lags, regress
@@ -12,21 +12,33 @@ from backcast.engine.stats.performance import MINIMUM_SESSIONS, Z_95
 
 _LINE = "least squares of simple excess returns on the benchmark's"
 _ERROR = "Newey-West error, Bartlett, lags 4 (T/100)^(2/9)"
-ALPHA = Convention("alpha_per_year", Unit.SHARE_PER_YEAR, f"constant of {_LINE} x sessions a year (arithmetic); {_ERROR}")
+ALPHA = Convention(
+    "alpha_per_year", Unit.SHARE_PER_YEAR, f"constant of {_LINE} x sessions a year (arithmetic); {_ERROR}"
+)
 ALPHA_T = Convention("alpha_t", Unit.ERRORS, f"alpha over its {_ERROR}")
 BETA = Convention("beta", Unit.RATIO, f"slope of {_LINE}; {_ERROR}")
-CORRELATION = Convention("correlation", Unit.CORRELATION, "Pearson's, of simple excess returns with the benchmark's")
+CORRELATION = Convention(
+    "correlation", Unit.CORRELATION, "Pearson's, of simple excess returns with the benchmark's"
+)
 TRACKING = Convention(
-    "tracking_error_per_year", Unit.SHARE_PER_YEAR, "standard deviation (ddof 1) of return - benchmark x sqrt(sessions a year)"
+    "tracking_error_per_year",
+    Unit.SHARE_PER_YEAR,
+    "standard deviation (ddof 1) of return - benchmark x sqrt(sessions a year)",
 )
 INFORMATION = Convention(
-    "information_ratio", Unit.RATIO_PER_YEAR, "mean / standard deviation (ddof 1) of return - benchmark x sqrt(sessions a year)"
+    "information_ratio",
+    Unit.RATIO_PER_YEAR,
+    "mean / standard deviation (ddof 1) of return - benchmark x sqrt(sessions a year)",
 )
 UP = Convention(
-    "up_capture", Unit.RATIO, "compound mean return per session over the benchmark's, in sessions where the benchmark gained"
+    "up_capture",
+    Unit.RATIO,
+    "compound mean return per session over the benchmark's, in sessions where the benchmark gained",
 )
 DOWN = Convention(
-    "down_capture", Unit.RATIO, "compound mean return per session over the benchmark's, in sessions where the benchmark lost"
+    "down_capture",
+    Unit.RATIO,
+    "compound mean return per session over the benchmark's, in sessions where the benchmark lost",
 )
 ALL = (ALPHA, ALPHA_T, BETA, CORRELATION, TRACKING, INFORMATION, UP, DOWN)
 
@@ -76,7 +88,7 @@ def _active(active: Floats, year: float) -> list[Figure]:
     return [tracking, INFORMATION.figure(float(active.mean()) / error * float(np.sqrt(year)))]
 
 
-def _capture(convention: Convention, returns: Floats, benchmark: Floats, chosen: Floats, never: str) -> Figure:
+def _capture(convention: Convention, returns: Floats, benchmark: Floats, chosen: Bools, never: str) -> Figure:
     if not chosen.any():
         return convention.none(never)
     if (returns[chosen] <= -1).any() or (benchmark[chosen] <= -1).any():

@@ -15,19 +15,33 @@ COMPOUND = Convention(
     "return_per_year", Unit.SHARE_PER_YEAR, "compound: total growth ** (sessions a year / sessions), less 1"
 )
 ARITHMETIC = Convention(
-    "arithmetic_return_per_year", Unit.SHARE_PER_YEAR, "mean simple return x sessions a year; nothing reinvested"
+    "arithmetic_return_per_year",
+    Unit.SHARE_PER_YEAR,
+    "mean simple return x sessions a year; nothing reinvested",
 )
-LOGARITHMIC = Convention("log_return_per_year", Unit.SHARE_PER_YEAR, "mean of ln(1 + simple return) x sessions a year")
+LOGARITHMIC = Convention(
+    "log_return_per_year", Unit.SHARE_PER_YEAR, "mean of ln(1 + simple return) x sessions a year"
+)
 VOLATILITY = Convention(
-    "volatility_per_year", Unit.SHARE_PER_YEAR, "standard deviation (ddof 1) of simple returns x sqrt(sessions a year)"
+    "volatility_per_year",
+    Unit.SHARE_PER_YEAR,
+    "standard deviation (ddof 1) of simple returns x sqrt(sessions a year)",
 )
-HIT_RATE = Convention("hit_rate", Unit.SHARE, "sessions that gained over sessions that gained or lost; flat ones are left out")
-PAYOFF = Convention("payoff", Unit.RATIO, "mean gain of the sessions that gained over mean loss of those that lost")
+HIT_RATE = Convention(
+    "hit_rate", Unit.SHARE, "sessions that gained over sessions that gained or lost; flat ones are left out"
+)
+PAYOFF = Convention(
+    "payoff", Unit.RATIO, "mean gain of the sessions that gained over mean loss of those that lost"
+)
 TURNOVER = Convention(
-    "turnover_per_year", Unit.TIMES_PER_YEAR, "mean of (buys + sells) / equity a session x sessions a year: both sides count"
+    "turnover_per_year",
+    Unit.TIMES_PER_YEAR,
+    "mean of (buys + sells) / equity a session x sessions a year: both sides count",
 )
 COST = Convention(
-    "cost_per_year", Unit.SHARE_PER_YEAR, "mean of (gross - net return) x sessions a year: fees, spread, impact, borrow"
+    "cost_per_year",
+    Unit.SHARE_PER_YEAR,
+    "mean of (gross - net return) x sessions a year: fees, spread, impact, borrow",
 )
 BREAK_EVEN = Convention(
     "break_even", Unit.BPS, "cost per unit traded at which the arithmetic mean net return is zero: sum of returns before "
@@ -42,7 +56,11 @@ def total(returns: Floats) -> Figure:
 
 def compound(returns: Floats, year: float) -> Figure:
     """Compound annual growth; -1 after a total loss. year: sessions in a year."""
-    return COMPOUND.figure(performance.return_per_year(returns, year)) if len(returns) else COMPOUND.none(NO_SESSIONS)
+    return (
+        COMPOUND.figure(performance.return_per_year(returns, year))
+        if len(returns)
+        else COMPOUND.none(NO_SESSIONS)
+    )
 
 
 def arithmetic(returns: Floats, year: float) -> Figure:
@@ -69,7 +87,11 @@ def volatility(returns: Floats, year: float) -> Figure:
 def hit_rate(returns: Floats) -> Figure:
     """Share of sessions that gained, of those that moved at all."""
     gained, lost = int((returns > 0).sum()), int((returns < 0).sum())
-    return HIT_RATE.figure(gained / (gained + lost)) if gained + lost else HIT_RATE.none("no session gained or lost")
+    return (
+        HIT_RATE.figure(gained / (gained + lost))
+        if gained + lost
+        else HIT_RATE.none("no session gained or lost")
+    )
 
 
 def payoff(returns: Floats) -> Figure:

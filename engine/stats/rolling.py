@@ -15,7 +15,10 @@ from backcast.engine.stats.figure import Unit
 COLUMNS = {
     "return_per_year": (Unit.SHARE_PER_YEAR, "compound, of the window's sessions"),
     "volatility_per_year": (Unit.SHARE_PER_YEAR, "standard deviation (ddof 1) x sqrt(sessions a year)"),
-    "sharpe": (Unit.RATIO_PER_YEAR, "mean / standard deviation (ddof 1) x sqrt(sessions a year), of excess returns"),
+    "sharpe": (
+        Unit.RATIO_PER_YEAR,
+        "mean / standard deviation (ddof 1) x sqrt(sessions a year), of excess returns",
+    ),
     "beta": (Unit.RATIO, "covariance with the benchmark over its variance, of excess returns"),
     "drawdown": (Unit.SHARE, "equity over its highest value since the start, less 1; of no window"),
 }

@@ -11,18 +11,26 @@ from backcast.engine.stats.performance import MINIMUM_SESSIONS
 
 TAIL = 0.05
 
-SKEW = Convention("skew", Unit.RATIO, "third central moment / variance ** 1.5, both of the population (ddof 0)")
+SKEW = Convention(
+    "skew", Unit.RATIO, "third central moment / variance ** 1.5, both of the population (ddof 0)"
+)
 KURTOSIS = Convention(
-    "excess_kurtosis", Unit.RATIO, "fourth central moment / variance ** 2, both of the population (ddof 0), less 3: normal = 0"
+    "excess_kurtosis",
+    Unit.RATIO,
+    "fourth central moment / variance ** 2, both of the population (ddof 0), less 3: normal = 0",
 )
 VALUE_AT_RISK = Convention(
-    "value_at_risk_95", Unit.SHARE_PER_SESSION, "historical: less the 5 % quantile (linear) of simple returns; a loss is above 0"
+    "value_at_risk_95",
+    Unit.SHARE_PER_SESSION,
+    "historical: less the 5 % quantile (linear) of simple returns; a loss is above 0",
 )
 SHORTFALL = Convention(
     "expected_shortfall_95", Unit.SHARE_PER_SESSION, "historical: less the mean of the returns at or below the 5 % quantile; a "
     "loss is above 0"
 )  # fmt: skip
-TAIL_RATIO = Convention("tail_ratio", Unit.RATIO, "95 % quantile / -(5 % quantile) of simple returns, both linear")
+TAIL_RATIO = Convention(
+    "tail_ratio", Unit.RATIO, "95 % quantile / -(5 % quantile) of simple returns, both linear"
+)
 BEST = Convention("best_session", Unit.SHARE_PER_SESSION, "the largest simple return")
 WORST = Convention("worst_session", Unit.SHARE_PER_SESSION, "the smallest simple return")
 
@@ -60,7 +68,9 @@ def tail_ratio(returns: Floats) -> Figure:
     if len(returns) < MINIMUM_SESSIONS:
         return TAIL_RATIO.none(FEW)
     low, high = np.quantile(returns, [TAIL, 1 - TAIL])
-    return TAIL_RATIO.figure(float(high / -low)) if low < 0 else TAIL_RATIO.none("the 5 % quantile is no loss")
+    return (
+        TAIL_RATIO.figure(float(high / -low)) if low < 0 else TAIL_RATIO.none("the 5 % quantile is no loss")
+    )
 
 
 def extremes(returns: Floats) -> tuple[Figure, Figure]:
