@@ -30,6 +30,7 @@ from backcast.engine.types import WEIGHTS, Account, Plan, Targets
 CAPITALS = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
 COSTS = (0.0, 0.5, 1.0, 2.0, 3.0, 5.0)
 DELAYS = (0, 1, 2, 5)
+NO_VOLUME = "the costs have no impact, and the data no volume that one could be made of"
 CAPITAL, COST, DELAY = "capital", "costs", "delay"
 SCHEMA = {
     "kind": pl.String,
@@ -97,12 +98,19 @@ def simulated_again(made: Experiment, panel: Panel, market: Market, targets: Tar
     """`SCHEMA`: net returns by session of each kind and level; where one cannot be simulated, a row with the reason."""
     frames = []
     for kind, level, trade in _trades(made, panel, market, targets):
+        if kind == CAPITAL and not has_impact(made.cost) and "volume" not in panel.fields:
+            frames.append(_without(kind, level, NO_VOLUME))
+            continue
         try:
             frames.append(_rows(kind, level, trade(), panel))
         except InputError as error:
-            row = {"kind": kind, "level": level, "session": None, "net_return": None, "reason": str(error)}
-            frames.append(pl.DataFrame([row], schema=SCHEMA))
+            frames.append(_without(kind, level, str(error)))
     return pl.concat(frames)
+
+
+def _without(kind: str, level: float, reason: str) -> pl.DataFrame:
+    row = {"kind": kind, "level": level, "session": None, "net_return": None, "reason": reason}
+    return pl.DataFrame([row], schema=SCHEMA)
 
 
 def figures(table: pl.DataFrame, capital: float, year: float, impact: str) -> list[Figure]:

@@ -81,7 +81,8 @@ def _section(section: Section) -> Table:
     for one in section.figures:
         if one.name.endswith("_t") and (one.name.removesuffix("_t"), one.item) in there:
             continue
-        words = one.reason if one.value is None else "" if one.convention in said else one.convention
+        words = one.reason if one.value is None else one.convention
+        words = "" if words in said else words
         said.add(words)
         table.add_row(*_cells(one, ratios.get((one.name, one.item))), f"[dim]{_plain(words)}[/dim]")
     return table

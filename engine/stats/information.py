@@ -39,8 +39,8 @@ RANK_IC = Convention(
     Unit.CORRELATION,
     f"mean over decisions of Spearman's correlation of signal and outcome, ties share ranks; {_ERROR}",
 )
-IC_T = Convention("ic_t", Unit.ERRORS, f"mean IC over its {_ERROR}")
-RANK_IC_T = Convention("rank_ic_t", Unit.ERRORS, f"mean rank IC over its {_ERROR}")
+IC_T = Convention("ic_t", Unit.ERRORS, "mean IC over its error")
+RANK_IC_T = Convention("rank_ic_t", Unit.ERRORS, "mean rank IC over its error")
 ICIR = Convention("icir", Unit.RATIO, "mean / standard deviation (ddof 1) of IC by decision; not annualised")
 RANK_ICIR = Convention(
     "rank_icir", Unit.RATIO, "mean / standard deviation (ddof 1) of rank IC by decision; not annualised"

@@ -26,12 +26,12 @@ VOLATILITY, TREND = ("calm", "normal", "stormy"), ("rising", "falling")
 _RULE = "regimes of the market's trailing volatility and return, as of the session before"
 SHARE = Convention("regime_share", Unit.SHARE, f"share of sessions; {_RULE}")
 SHARPE = Convention(
-    "regime_sharpe", Unit.RATIO_PER_YEAR, f"{ratios.SHARPE.text}, of the regime's sessions joined; {_RULE}"
+    "regime_sharpe", Unit.RATIO_PER_YEAR, f"as sharpe, of the regime's sessions joined; {_RULE}"
 )
 MEAN = Convention(
     "regime_return_per_year",
     Unit.SHARE_PER_YEAR,
-    f"{returns.ARITHMETIC.text}, of the regime's sessions; {_RULE}",
+    f"as arithmetic return per year, of the regime's sessions; {_RULE}",
 )
 Names = npt.NDArray[np.object_]
 

@@ -14,22 +14,22 @@ import polars as pl
 from backcast.data.types import Bools, Floats, Ints
 from backcast.engine.stats import calibration, information, quantiles, regimes
 from backcast.engine.stats.figure import Convention, Figure, Unit
-from backcast.engine.stats.information import RANK_IC, RANK_IC_T, REASONS, Coefficients
+from backcast.engine.stats.information import RANK_IC_T, REASONS, Coefficients
 from backcast.engine.stats.statistics import Section
 
-_OF = RANK_IC.text
+_OF, _T = "as rank ic", "as rank ic t"
 DECAY = Convention(
     "rank_ic_at_horizon", Unit.CORRELATION, f"{_OF}; of the return over so many bars from the decision's fill"
 )
-DECAY_T = Convention("rank_ic_at_horizon_t", Unit.ERRORS, f"its t; {RANK_IC_T.text}, lags by that horizon")
+DECAY_T = Convention("rank_ic_at_horizon_t", Unit.ERRORS, f"{_T}, lags by that horizon")
 YEAR = Convention("rank_ic_in_year", Unit.CORRELATION, f"{_OF}; of the year's decisions")
-YEAR_T = Convention("rank_ic_in_year_t", Unit.ERRORS, f"its t; {RANK_IC_T.text}")
+YEAR_T = Convention("rank_ic_in_year_t", Unit.ERRORS, _T)
 GROUP = Convention("rank_ic_in_group", Unit.CORRELATION, f"{_OF}; among the names of the group alone")
-GROUP_T = Convention("rank_ic_in_group_t", Unit.ERRORS, f"its t; {RANK_IC_T.text}")
+GROUP_T = Convention("rank_ic_in_group_t", Unit.ERRORS, _T)
 REGIME = Convention(
-    "rank_ic_in_regime", Unit.CORRELATION, f"{_OF}; of the regime's decisions; {regimes.SHARE.text}"
+    "rank_ic_in_regime", Unit.CORRELATION, f"{_OF}; of the regime's decisions, known the session before"
 )
-REGIME_T = Convention("rank_ic_in_regime_t", Unit.ERRORS, f"its t; {RANK_IC_T.text}")
+REGIME_T = Convention("rank_ic_in_regime_t", Unit.ERRORS, _T)
 COVERAGE = Convention(
     "signal_coverage", Unit.SHARE, "mean over decisions of names with a signal over members of the universe"
 )

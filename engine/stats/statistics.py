@@ -56,7 +56,7 @@ YEAR_RETURN = Convention(
     Unit.SHARE,
     "product of (1 + simple return) over the year's sessions that there are, less 1",
 )
-YEAR_SHARPE = Convention("year_sharpe", Unit.RATIO_PER_YEAR, f"{ratios.SHARPE.text}, of the year's sessions")
+YEAR_SHARPE = Convention("year_sharpe", Unit.RATIO_PER_YEAR, "as sharpe, of the year's sessions")
 
 
 @dataclass(frozen=True)
