@@ -72,7 +72,9 @@ def made_up(sessions: int, names: int, every: int) -> tuple[Account, Signal]:
     days = np.busday_offset("2010-01-04", np.arange(sessions), roll="forward")
     market = rng.standard_t(5, sessions) * 0.008
     net = 0.3 * market + rng.standard_t(5, sessions) * 0.005 + 0.0003
-    exposures = {name: np.abs(rng.normal(1, 0.1, sessions)) for name in ("gross", "net", "long", "short", "names")}
+    exposures = {
+        name: np.abs(rng.normal(1, 0.1, sessions)) for name in ("gross", "net", "long", "short", "names")
+    }
     factors = {f"factor {k}": rng.normal(0, 0.006, sessions) for k in range(5)}
     turnover = rng.uniform(0, 0.3, sessions)
     account = Account(
@@ -126,16 +128,24 @@ def beside_peers(net: np.ndarray, python: str) -> None:
     for name, found in json.loads(done.stdout.splitlines()[-1]).items():
         same = np.isclose(ours.answer[:8], found["answer"][:8], rtol=1e-9)  # pandas' skew is the unbiased one
         if not same.all():
-            print(f"  {name} differs in figures {np.flatnonzero(~same).tolist()}: {ours.answer}, {found['answer']}")
+            print(
+                f"  {name} differs in figures {np.flatnonzero(~same).tolist()}: {ours.answer}, {found['answer']}"
+            )
         equal = bool(same.all()) if name == "empyrical-reloaded" else bool(same[:4].all())
         record(
-            f"statistics/nine figures/{name}", ours.seconds, found["seconds"], f"{name} {found['version']}", equal=equal
+            f"statistics/nine figures/{name}",
+            ours.seconds,
+            found["seconds"],
+            f"{name} {found['version']}",
+            equal=equal,
         )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--small", action="store_true", help="a tenth of the names and a quarter of the sessions")
+    parser.add_argument(
+        "--small", action="store_true", help="a tenth of the names and a quarter of the sessions"
+    )
     parser.add_argument(
         "--peers", default=os.environ.get("BACKCAST_PEERS_PYTHON", ""), help="an interpreter with QuantStats"
     )

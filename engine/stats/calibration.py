@@ -5,6 +5,8 @@ Shapes: D decisions, S symbols, Q levels. quantiles (D, S, Q) in units of the ou
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 
 from backcast.data.types import Bools, Floats, Ints
@@ -49,42 +51,45 @@ def figures(quantiles: Floats, outcome: Floats, levels: tuple[float, ...], overl
     known = np.isfinite(outcome) & np.isfinite(quantiles).all(axis=2)
     if not known.any():
         return [one.none("no forecast quantile with an outcome") for one in ALL]
-    y, q = outcome[known], quantiles[known]
-    rows, sizes = np.nonzero(known)[0], known.sum(axis=1)
-    below = y[:, None] <= q
+    y, sizes = outcome[known], known.sum(axis=1)
+    q = [quantiles[:, :, k][known] for k in range(len(levels))]
+    below = [y <= column for column in q]
+    hindsight = np.quantile(y, levels)
     found = []
     for k, level in enumerate(levels):
-        share = _by_decision(below[:, k], rows, sizes)
+        share = _by_decision(below[k], sizes)
         found += [one.of(f"{level:g}") for one in _against(share, level, overlap, BELOW, MISS)]
-        found += [one.of(f"{level:g}") for one in _pinball(y, q[:, k], level)]
+        found += [one.of(f"{level:g}") for one in _pinball(y, q[k], float(hindsight[k]), level)]
     for k in range(len(levels) // 2):
         last = len(levels) - 1 - k
         name, width = f"{levels[k]:g} to {levels[last]:g}", levels[last] - levels[k]
-        share = _by_decision((y >= q[:, k]) & below[:, last], rows, sizes)
+        share = _by_decision((y >= q[k]) & below[last], sizes)
         found += [one.of(name) for one in _against(share, width, overlap, INTERVAL, INTERVAL_T)]
-    found.append(CROSSED.figure(float((np.diff(q, axis=1) < 0).any(axis=1).mean())))
+    crossed = np.logical_or.reduce([high < low for low, high in pairwise(q)])
+    found.append(CROSSED.figure(float(crossed.mean())))
     return found
 
 
 def pinball(outcome: Floats, quantile: Floats | float, level: float) -> float:
     """Mean pinball loss, outcome and quantile (N,) or one number. Source: Koenker and Bassett (1978)."""
     error = outcome - quantile
-    return float(np.maximum(level * error, (level - 1) * error).mean())
+    return float(level * error.mean() - np.minimum(error, 0.0).mean())
 
 
-def _pinball(y: Floats, q: Floats, level: float) -> list[Figure]:
-    loss = pinball(y, q, level)
-    fixed = pinball(y, float(np.quantile(y, level)), level)
+def _pinball(y: Floats, q: Floats, hindsight: float, level: float) -> list[Figure]:
+    loss, fixed = pinball(y, q, level), pinball(y, hindsight, level)
     return [
         PINBALL.figure(loss),
         SKILL.figure(1 - loss / fixed) if fixed > 0 else SKILL.none("outcomes do not vary"),
     ]
 
 
-def _by_decision(hits: Bools, rows: Ints, sizes: Ints) -> Coefficients:
-    """The share of each decision's forecasts."""
-    sums = np.bincount(rows, weights=hits, minlength=len(sizes))
-    shares = np.divide(sums, sizes, out=np.full(len(sizes), np.nan), where=sizes > 0)
+def _by_decision(hits: Bools, sizes: Ints) -> Coefficients:
+    """The share of each decision's forecasts; hits (N,) in the order of decisions, sizes (D,) of them each."""
+    ends = np.cumsum(sizes)
+    counted = np.r_[0, np.cumsum(hits)]
+    shares = np.full(len(sizes), np.nan)
+    np.divide(counted[ends] - counted[ends - sizes], sizes, out=shares, where=sizes > 0)
     return Coefficients(shares, np.isnan(shares).astype(np.int64))
 
 

@@ -72,17 +72,19 @@ class Coefficients:
 
 def ranks(values: Floats) -> Floats:
     """(D, S) rank of each among its row's, from 1; equal ones share the mean of their ranks; NaN where there is no value."""
-    order = np.argsort(values, axis=1)
-    ordered = np.take_along_axis(values, order, axis=1)
-    places = np.broadcast_to(np.arange(1.0, values.shape[1] + 1), values.shape)
-    tied = (ordered[:, 1:] == ordered[:, :-1]).any(axis=1)
+    rows, columns = values.shape
+    there = np.isfinite(values)
+    filled = np.where(there, values, np.inf)  # sorts last, and four times as fast as NaN does
+    order = np.argsort(filled, axis=1) + (np.arange(rows) * columns)[:, None]
+    ordered = filled.reshape(-1).take(order)
+    places = np.broadcast_to(np.arange(1.0, columns + 1), values.shape)
+    tied = ((ordered[:, 1:] == ordered[:, :-1]) & (ordered[:, 1:] < np.inf)).any(axis=1)
     if tied.any():
         places = places.copy()
         places[tied] = _shared(ordered[tied])
-    found = np.empty(values.shape)
-    np.put_along_axis(found, order, places, axis=1)
-    found[np.isnan(values)] = np.nan
-    return found
+    found = np.empty(rows * columns)
+    found[order] = places
+    return np.where(there, found.reshape(rows, columns), np.nan)
 
 
 def _shared(ordered: Floats) -> Floats:
@@ -111,14 +113,24 @@ def correlations(x: Floats, y: Floats) -> Coefficients:
 
 def rank_correlations(x: Floats, y: Floats, x_ranks: Floats | None = None) -> Coefficients:
     """The same of ranks, each among the names that have both. x_ranks: `ranks(x)`, where it is at hand."""
-    both = np.isfinite(x) & np.isfinite(y)
-    whole = (both == np.isfinite(x)).all(axis=1)
-    if x_ranks is None:
-        x_ranks = ranks(x)
-    if not whole.all():
-        x_ranks = x_ranks.copy()
-        x_ranks[~whole] = ranks(np.where(both[~whole], x[~whole], np.nan))
-    return correlations(x_ranks, ranks(np.where(both, y, np.nan)))
+    has = np.isfinite(x)
+    both = has & np.isfinite(y)
+    a = ranks(x) if x_ranks is None else x_ranks
+    count = both.sum(axis=1)
+    part = count < has.sum(axis=1)
+    if part.any():
+        a = a.copy()
+        a[part] = ranks(np.where(both[part], x[part], np.nan))
+    b = ranks(np.where(both, y, np.nan))
+    middle = ((count + 1) / 2)[:, None]  # the mean rank, whatever is tied
+    a, b = np.where(both, a - middle, 0.0), np.where(both, b - middle, 0.0)
+    product, own, other = (np.einsum("ds,ds->d", p, q) for p, q in ((a, b), (a, a), (b, b)))
+    codes = np.where(
+        count == 0, 1, np.where(count < MINIMUM_NAMES, 2, np.where(own == 0, 3, np.where(other == 0, 4, 0)))
+    )
+    scale = np.sqrt(own * other)
+    values = np.divide(product, scale, out=np.full(len(x), np.nan), where=codes == 0)
+    return Coefficients(np.clip(values, -1.0, 1.0), codes)
 
 
 def overlap_of(positions: Ints, horizon: int) -> int:
