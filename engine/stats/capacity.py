@@ -148,9 +148,8 @@ def _labels(kind: str, level: float, capital: float, impact: str) -> tuple[Conve
 def _halved(by_capital: list[tuple[float, Figure]]) -> Figure:
     known = [(amount, figure.value) for amount, figure in by_capital if figure.value is not None]
     if len(known) < 2:
-        return HALVED.none(
-            by_capital[0][1].reason if by_capital else "it was not simulated with other capital"
-        )
+        why = next((figure.reason for _, figure in by_capital if figure.reason), "")
+        return HALVED.none(why or "it was not simulated with other capital")
     smallest = known[0][1]
     if smallest <= 0:
         return HALVED.none("the Sharpe ratio is not above 0 at the smallest capital")

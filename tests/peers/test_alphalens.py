@@ -44,7 +44,9 @@ def test_the_t_that_alphalens_prints_forgets_that_horizons_overlap() -> None:
     """alphalens' summary is a plain t test; ours is the same with no lags, and far smaller with those of 21 sessions."""
     found = information.rank_correlations(SIGNAL, OUTCOME[H])
     naive = stats.ttest_1samp(found.values, 0).statistic
-    assert found.values.mean() / hac.mean_error(found.values, 0) == pytest.approx(naive * (D / (D - 1)) ** 0.5)
+    assert found.values.mean() / hac.mean_error(found.values, 0) == pytest.approx(
+        naive * (D / (D - 1)) ** 0.5
+    )
     overlap = information.overlap_of(np.arange(D), H)
     assert overlap == H - 1
     figures = information.mean_figures(found, overlap, information.RANK_IC, information.RANK_IC_T)

@@ -155,7 +155,9 @@ def test_alpha_and_beta_errors_equal_those_of_statsmodels() -> None:
 def test_autocorrelations_equal_those_of_statsmodels() -> None:
     from statsmodels.tsa.stattools import acf
 
-    assert ratios.autocorrelations(RETURNS, 12) == pytest.approx(acf(RETURNS, nlags=12, fft=False)[1:], abs=1e-12)
+    assert ratios.autocorrelations(RETURNS, 12) == pytest.approx(
+        acf(RETURNS, nlags=12, fft=False)[1:], abs=1e-12
+    )
 
 
 def test_months_equal_empyrical_s() -> None:

@@ -64,7 +64,9 @@ def test_tracking_and_capture_by_hand() -> None:
         (NOISE, -np.abs(MARKET), "up_capture", "the benchmark never gained"),
     ],
 )
-def test_where_undefined_there_is_a_reason(own: np.ndarray, market: np.ndarray, name: str, reason: str) -> None:
+def test_where_undefined_there_is_a_reason(
+    own: np.ndarray, market: np.ndarray, name: str, reason: str
+) -> None:
     found = by_name(relative.figures(own, market, np.zeros(len(own)), YEAR))[name]
     assert found.value is None
     assert reason in found.reason

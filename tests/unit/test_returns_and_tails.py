@@ -50,7 +50,9 @@ def test_turnover_costs_and_the_cost_that_breaks_even() -> None:
     assert returns.break_even(NOISE, 0 * traded).reason == "nothing was traded"
 
 
-@pytest.mark.parametrize("kind", [returns.compound, returns.arithmetic, returns.logarithmic, returns.turnover])
+@pytest.mark.parametrize(
+    "kind", [returns.compound, returns.arithmetic, returns.logarithmic, returns.turnover]
+)
 def test_nothing_has_no_mean(kind: object) -> None:
     assert kind(np.zeros(0), 252).reason == "no sessions"  # type: ignore[operator]  # one of the above
     assert returns.volatility(np.zeros(1), 252).reason == "fewer than 2 sessions"
@@ -59,7 +61,9 @@ def test_nothing_has_no_mean(kind: object) -> None:
 def test_the_worst_twentieth_of_a_hundred_and_one_sessions() -> None:
     series = np.random.default_rng(2).permutation(np.arange(-50, 51) / 1000)
     assert value(tails.value_at_risk(series)) == pytest.approx(0.045)
-    assert value(tails.expected_shortfall(series)) == pytest.approx((0.050 + 0.049 + 0.048 + 0.047 + 0.046 + 0.045) / 6)
+    assert value(tails.expected_shortfall(series)) == pytest.approx(
+        (0.050 + 0.049 + 0.048 + 0.047 + 0.046 + 0.045) / 6
+    )
     assert value(tails.tail_ratio(series)) == pytest.approx(1.0)
     assert [value(one) for one in tails.extremes(series)] == [0.05, -0.05]
 
@@ -95,7 +99,11 @@ def test_drawdowns_by_hand() -> None:
         ("2020-01-05", "2020-01-06", None),
     ]
     assert [one.depth for one in found] == pytest.approx([-0.1, 0.95**2 - 1, -0.5])
-    assert [(one.sessions, one.to_trough, one.to_recovery) for one in found] == [(1, 1, 1), (2, 2, 1), (2, 1, None)]
+    assert [(one.sessions, one.to_trough, one.to_recovery) for one in found] == [
+        (1, 1, 1),
+        (2, 2, 1),
+        (2, 1, None),
+    ]
     assert drawdowns.table(found)["depth"].to_list() == pytest.approx([-0.5, -0.1, 0.95**2 - 1])
     figures = {one.name: one for one in drawdowns.figures(series, found)}
     assert value(figures["max_drawdown"]) == pytest.approx(-0.5)
@@ -121,7 +129,9 @@ def test_rolling_windows_are_the_statistics_of_their_sessions() -> None:
         part = slice(t - 29, t + 1)
         excess = NOISE[part] - 1e-4
         assert table["return_per_year"][t] == pytest.approx(performance.return_per_year(NOISE[part], 252))
-        assert table["volatility_per_year"][t] == pytest.approx(performance.volatility_per_year(NOISE[part], 252))
+        assert table["volatility_per_year"][t] == pytest.approx(
+            performance.volatility_per_year(NOISE[part], 252)
+        )
         assert table["sharpe"][t] == pytest.approx(excess.mean() / excess.std(ddof=1) * 252**0.5)
         assert table["beta"][t] == pytest.approx(np.polyfit(market[part] - 1e-4, excess, 1)[0])
 

@@ -30,7 +30,9 @@ def test_a_statistic_has_one_convention() -> None:
 
 
 def test_every_convention_is_written_down() -> None:
-    lines = [line for line in DOCS.read_text().splitlines() if line.startswith("| `") and line.count("|") == 4]
+    lines = [
+        line for line in DOCS.read_text().splitlines() if line.startswith("| `") and line.count("|") == 4
+    ]
     listed = lines[: len(lines)]
     wanted = [f"| `{one.name}` | {one.unit} | {one.text} |" for one in conventions()]
     assert sorted(set(wanted) - set(listed)) == []
