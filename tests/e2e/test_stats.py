@@ -1,4 +1,4 @@
-"""`backcast stats` on a whole run: figures that agree with the report, exposures with the account, and files that are written."""
+"""`backcast stats` on a whole run: its figures agree with the report, its exposures with the account; what it writes."""
 
 from __future__ import annotations
 
