@@ -16,6 +16,7 @@ import json
 import os
 import subprocess
 import tempfile
+import time
 from pathlib import Path
 
 import numpy as np
@@ -158,7 +159,12 @@ def main() -> None:
         shown = {figure.name: figure.value for figure in taken.answer if not figure.item}
         equal = bool(np.isclose(shown["rank_ic"] or 0.0, known.mean()))
         record(f"statistics/one run/{names}x{sessions}/every {every}", taken.seconds, bar=bar, equal=equal)
-        print(f"  {len(taken.answer)} figures, {len(signal.values):,} decisions")
+        begin = time.process_time()
+        everything(account, signal)
+        spent = time.process_time() - begin
+        print(
+            f"  {len(taken.answer)} figures, {len(signal.values):,} decisions; {spent:.3f} s of processor time"
+        )
     if given.peers:
         beside_peers(account.net, given.peers)
     else:

@@ -142,7 +142,7 @@ def _labels(kind: str, level: float, capital: float, impact: str) -> tuple[Conve
         return replace(CAPACITY_SHARPE, text=f"{CAPACITY_SHARPE.text}; {impact}"), f"{level * capital:,.0f}"
     if kind == COST:
         return COST_SHARPE, f"{level:g}x"
-    return DELAY_SHARPE, f"{level:g} bars"
+    return DELAY_SHARPE, "1 bar" if level == 1 else f"{level:g} bars"
 
 
 def _halved(by_capital: list[tuple[float, Figure]]) -> Figure:

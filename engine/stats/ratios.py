@@ -139,9 +139,9 @@ def sharpe_bootstrap(returns: Floats, year: float, draws: int = DRAWS, seed: int
 
     block = max(math.ceil(optimal_block_length(returns)["stationary"].iloc[0]), 1)
     bootstrap = StationaryBootstrap(block, returns, seed=np.random.default_rng(seed))
-    drawn = np.array([data[0][0] for data in bootstrap.bootstrap(draws)])
-    spread = drawn.std(axis=1, ddof=1)
-    ratios = np.divide(drawn.mean(axis=1), spread, out=np.full(draws, np.nan), where=spread > 0)
+    drawn = ((data[0][0].mean(), data[0][0].std(ddof=1)) for data in bootstrap.bootstrap(draws))
+    mean, spread = np.array(list(drawn)).T
+    ratios = np.divide(mean, spread, out=np.full(draws, np.nan), where=spread > 0)
     low, high = np.nanquantile(ratios, [0.025, 0.975]) * np.sqrt(year)
     centre = performance.sharpe_per_session(returns) * np.sqrt(year)
     return SHARPE_BOOTSTRAP.figure(centre, float(np.nanstd(ratios, ddof=1) * np.sqrt(year)), low, high)

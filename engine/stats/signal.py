@@ -129,7 +129,7 @@ def _decay(signal: Signal) -> list[Figure]:
     found = []
     for horizon, known in signal.coefficients.items():
         figures = information.mean_figures(known, signal.overlap(horizon), DECAY, DECAY_T)
-        found += [one.of(f"{horizon} bars") for one in figures]
+        found += [one.of("1 bar" if horizon == 1 else f"{horizon} bars") for one in figures]
     return found
 
 

@@ -173,4 +173,4 @@ def test_statistics_are_by_session_and_horizons_by_bar(hours: Any) -> None:
     assert pl.read_parquet(hours.folder / "statistics" / "rolling.parquet").height == sessions
     assert found["sharpe_per_session", ""] == pytest.approx(hours.report.strategy.sharpe_per_session)
     assert found["rank_ic_at_horizon", "4 bars"] == pytest.approx(found["rank_ic", ""])
-    assert found["sharpe_at_delay", "1 bars"] is not None
+    assert found["sharpe_at_delay", "1 bar"] is not None

@@ -95,3 +95,26 @@ def test_correlations_equal_scipy_s_over_the_names_that_have_both() -> None:
         both = np.isfinite(x[d]) & np.isfinite(y[d])
         assert pearson.values[d] == pytest.approx(stats.pearsonr(x[d, both], y[d, both])[0], abs=1e-12)
         assert spearman.values[d] == pytest.approx(stats.spearmanr(x[d, both], y[d, both])[0], abs=1e-12)
+
+
+def test_alphalens_gives_two_names_a_perfect_coefficient_and_ours_a_reason() -> None:
+    from alphalens.performance import factor_information_coefficient
+
+    index = pd.MultiIndex.from_product([DAYS[:3], ["a", "b", "c"]], names=["date", "asset"])
+    factor = np.array([[1.0, 2.0, np.nan], [1.0, 2.0, 3.0], [5.0, 5.0, 5.0]])
+    forward = np.array([[0.1, 0.2, 0.3], [0.1, 0.3, 0.2], [0.1, 0.2, 0.3]])
+    table = pd.DataFrame(
+        {"1D": forward.ravel(), "factor": factor.ravel(), "factor_quantile": 1}, index
+    ).dropna()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        theirs = factor_information_coefficient(table)["1D"].to_numpy()
+    ours = information.rank_correlations(factor, forward)
+    assert theirs[0] == pytest.approx(1.0)
+    assert np.isnan(theirs[2])
+    assert theirs[1] == pytest.approx(ours.values[1])
+    assert [information.REASONS[code] for code in ours.codes] == [
+        "fewer than 3 names",
+        "",
+        "the signal is the same for all names",
+    ]
