@@ -44,10 +44,7 @@ def stats(arguments: argparse.Namespace, _: list[str]) -> int:
         raise InputError("--draws", draws, "a number of bootstrap draws from 0 (none) to 1,000,000")
     factors = None if arguments.factors is None else frames.read_factors(arguments.factors)
     groups = None if arguments.groups is None else frames.read_groups(arguments.groups)
-    there = all(
-        (arguments.run / name).exists() for name in (outcomes.OUTCOMES, outcomes.CONTEXT, outcomes.AGAIN)
-    )
-    if arguments.again or not there:
+    if arguments.again or not of_run.gathered(arguments.run):
         with Progress() as progress:
             done = progress.stage("outcomes, and trading again")
             outcomes.gather(arguments.run)

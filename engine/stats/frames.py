@@ -67,7 +67,7 @@ def statistics(
         market_name, days, values = _one(benchmark, "benchmark")
         market = Table(days, {"": values}).on(sessions)[""]
         _refuse_apart(market, "benchmark")
-    columns = {} if factors is None else _factors_of(factors, "factors").on(sessions)
+    columns = {} if factors is None else factors_of(factors, "factors").on(sessions)
     for factor, values in columns.items():
         _refuse_apart(values, f"factors[{factor!r}]")
     traded = None
@@ -108,7 +108,7 @@ def per_session(rate_per_year: float, year: float) -> float:
 
 def read_factors(path: Path) -> Factors:
     """Factor returns of a .csv or .parquet file: a column of dates, and one of simple returns for each factor."""
-    return _factors_of(_read(path, "--factors"), "--factors")
+    return factors_of(_read(path, "--factors"), "--factors")
 
 
 def read_groups(path: Path) -> dict[str, str]:
@@ -133,7 +133,8 @@ def _read(path: Path, parameter: str) -> pl.DataFrame:
         raise InputError(parameter, str(path), "a readable file", str(error)) from error
 
 
-def _factors_of(frame: Any, parameter: str) -> Factors:
+def factors_of(frame: Any, parameter: str) -> Factors:
+    """A frame of factor returns. Errors: InputError for what is none."""
     found = _table(frame, parameter)
     empty = [name for name, values in found.columns.items() if not np.isfinite(values).any()]
     if empty:

@@ -14,7 +14,7 @@ from backcast.data.types import Bools, Floats
 from backcast.engine.reports.folder import AGAIN as RUN_AGAIN
 from backcast.engine.reports.folder import Evidence, read_evidence
 from backcast.engine.runs import LEVELS, RunFolder
-from backcast.engine.stats import capacity, outcomes, ratios, regimes
+from backcast.engine.stats import capacity, frames, outcomes, ratios, regimes
 from backcast.engine.stats.frames import Factors, per_session
 from backcast.engine.stats.signal import Signal, absent, signal_sections, signal_table
 from backcast.engine.stats.statistics import (
@@ -52,6 +52,30 @@ def statistics_of_run(
         sections += signal_sections(signal)
         tables["ic"] = signal_table(signal)
     return Statistics(_header(evidence, account, risk_free_per_year), tuple(sections), tables)
+
+
+def statistics(of: Any, **settings: Any) -> Statistics:
+    """See `backcast.statistics`, which says what everything means: of returns, or of a run's folder."""
+    folder = getattr(of, "folder", of)
+    if not isinstance(folder, str | Path):
+        return frames.statistics(of, **settings)
+    names = ("factors", "groups", "risk_free_per_year", "draws")
+    for name in settings:
+        if name not in names:
+            raise InputError(
+                name, settings[name], f"no such argument for a run; there are {', '.join(names)}"
+            )
+    if settings.get("factors") is not None:
+        settings["factors"] = frames.factors_of(settings["factors"], "factors")
+    folder = RunFolder.open(Path(folder)).path
+    if not gathered(folder):
+        outcomes.gather(folder)
+    return statistics_of_run(folder, **settings)
+
+
+def gathered(folder: Path) -> bool:
+    """Whether the store was read already."""
+    return all((folder / name).exists() for name in (outcomes.OUTCOMES, outcomes.CONTEXT, outcomes.AGAIN))
 
 
 def write(folder: Path, found: Statistics) -> list[str]:
@@ -132,18 +156,20 @@ def _signal(
     if horizon not in horizons:
         return f"the data end before a horizon of {horizon} bars"
     symbols = tuple(sorted({*known["symbol"].unique(), *said["symbol"].unique()}))
-    decided = np.sort(said["decided_at"].unique().dt.replace_time_zone(None).to_numpy())
-    theirs, mine = _Layout(known, decided, symbols), _Layout(said, decided, symbols)
     bars = known.select("decided_at", "session", "bar").unique("decided_at").sort("decided_at")
-    at = np.searchsorted(bars["decided_at"].dt.replace_time_zone(None).to_numpy(), decided)
-    sessions = bars["session"].to_numpy().astype("datetime64[D]")[at]
+    bars = bars.filter(pl.col("decided_at").is_in(said["decided_at"].unique().implode()))
+    if not bars.height:
+        return "no decision had a member of the universe"
+    decided = bars["decided_at"].dt.replace_time_zone(None).to_numpy()
+    sessions = bars["session"].to_numpy().astype("datetime64[D]")
+    theirs, mine = _Layout(known, decided, symbols), _Layout(said, decided, symbols)
     cost = evidence.strategy.charged_bps
     return Signal(
         mine.laid(column),
         theirs.there,
         decided,
         sessions,
-        bars["bar"].to_numpy()[at],
+        bars["bar"].to_numpy(),
         {h: theirs.laid(f"h{h}") for h in horizons},
         horizon,
         np.stack([mine.laid(name) for name in LEVELS], axis=2) if column == "mean" else None,

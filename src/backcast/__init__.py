@@ -63,7 +63,8 @@ def simulate(prices: Any, weights: Any, **settings: Any) -> Any:
 
 
 def statistics(returns: Any, **settings: Any) -> Any:
-    """Every performance statistic of a series of returns: `backcast.statistics(returns).frame()`.
+    """Every performance statistic of a series of returns: `backcast.statistics(returns).frame()`. Of a run (what `backcast.run`
+    gave, or its folder) also those of its signal; it takes factors, groups (a group by symbol), risk_free_per_year and draws.
 
     returns: simple returns by session (0.01 for 1 %): a pandas Series or frame with dates as index, or a polars frame with a
     column of dates and one of numbers.
@@ -79,6 +80,6 @@ def statistics(returns: Any, **settings: Any) -> Any:
     reason why there is none; `.frame()` all of them, `.tables` what is by session, month or drawdown.
     Errors: InputError for anything that is wrong, naming the row.
     """
-    from backcast.engine.stats.frames import statistics as of_returns
+    from backcast.engine.stats.of_run import statistics as all_of_them
 
-    return of_returns(returns, **settings)
+    return all_of_them(returns, **settings)

@@ -10,6 +10,8 @@ import numpy as np
 import polars as pl
 import pytest
 
+import backcast
+from backcast.data.errors import InputError
 from backcast.engine.cli import main
 from backcast.engine.reports.model import build_report
 from backcast.engine.stats import information, of_run, outcomes
@@ -111,6 +113,13 @@ def test_traded_again_at_one_is_the_run_itself(figures: Figures) -> None:
     capital = [value for (name, _), value in figures.items() if name == "sharpe_at_capital"]
     assert len(capital) == 7
     assert capital == sorted(capital, key=lambda one: -(one or 0.0))
+
+
+def test_python_gives_the_same_figures(said: str, run: Path) -> None:
+    found = backcast.statistics(run, draws=50)
+    assert found.frame().equals(pl.read_parquet(run / of_run.PARQUET))
+    with pytest.raises(InputError, match="calendar"):
+        backcast.statistics(str(run), calendar="XNYS")
 
 
 def test_factors_groups_and_the_risk_free_rate(

@@ -123,6 +123,16 @@ def test_apart_by_what_the_table_of_differences_says(name: str) -> None:
     assert translated(mine) == pytest.approx(other, rel=1e-9)
 
 
+def test_a_year_of_vectorbt_has_365_sessions() -> None:
+    """Which is why its compound returns and Sharpe ratios are larger: growth ** (365 / T), x sqrt(365)."""
+    import vectorbt
+
+    theirs = OURS.vbt.returns(freq="1D")
+    assert theirs.annualized() == pytest.approx(value(returns.compound(RETURNS, 365.0)))
+    assert theirs.sharpe_ratio() == pytest.approx(value(ratios.sharpe(RETURNS, 365.0)))
+    assert theirs.annualized() > 1.3 * value(returns.compound(RETURNS, YEAR)), vectorbt.__version__
+
+
 def test_the_table_of_differences_is_written_down() -> None:
     table = DOCS.read_text().partition("## Differences to empyrical")[2].partition("\n## ")[0]
     written = [line.split("|")[1].strip().strip("`") for line in table.splitlines() if line.startswith("| `")]
