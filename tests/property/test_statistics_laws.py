@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import assume, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -23,7 +23,9 @@ from backcast.engine.stats import (
 from backcast.engine.stats.figure import Figure
 
 YEAR = 252.0
-SERIES = hnp.arrays(np.float64, st.integers(20, 80), elements=st.integers(-2000, 2000).map(lambda n: n / 1e4))
+LAWS = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+SERIES = hnp.arrays(np.int64, st.integers(20, 80), elements=st.integers(-2000, 2000)).map(lambda n: n / 1e4)
+MARKETS = hnp.arrays(np.int64, st.integers(90, 200), elements=st.integers(-1000, 1000)).map(lambda n: n / 1e4)
 PANELS = hnp.arrays(
     np.float64,
     st.tuples(st.integers(1, 12), st.integers(1, 14)),
@@ -42,6 +44,7 @@ def every(series: np.ndarray) -> list[Figure]:
     ]  # fmt: skip
 
 
+@LAWS
 @given(SERIES)
 def test_a_figure_is_finite_or_has_a_reason(series: np.ndarray) -> None:
     for figure in every(series):
@@ -49,6 +52,7 @@ def test_a_figure_is_finite_or_has_a_reason(series: np.ndarray) -> None:
         assert figure.value is None or np.isfinite(figure.value)
 
 
+@LAWS
 @given(SERIES, st.floats(0.01, 1.0))
 def test_ratios_do_not_depend_on_leverage(series: np.ndarray, leverage: float) -> None:
     assume(series.std() > 1e-4)
@@ -62,6 +66,7 @@ def test_ratios_do_not_depend_on_leverage(series: np.ndarray, leverage: float) -
         assert np.isclose(levered.value or 0.0, leverage * (plain.value or 0.0), rtol=1e-9, atol=1e-12)
 
 
+@LAWS
 @given(SERIES, SERIES)
 def test_growth_of_joined_series_is_the_product(first: np.ndarray, second: np.ndarray) -> None:
     joined = returns.total(np.r_[first, second]).value
@@ -73,6 +78,7 @@ def test_growth_of_joined_series_is_the_product(first: np.ndarray, second: np.nd
     assert performance.drawdown(np.r_[first, second]).min() <= min(deepest) + 1e-12
 
 
+@LAWS
 @given(SERIES)
 def test_shortfall_is_at_least_the_value_at_risk(series: np.ndarray) -> None:
     risk, shortfall = tails.value_at_risk(series).value, tails.expected_shortfall(series).value
@@ -81,6 +87,7 @@ def test_shortfall_is_at_least_the_value_at_risk(series: np.ndarray) -> None:
     assert shortfall >= risk - 1e-12
 
 
+@LAWS
 @given(SERIES)
 def test_drawdowns_are_what_the_curve_says(series: np.ndarray) -> None:
     found = drawdowns.drawdowns(series, np.arange(len(series)).astype("datetime64[D]"))
@@ -91,6 +98,7 @@ def test_drawdowns_are_what_the_curve_says(series: np.ndarray) -> None:
     assert all(one.to_trough + (one.to_recovery or 1) - 1 <= one.sessions for one in found)
 
 
+@LAWS
 @given(SERIES, st.floats(0.1, 3.0), st.floats(-0.01, 0.01))
 def test_beta_and_alpha_of_a_line(market: np.ndarray, beta: float, alpha: float) -> None:
     assume(market.std() > 1e-3)
@@ -100,6 +108,7 @@ def test_beta_and_alpha_of_a_line(market: np.ndarray, beta: float, alpha: float)
     assert np.isclose(found["alpha_per_year"] or 0.0, alpha * YEAR, atol=1e-6)
 
 
+@LAWS
 @given(SERIES, st.integers(0, 10))
 def test_newey_west_with_no_lags_is_the_plain_error(series: np.ndarray, lags: int) -> None:
     assert np.isclose(hac.mean_error(series, 0), series.std() / len(series) ** 0.5)
@@ -107,6 +116,7 @@ def test_newey_west_with_no_lags_is_the_plain_error(series: np.ndarray, lags: in
     assert np.isclose(hac.mean_error(series + 1.0, lags), hac.mean_error(series, lags), atol=1e-9)
 
 
+@LAWS
 @given(PANELS)
 def test_ranks_keep_order_and_sum(values: np.ndarray) -> None:
     found = information.ranks(values)
@@ -119,6 +129,7 @@ def test_ranks_keep_order_and_sum(values: np.ndarray) -> None:
         assert (order == (ranked[known][:, None] < ranked[known])).all()
 
 
+@LAWS
 @given(PANELS, st.randoms(use_true_random=False))
 def test_rank_correlations_see_order_alone(values: np.ndarray, random: object) -> None:
     outcome = np.random.default_rng(random.randint(0, 9)).normal(size=values.shape)  # type: ignore[attr-defined]
@@ -130,6 +141,7 @@ def test_rank_correlations_see_order_alone(values: np.ndarray, random: object) -
     assert ((plain.codes == 0) == np.isfinite(plain.values)).all()
 
 
+@LAWS
 @given(PANELS, st.integers(2, 5))
 def test_buckets_are_ascending_and_equal_signals_share_one(values: np.ndarray, count: int) -> None:
     found = quantiles.buckets_of(values, count)
@@ -142,11 +154,8 @@ def test_buckets_are_ascending_and_equal_signals_share_one(values: np.ndarray, c
             assert len(set(number[row == value])) == 1
 
 
-@settings(max_examples=40)
-@given(
-    hnp.arrays(np.float64, st.integers(90, 200), elements=st.integers(-1000, 1000).map(lambda n: n / 1e4)),
-    st.integers(1, 199),
-)
+@LAWS
+@given(MARKETS, st.integers(1, 199))
 def test_regimes_never_look_ahead(market: np.ndarray, at: int) -> None:
     t = min(at, len(market) - 1)
     changed = market.copy()
@@ -155,6 +164,7 @@ def test_regimes_never_look_ahead(market: np.ndarray, at: int) -> None:
         assert (kind(changed)[: t + 1] == kind(market)[: t + 1]).all()
 
 
+@LAWS
 @given(SERIES, st.floats(0.05, 0.95), st.floats(-0.2, 0.2))
 def test_the_quantile_has_the_least_pinball_loss(outcome: np.ndarray, level: float, other: float) -> None:
     best = calibration.pinball(outcome, float(np.quantile(outcome, level, method="inverted_cdf")), level)
