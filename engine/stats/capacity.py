@@ -113,24 +113,19 @@ def _without(kind: str, level: float, reason: str) -> pl.DataFrame:
     return pl.DataFrame([row], schema=SCHEMA)
 
 
-def figures(table: pl.DataFrame, capital: float, year: float, impact: str) -> list[Figure]:
-    """From the table: Sharpe ratios by kind and level, and the capital that halves them. impact: in words, whose it is."""
+def figures(table: pl.DataFrame, capital: float, year: float, impact: str, free: float = 0.0) -> list[Figure]:
+    """From the table: Sharpe ratios by kind and level, and the capital that halves them. impact: in words, whose it is; free:
+    the risk-free rate a session."""
     groups = {
         (str(k), float(v)): part for (k, v), part in table.group_by("kind", "level", maintain_order=True)
     }
     found, by_capital = [], []
     for (kind, level), part in groups.items():
         convention, item = _labels(kind, level, capital, impact)
-        reason = part["reason"][0]
-        if reason:
-            figure = convention.none(str(reason))
+        if part["reason"][0]:
+            figure = convention.none(str(part["reason"][0]))
         else:
-            sharpe = ratios.sharpe(part["net_return"].to_numpy(), year)
-            figure = (
-                convention.none(sharpe.reason)
-                if sharpe.value is None
-                else convention.figure(sharpe.value, sharpe.error, sharpe.low, sharpe.high)
-            )
+            figure = convention.restated(ratios.sharpe(part["net_return"].to_numpy() - free, year))
         found.append(figure.of(item))
         if kind == CAPITAL:
             by_capital.append((level * capital, figure))

@@ -80,3 +80,9 @@ class Convention:
     def none(self, reason: str) -> Figure:
         """No value, and why."""
         return Figure(self.name, None, self.unit, self.text, reason)
+
+    def restated(self, figure: Figure) -> Figure:
+        """Another figure under this name: the same statistic of a part."""
+        if figure.value is None:
+            return self.none(figure.reason)
+        return self.figure(figure.value, figure.error, figure.low, figure.high)

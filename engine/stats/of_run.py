@@ -15,6 +15,7 @@ from backcast.engine.reports.folder import AGAIN as RUN_AGAIN
 from backcast.engine.reports.folder import Evidence, read_evidence
 from backcast.engine.runs import LEVELS, RunFolder
 from backcast.engine.stats import capacity, frames, outcomes, ratios, regimes
+from backcast.engine.stats.figure import Figure
 from backcast.engine.stats.frames import Factors, per_session
 from backcast.engine.stats.signal import Signal, absent, signal_sections, signal_table
 from backcast.engine.stats.statistics import (
@@ -44,7 +45,7 @@ def statistics_of_run(
     account = _account(evidence, context, factors, risk_free_per_year)
     signal = _signal(evidence, run, account, groups)
     sections = performance_sections(account, draws)
-    sections.append(Section("again", "Traded again", tuple(_again(evidence, run, account.year))))
+    sections.append(Section("again", "Traded again", tuple(_again(evidence, run, account))))
     tables = performance_tables(account)
     if isinstance(signal, str):
         sections += absent(signal)
@@ -129,7 +130,7 @@ def _account(
     )
 
 
-def _again(evidence: Evidence, run: RunFolder, year: float) -> list[Any]:
+def _again(evidence: Evidence, run: RunFolder, account: Account) -> list[Figure]:
     costs = evidence.manifest["costs"]
     own = any(str(name).startswith("impact") for name in costs)
     impact = (
@@ -138,7 +139,8 @@ def _again(evidence: Evidence, run: RunFolder, year: float) -> list[Any]:
         else "its costs have none: a square-root impact of coefficient 1 was added"
     )
     table = run.read_table(outcomes.AGAIN)
-    return capacity.figures(table, float(evidence.manifest["capital"]), year, impact)
+    capital, free = float(evidence.manifest["capital"]), float(account.risk_free[0])
+    return capacity.figures(table, capital, account.year, impact, free)
 
 
 def _signal(

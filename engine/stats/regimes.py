@@ -31,7 +31,7 @@ SHARPE = Convention(
 MEAN = Convention(
     "regime_return_per_year",
     Unit.SHARE_PER_YEAR,
-    f"as arithmetic return per year, of the regime's sessions; {_RULE}",
+    f"as arithmetic return per year, of the excess returns of the regime's sessions; {_RULE}",
 )
 Names = npt.NDArray[np.object_]
 
@@ -79,16 +79,10 @@ def figures(excess: Floats, regimes: dict[str, Names], year: float) -> list[Figu
         sharpe, mean = ratios.sharpe(part, year), returns.arithmetic(part, year)
         found += [
             (SHARE.figure(float(here.mean())) if len(here) else SHARE.none("no sessions")).of(name),
-            _as(MEAN, mean).of(name),
-            _as(SHARPE, sharpe).of(name),
+            MEAN.restated(mean).of(name),
+            SHARPE.restated(sharpe).of(name),
         ]
     return found
-
-
-def _as(convention: Convention, figure: Figure) -> Figure:
-    if figure.value is None:
-        return convention.none(figure.reason)
-    return convention.figure(figure.value, figure.error, figure.low, figure.high)
 
 
 def _trailing(market: Floats, window: int, function: object) -> Floats:

@@ -267,10 +267,5 @@ def _years(a: Account) -> list[Figure]:
     excess, found = a.excess, []
     for name, value in performance.by_year(a.net, a.sessions).items():
         sharpe = ratios.sharpe(excess[years == np.datetime64(name, "Y")], a.year)
-        ratio = (
-            YEAR_SHARPE.none(sharpe.reason)
-            if sharpe.value is None
-            else YEAR_SHARPE.figure(sharpe.value, sharpe.error, sharpe.low, sharpe.high)
-        )
-        found += [YEAR_RETURN.figure(value).of(name), ratio.of(name)]
+        found += [YEAR_RETURN.figure(value).of(name), YEAR_SHARPE.restated(sharpe).of(name)]
     return found

@@ -141,6 +141,7 @@ def test_factors_groups_and_the_risk_free_rate(
     assert named["sharpe_bootstrap", ""]["reason"] == "no bootstrap was asked for"
     account = pl.read_parquet(run / "account.parquet")["net_return"].to_numpy()
     excess = account - (1.05 ** (1 / found["periods_per_year"]) - 1)
+    assert named["sharpe_at_costs", "1x"]["value"] == pytest.approx(named["sharpe", ""]["value"])
     assert named["sharpe_per_session", ""]["value"] == pytest.approx(excess.mean() / excess.std(ddof=1))
 
 
