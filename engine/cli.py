@@ -16,6 +16,7 @@ from backcast.data.errors import BackcastError, InputError
 from backcast.engine import store_commands
 from backcast.engine.audit import commands as audit_commands
 from backcast.engine.features import commands as feature_commands
+from backcast.engine.stats import commands as stats_commands
 
 if TYPE_CHECKING:
     from backcast.engine.research import Run
@@ -146,6 +147,11 @@ def _parser() -> argparse.ArgumentParser:
             "features",
             feature_commands.add_features,
             "List, explain, draw and check the language of features.",
+        ),
+        (
+            "stats",
+            stats_commands.add_stats,
+            "Every statistic of a run and of its signal, each with its convention.",
         ),
         ("sql", store_commands.add_sql, "One SELECT over the store as it was known at an instant."),
         (

@@ -116,6 +116,22 @@ def _rebuilt(plan: Plan, account: Account, rates: Rates, prices: Floats, costs: 
     return rows
 
 
+def held_shares(plan: Plan, account: Account) -> Floats:
+    """(T, S) shares held at each close, by splits, exits and fills; what rounding leaves of a closed position is none."""
+    traded, shares = _traded(plan, account), np.zeros(plan.weights.shape[1])
+    held, most = np.zeros(plan.weights.shape), np.zeros(plan.weights.shape[1])
+    for t in range(len(held)):
+        shares = _opened(plan, shares, t)[0] + traded[t]
+        most = most if plan.split is None else most * plan.split[t]
+        most = np.where(shares == 0.0, 0.0, np.maximum(most, np.abs(shares)))
+        shares = np.where(np.abs(shares) <= TOLERANCE * most, 0.0, shares)
+        held[t] = shares
+        if account.equity[t] <= 0:
+            held[t] = 0.0
+            break
+    return held
+
+
 def _accrued(plan: Plan, rates: Rates, t: int, cash: float, shares: Floats) -> tuple[float, float]:
     """Interest and borrow fees of a session's open, by the cash, the shares and the marks of the close before."""
     years = 0.0 if plan.years is None else float(plan.years[t])

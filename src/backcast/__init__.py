@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "audit", "ingest", "run", "simulate", "store"]
+__all__ = ["__version__", "audit", "ingest", "run", "simulate", "statistics", "store"]
 
 # Imports happen on first use: importing backcast stays instant, and `--help` with it.
 
@@ -108,3 +108,26 @@ def audit(
         decides=decides,
         seed=seed,
     )
+
+
+def statistics(returns: Any, **settings: Any) -> Any:
+    """Every performance statistic of a series of returns: `backcast.statistics(returns).frame()`. Of a run (what `backcast.run`
+    gave, or its folder) also those of its signal; it takes factors, groups (a group by symbol), risk_free_per_year and draws.
+
+    returns: simple returns by session (0.01 for 1 %): a pandas Series or frame with dates as index, or a polars frame with a
+    column of dates and one of numbers.
+    benchmark: the same, for alpha, beta, capture and regimes; sessions that it lacks are left out there.
+    factors: a frame with a column of simple returns for each factor, for attribution.
+    turnover: buys plus sells over equity by session.
+    risk_free_per_year: a compound rate a year as a share, taken off for Sharpe, Sortino, omega, alpha, beta and factors; default 0.
+    calendar: whose sessions the dates are, default XNYS; it says how many a year has. periods_per_year: for returns of no
+    calendar, such as 12 for months.
+    draws: of the bootstrap, default 2000; 0 for none.
+
+    Gives a `backcast.engine.stats.statistics.Statistics`: `.figure("sharpe")` has value, error, interval, unit, convention, or the
+    reason why there is none; `.frame()` all of them, `.tables` what is by session, month or drawdown.
+    Errors: InputError for anything that is wrong, naming the row.
+    """
+    from backcast.engine.stats.of_run import statistics as all_of_them
+
+    return all_of_them(returns, **settings)

@@ -106,3 +106,24 @@ def test_shares_of_a_file_are_held_as_shares(ridge_run: Path, weights: Path) -> 
     fills = pl.read_parquet(run.folder / "fills.parquet").drop_nulls("decided_at")
     assert fills["quantity"].to_list() == [100.0] * first.height
     assert "shares" in pl.read_parquet(run.folder / "targets.parquet").columns
+
+
+def test_statistics_of_given_weights_take_them_for_the_signal(weights: Path) -> None:
+    run = backcast.run("portfolio=given", f"portfolio.path={weights}", *DATA, "study=given", "job=stats")
+    assert main(["stats", str(run.folder), "--draws", "0"]) == 0
+    table = pl.read_parquet(run.folder / "statistics.parquet")
+    found = {row["name"]: row for row in table.iter_rows(named=True)}
+    assert found["rank_ic"]["value"] is not None
+    assert found["pinball_loss"]["reason"] == "no forecast quantiles"
+
+
+def test_statistics_of_given_orders_have_no_signal(ridge_run: Path) -> None:
+    targets = pl.read_parquet(ridge_run / "targets.parquet")
+    first = targets.filter(pl.col("decided_at") == targets["decided_at"].min(), pl.col("weight") > 0)
+    first.select("decided_at", "symbol", order=pl.lit(10.0)).write_parquet("orders.parquet")
+    run = backcast.run("portfolio=given", "portfolio.path=orders.parquet", *DATA, "study=given", "job=orders")
+    assert main(["stats", str(run.folder), "--draws", "0"]) == 0
+    table = pl.read_parquet(run.folder / "statistics.parquet")
+    found = {row["name"]: row for row in table.iter_rows(named=True)}
+    assert "no weights" in found["rank_ic"]["reason"]
+    assert found["sharpe_at_capital"]["value"] is not None

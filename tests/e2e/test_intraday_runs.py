@@ -162,3 +162,16 @@ def test_sessions_compound_their_bars() -> None:
     one = np.array([0.1, 0.2])
     assert compounded(days[1:], one) is one
     assert compounded(days[:0], one[:0]).tolist() == summed(days[:0], one[:0]).tolist() == []
+
+
+def test_statistics_are_by_session_and_horizons_by_bar(hours: Any) -> None:
+    assert main(["stats", str(hours.folder), "--draws", "0"]) == 0
+    table = pl.read_parquet(hours.folder / "statistics.parquet")
+    found = {(row["name"], row["item"]): row["value"] for row in table.iter_rows(named=True)}
+    account = pl.read_parquet(hours.folder / "account.parquet")
+    sessions = account["session"].n_unique()
+    assert pl.read_parquet(hours.folder / "statistics" / "context.parquet").height == sessions
+    assert pl.read_parquet(hours.folder / "statistics" / "rolling.parquet").height == sessions
+    assert found["sharpe_per_session", ""] == pytest.approx(hours.report.strategy.sharpe_per_session)
+    assert found["rank_ic_at_horizon", "4 bars"] == pytest.approx(found["rank_ic", ""])
+    assert found["sharpe_at_delay", "1 bar"] is not None
