@@ -30,9 +30,9 @@ class Families:
 def families(returns: Floats, alike: float = ALIKE) -> Families:
     """Trials grouped by average linkage of their correlations, cut where two groups correlate below `alike` on average.
 
-    returns (T, K). Independent trials are K families, copies are one. Source: after Lopez de Prado and Lewis (2019), "Detection of
-    false investment strategies using unsupervised learning methods", with hierarchical groups in place of k-means: it needs no
-    seed and finds K as well as 1. Errors: InputError for `alike` outside of 0 to 1, and series that do not vary.
+    returns (T, K). Independent trials are K families, copies are one. Source: after Lopez de Prado and Lewis (2019),
+    "Detection of false investment strategies using unsupervised learning methods", with a tree in place of k-means: it needs
+    no seed and finds K as well as 1. Errors: InputError for `alike` outside of 0 to 1, and series that do not vary.
     """
     from scipy.cluster.hierarchy import fcluster, linkage
     from scipy.spatial.distance import squareform

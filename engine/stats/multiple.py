@@ -57,9 +57,9 @@ class ConfidenceSet:
 def step_m(returns: Floats, *, length: int | None = None, draws: int = DRAWS, seed: int = SEED) -> StepM:
     """Which of K trials have a Sharpe ratio above zero, with the family-wise error rate controlled whatever their dependence.
 
-    returns (T, K) per session, all trials on the same sessions. The bar is what the largest Sharpe ratio of the same returns with
-    their means taken off shows over circular blocks of `length` sessions; once a trial is declared, the bar falls to that of
-    the others. A trial that is certainly bad does not raise the bar (`certainly_bad`).
+    returns (T, K) per session, all trials on the same sessions. The bar is what the largest Sharpe ratio of the same returns
+    with their means taken off shows over circular blocks of `length` sessions; once a trial is declared, the bar falls to that
+    of the others. A trial that is certainly bad does not raise the bar (`certainly_bad`).
     Source: Romano and Wolf (2005), "Stepwise multiple testing as formalized data snooping"; adjusted p-values as in Romano and
     Wolf (2016). Errors: InputError for holes, series that do not vary, or fewer sessions than three blocks.
     """
