@@ -23,6 +23,9 @@ from backcast.engine.stats.resampling import (
     resampled_sharpes,
 )
 
+PAIRED = 100
+"""Strategies up to which a confidence set compares every pair of them."""
+
 
 @dataclass(frozen=True)
 class StepM:
@@ -124,17 +127,19 @@ def superior_ability(
 def confidence_set(
     returns: Floats, size: float = 0.05, *, draws: int = DRAWS, seed: int = SEED
 ) -> ConfidenceSet:
-    """The strategies among which the best lies with probability 1 - size, by `arch.bootstrap.MCS` (its `max` statistic).
+    """The strategies among which the best lies with probability 1 - size, by `arch.bootstrap.MCS`.
 
-    returns (T, K), K >= 2, scaled to unit variance. Source: Hansen, Lunde and Nason (2011), "The model confidence set".
+    returns (T, K), K >= 2, scaled to unit variance. Up to 100 strategies the range statistic, which compares every pair; beyond,
+    the weaker maximum, whose memory grows with K and not with its square. Source: Hansen, Lunde and Nason (2011), "The model confidence set".
     """
     from arch.bootstrap import MCS
 
     _check(returns)
     if returns.shape[1] < 2:
         raise InputError("returns", returns.shape, "at least two strategies")
+    method = "R" if returns.shape[1] <= PAIRED else "max"
     test = MCS(
-        -returns / returns.std(axis=0), size, reps=draws, block_size=block_length(len(returns)), method="max", seed=seed
+        -returns / returns.std(axis=0), size, reps=draws, block_size=block_length(len(returns)), method=method, seed=seed
     )  # fmt: skip
     test.compute()
     p = test.pvalues["Pvalue"].sort_index().to_numpy(dtype=np.float64)
