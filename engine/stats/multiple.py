@@ -7,7 +7,7 @@ Hansen) and `confidence_set` (Hansen, Lunde, Nason) are `arch`'s, on returns sca
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -129,15 +129,16 @@ def confidence_set(
 ) -> ConfidenceSet:
     """The strategies among which the best lies with probability 1 - size, by `arch.bootstrap.MCS`.
 
-    returns (T, K), K >= 2, scaled to unit variance. Up to 100 strategies the range statistic, which compares every pair; beyond,
-    the weaker maximum, whose memory grows with K and not with its square. Source: Hansen, Lunde and Nason (2011), "The model confidence set".
+    returns (T, K), K >= 2, scaled to unit variance. Up to 100 strategies the range statistic, which compares every pair;
+    beyond, the weaker maximum, whose memory grows with K and not with its square. Source: Hansen, Lunde and Nason (2011),
+    "The model confidence set".
     """
     from arch.bootstrap import MCS
 
     _check(returns)
     if returns.shape[1] < 2:
         raise InputError("returns", returns.shape, "at least two strategies")
-    method = "R" if returns.shape[1] <= PAIRED else "max"
+    method: Literal["R", "max"] = "R" if returns.shape[1] <= PAIRED else "max"
     test = MCS(
         -returns / returns.std(axis=0), size, reps=draws, block_size=block_length(len(returns)), method=method, seed=seed
     )  # fmt: skip
