@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import polars as pl
 
 from backcast.data.errors import InputError
 from backcast.data.types import Bools, Floats
@@ -62,6 +63,8 @@ def luck_of(
 ) -> Luck:
     """StepM over the trials that have a return on each of `sessions`, for all trials `counted` in the log.
 
+        luck = luck_of(sessions, by_trial(log.returns(upto)), log.count(upto).n)
+
     The answer does not depend on the order of the trials. Errors: InputError for fewer counted than there are returns of.
     """
     if counted < len(trials):
@@ -71,6 +74,22 @@ def luck_of(
         return Luck((), np.empty(0), counted, len(sessions))
     p = step_m(returns, draws=draws, seed=seed).p * max(counted / len(names), 1.0)
     return Luck(names, np.minimum(p, 1.0), counted, len(sessions))
+
+
+def by_trial(table: pl.DataFrame) -> dict[str, Dated]:
+    """Sessions and returns of each trial from rows of `trial`, `session` (a date) and `net_return`, as the trial log has them.
+
+    The last of several rows of one trial and session counts.
+    """
+    rows = table.unique(["trial", "session"], keep="last", maintain_order=True).sort("trial", "session")
+    names, first = np.unique(rows["trial"].to_numpy(), return_index=True)
+    days = rows["session"].to_numpy().astype("datetime64[D]")
+    returns = rows["net_return"].to_numpy().astype(np.float64)
+    bounds = np.r_[first, len(rows)][1:]
+    return {
+        str(name): (days[begin:end], returns[begin:end])
+        for name, begin, end in zip(names, first, bounds, strict=True)
+    }
 
 
 def aligned(sessions: npt.NDArray[Any], trials: Mapping[str, Dated]) -> tuple[tuple[str, ...], Floats]:

@@ -10,7 +10,7 @@ from backcast.engine.stats.differences import (
 )
 from backcast.engine.stats.effective import Families, effective_number, families
 from backcast.engine.stats.haircut import Haircut, adjusted, haircut, independent_haircut
-from backcast.engine.stats.luck import Luck, aligned, luck_of
+from backcast.engine.stats.luck import Luck, aligned, by_trial, luck_of
 from backcast.engine.stats.multiple import (
     ConfidenceSet,
     StepM,
@@ -43,6 +43,7 @@ __all__ = [
     "adjusted",
     "aligned",
     "block_length",
+    "by_trial",
     "confidence_set",
     "deflated_sharpe",
     "effective_number",

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+import polars as pl
 import pytest
 
 from backcast.data.errors import InputError
-from backcast.engine.stats.luck import Dated, aligned, luck_of
+from backcast.engine.stats.luck import Dated, aligned, by_trial, luck_of
 from backcast.engine.stats.multiple import step_m
 
 DAYS = np.datetime64("2010-01-01") + np.arange(600)
@@ -69,3 +70,18 @@ def test_nothing_to_compare_is_no_discovery() -> None:
 def test_fewer_counted_than_there_are_is_refused() -> None:
     with pytest.raises(InputError, match="counted"):
         luck_of(DAYS, _sweep(3), 2)
+
+
+def test_a_table_of_the_log_is_told_apart_by_trial() -> None:
+    trials = _sweep(3)
+    rows = [
+        pl.DataFrame({"trial": name, "session": days, "net_return": returns})
+        for name, (days, returns) in trials.items()
+    ]
+    older = rows[1].with_columns(net_return=0.5)
+    found = by_trial(pl.concat([older, *rows]).sort("session", maintain_order=True))
+    assert list(found) == list(trials)
+    for name, (days, returns) in trials.items():
+        np.testing.assert_array_equal(found[name][0], days)
+        np.testing.assert_array_equal(found[name][1], returns)
+    assert by_trial(rows[0].clear()) == {}
