@@ -1,8 +1,9 @@
 """When a page may say "better than luck": the decision about one trial, given every trial that was counted.
 
 The rule: the trial survives StepM at 5 % over the returns of all trials of the log, and its 95 % interval lies above zero. The
-chance that a search without skill ends in one such page is then at most 5 %, however many trials it had and whatever they share
-(`make worlds` shows it). The deflated Sharpe probability stands beside it: as a rule it is far stricter than its name.
+chance that a search without skill ends in one such page is then about 5 %, however many trials it had and whatever they share
+(`make worlds` shows it). That holds for a search judged at its end: a page made on the way counted fewer trials. The deflated
+Sharpe probability stands beside it: as a rule it is far stricter than its name.
 
 Trials that count but have no comparable returns (they failed, or cover other sessions) cannot be put into the draws; each
 counts like one of those that can: the p-value is multiplied by counted / compared, at least 1 (a union bound).
