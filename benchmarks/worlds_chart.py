@@ -11,13 +11,13 @@ NAMES = {
     "verdict": "the page's verdict",
     "deflated": "deflated Sharpe of 95 %",
 }
-WIDE, HIGH, LEFT, TOP = 220, 150, 60, 60
+WIDE, HIGH, GAP, LEFT, TOP = 220, 150, 50, 60, 60
 
 
 def power_chart(totals: dict[str, Any], worlds: int, skills: tuple[float, ...]) -> str:
     """Rows are kinds, columns sizes of sweep; x is the planted Sharpe ratio a year, y the share of worlds that find it."""
     sizes = list(next(iter(totals.values()))["found"]["verdict"])
-    width, height = LEFT + len(sizes) * (WIDE + 30) + 10, TOP + len(totals) * (HIGH + 45) + 10
+    width, height = LEFT + len(sizes) * (WIDE + GAP) + 10, TOP + len(totals) * (HIGH + 45) + 10
     title = f"Share of {worlds} worlds that find one planted skill, by its Sharpe ratio a year"
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" font-family="sans-serif" font-size="11">',
@@ -27,7 +27,7 @@ def power_chart(totals: dict[str, Any], worlds: int, skills: tuple[float, ...]) 
     ]
     for row, (kind, total) in enumerate(totals.items()):
         for column, size in enumerate(sizes):
-            x, y = LEFT + column * (WIDE + 30), TOP + row * (HIGH + 45)
+            x, y = LEFT + column * (WIDE + GAP), TOP + row * (HIGH + 45)
             lines = {rule: [total["found"][rule][size][s] / worlds for s in skills] for rule in COLOURS}
             parts.extend(_panel(x, y, f"{kind}, {size:,} trials", lines, skills))
     return "\n".join([*parts, "</svg>"])
