@@ -1,6 +1,6 @@
 """Whether the rules keep their word: sweeps without skill, and sweeps with one planted skill, in many worlds.
 
-    python benchmarks/worlds.py [--worlds 200] [--sessions 2520] [--kinds normal market] [--jobs 2] [--seed 2026] [--out build/worlds]
+    python benchmarks/worlds.py [--worlds 200] [--sessions 2520] [--kinds normal market] [--jobs 2] [--seed 2026] [--out DIR]
 
 On noise, in how many worlds the best of 10 to 2,000 trials is called better than luck: by StepM at 5 %, by the page's verdict,
 by a deflated Sharpe ratio of 95 %, and by the figures that vectorbt (its deflated Sharpe ratio) and QuantStats (its
