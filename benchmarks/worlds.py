@@ -32,12 +32,11 @@ from worlds_chart import power_chart
 
 from backcast.engine.reports.verdict import Grounds, judge
 from backcast.engine.stats import performance, significance
-from backcast.engine.stats.multiple import certainly_bad, step_down
+from backcast.engine.stats.multiple import certainly_bad, luck_block_length, step_down
 from backcast.engine.stats.resampling import (
     DRAWS,
     SEED,
     block_counts,
-    block_length,
     block_starts,
     resampled_sharpes,
 )
@@ -147,7 +146,7 @@ def _better(page: Grounds) -> bool:
 
 @lru_cache(maxsize=1)
 def _counts(sessions: int) -> np.ndarray:
-    length = block_length(sessions)
+    length = luck_block_length(sessions)
     return block_counts(block_starts(sessions, length, DRAWS, SEED), length, sessions)
 
 
