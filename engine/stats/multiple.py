@@ -79,12 +79,12 @@ def step_m(returns: Floats, *, length: int | None = None, draws: int = DRAWS, se
 
 
 def luck_block_length(sessions: int) -> int:
-    """Sessions in a block of `step_m`: twice the usual `block_length`, at most a third of the sessions.
+    """Sessions in a block of `step_m`: half as many again as the usual `block_length`, at most a third of the sessions.
 
-    Blocks cut dependence off at their ends, so they show too small an error where returns are autocorrelated; the highest of
-    thousands of ratios lies so far out that the missing 1.5 % would call luck skill too often (`benchmarks/worlds.py`).
+    Blocks cut dependence off at their ends, so short ones call luck skill where returns are autocorrelated; long ones make each
+    trial's error itself uncertain and cost power among thousands. Chosen between the two (`benchmarks/worlds.py`).
     """
-    return max(1, min(2 * block_length(sessions), sessions // 3))
+    return max(1, min(3 * block_length(sessions) // 2, sessions // 3))
 
 
 def certainly_bad(returns: Floats) -> Bools:
