@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: setup run test check bench zoo crash real wheel lock clean
+.PHONY: setup run test check bench zoo crash worlds real wheel lock clean
 
 setup: $(STAMP)
 
@@ -40,6 +40,10 @@ zoo: setup
 # The long ones: 2,000 kills of writers at work; and what real data say (DATA is a folder of them, none is committed).
 crash: setup
 	BACKCAST_KILLS=2000 $(BIN)/python -m pytest tests/crash -s
+
+# Sweeps of 10 to 2,000 trials in 1,200 worlds, without skill and with one: half an hour, WORLDS=20 for three minutes.
+worlds: setup
+	cd benchmarks && ../$(BIN)/python worlds.py --worlds $(or $(WORLDS),200)
 
 real: setup
 	$(BIN)/python tests/real/store.py $(DATA)

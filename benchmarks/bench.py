@@ -16,7 +16,7 @@ from pathlib import Path
 from harness import RESULTS, described
 
 HERE = Path(__file__).parent
-NOT_BENCHMARKS = ("bench.py", "harness.py", "arcticdb_peer.py")
+NOT_BENCHMARKS = ("bench.py", "harness.py", "arcticdb_peer.py", "worlds.py", "worlds_chart.py")
 
 
 def main() -> int:

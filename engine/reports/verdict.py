@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 BAR = 0.95
 """The deflated probability, and the confidence, from which a result is called better than luck."""
+SIZE = 0.05
+"""The chance of calling luck skill over a whole search: StepM's adjusted p-value up to which a result is better than luck."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,9 @@ class Grounds:
     """What the verdict rests on. Probabilities and Sharpe ratios are None where undefined, and `undefined` says why.
 
     stopped: why the numbers mean nothing at all, empty where they do; rivals: name and 95 % interval of the Sharpe
-    difference (per year) of everything that the strategy has to beat.
+    difference (per year) of everything that the strategy has to beat; luck: the trial's p-value by StepM over all trials of
+    the log (`engine/stats/luck.py`), which decides where it is known; None where the folder has none, and the far stricter
+    deflated probability decides.
     """
 
     stopped: str
@@ -37,6 +41,7 @@ class Grounds:
     trials: int
     rivals: tuple[tuple[str, float | None, float | None, float | None], ...]
     warnings: tuple[str, ...]
+    luck: float | None = None
 
 
 def judge(grounds: Grounds) -> Verdict:
@@ -62,8 +67,15 @@ def _luck(grounds: Grounds) -> str:
     """The words for a result that luck explains; empty for one that it does not."""
     if grounds.high is not None and grounds.high < 0:
         return "Loses money after costs, beyond what bad luck explains"
-    weak = grounds.deflated is None or grounds.deflated < BAR
-    return "Not distinguishable from luck" if weak or grounds.low is None or grounds.low <= 0 else ""
+    weak = _weak(grounds) or grounds.low is None or grounds.low <= 0
+    return "Not distinguishable from luck" if weak else ""
+
+
+def _weak(grounds: Grounds) -> bool:
+    """Whether the search alone could have shown as much."""
+    if grounds.luck is not None:
+        return grounds.luck > SIZE
+    return grounds.deflated is None or grounds.deflated < BAR
 
 
 def _rivals(grounds: Grounds) -> tuple[list[str], list[str]]:
@@ -78,11 +90,15 @@ def _numbers(grounds: Grounds) -> str:
         return ""
     interval = f"95% interval {signed(grounds.low)} to {signed(grounds.high)}"
     parts = [f"Net Sharpe {signed(grounds.sharpe)} a year, {interval}."]
+    if grounds.luck is not None:
+        tried = "1 trial" if grounds.trials == 1 else f"{grounds.trials:,} trials"
+        parts.append(f"Chance of luck after {tried}: {chance(grounds.luck)} (StepM, bar {SIZE:.0%}).")
     if grounds.deflated is not None:
         name, tried = (
             ("Deflated", f"{grounds.trials:,} trials") if grounds.trials > 1 else ("Probabilistic", "1 trial")
         )
-        parts.append(f"{name} Sharpe probability {percent(grounds.deflated)} after {tried} (bar {BAR:.0%}).")
+        bar = f" (bar {BAR:.0%})" if grounds.luck is None else ""
+        parts.append(f"{name} Sharpe probability {percent(grounds.deflated)} after {tried}{bar}.")
     for name, estimate, low, high in grounds.rivals:
         if estimate is not None and low is not None and high is not None:
             interval = f"{signed(low, '+')} to {signed(high, '+')}"
@@ -106,6 +122,12 @@ def percent(probability: float) -> str:
         return "under 0.1%"
     near = abs(probability - BAR) < 0.005 or probability > 0.99
     return f"{int(probability * 1000) / 1000:.1%}" if near else f"{probability:.0%}"
+
+
+def chance(p: float) -> str:
+    """A p-value in per cent, with as many digits as tell it from the bar."""
+    digits = 2 if abs(p - SIZE) < 0.001 else 1 if p < 0.1 else 0
+    return f"{p:.{digits}%}"
 
 
 def _names(names: Sequence[str], joint: str) -> str:

@@ -14,7 +14,7 @@ import pytest
 
 from backcast.data.errors import InputError
 from backcast.engine.reports.model import POINTS, Report, build_report, write_report
-from backcast.engine.reports.verdict import Grounds, judge, percent, signed
+from backcast.engine.reports.verdict import Grounds, chance, judge, percent, signed
 
 MakeRun = Callable[..., Path]
 GOOD = Grounds("", "", 1.2, 0.8, 1.6, 0.99, 3, (("ridge", 0.5, 0.1, 0.9),), ())
@@ -31,6 +31,9 @@ def _with(**changes: Any) -> Grounds:
         (_with(rivals=()), "Better than luck.", "good"),
         (_with(deflated=0.9499), "Not distinguishable from luck.", "doubt"),
         (_with(low=-0.1), "Not distinguishable from luck.", "doubt"),
+        (_with(deflated=0.3, luck=0.05, rivals=()), "Better than luck.", "good"),
+        (_with(deflated=0.99, luck=0.0501), "Not distinguishable from luck.", "doubt"),
+        (_with(low=-0.1, luck=0.01), "Not distinguishable from luck.", "doubt"),
         (
             _with(deflated=0.5, rivals=(("ridge", 0.1, -0.4, 0.6),)),
             "Not distinguishable from luck, and no better than ridge.",
@@ -60,6 +63,14 @@ def test_numbers_in_the_verdict_are_never_rounded_in_its_favour() -> None:
     assert percent(0.9499) == "94.9%"
     assert (percent(0.9996), percent(0.0004), percent(0.283)) == ("over 99.9%", "under 0.1%", "28%")
     assert (signed(-0.004, "+"), signed(-0.5), signed(0.5, "+")) == ("0.00", "−0.50", "+0.50")
+
+
+def test_the_chance_of_luck_is_told_with_its_bar_and_the_deflated_ratio_beside_it() -> None:
+    detail = judge(_with(deflated=0.3, luck=0.004, trials=2000, rivals=())).detail
+    assert "Chance of luck after 2,000 trials: 0.4% (StepM, bar 5%)." in detail
+    assert "Deflated Sharpe probability 30% after 2,000 trials." in detail
+    assert (chance(0.0499), chance(0.0504), chance(0.32)) == ("4.99%", "5.04%", "32%")
+    assert "bar 95%" in judge(GOOD).detail and "StepM" not in judge(GOOD).detail
 
 
 def test_report_of_noise(made_up_run: MakeRun) -> None:
