@@ -142,9 +142,7 @@ def _unfair(filled: Filled, off: Bools) -> Bools:
     """(N,) of fills off the point in common: those at better than their bar; and of buys or sells that are nearly all so, those at
     the best of the bar, at a price of their decision's own bar, or at the better of open and close."""
     market, t, s, price = filled.market, filled.t, filled.s, filled.fills.price
-    there = {
-        name: market.field(name) for name in ("open", "high", "low", "close") if name in market.fields
-    }
+    there = {name: market.field(name) for name in ("open", "high", "low", "close") if name in market.fields}
     buys = filled.fills.quantity > 0
     decided = np.maximum(filled.fills.decided, 0)
     kinds = [(off, np.any([_equal(price, field[s, decided]) for field in there.values()], axis=0), 5)]
