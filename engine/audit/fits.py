@@ -5,7 +5,7 @@
 2. Its model is fitted on that set and saved. Every file must be equal byte by byte to the one that the run saved: parameters,
    scalers, encoders, selected features, the round of early stopping (layer `fit`).
 3. Where a file differs, the fold is fitted again on the recorded set: a training that does not give the same files twice cannot
-   be judged, which is said and accuses nobody.
+   be judged, which is said and accuses nobody, unless it reads what a later fold left behind (`leftovers.py`).
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from backcast.data.errors import reason
 from backcast.data.scrambled import scrambled_delistings, scrambled_panel
 from backcast.engine.audit.files import difference
 from backcast.engine.audit.findings import LEAK, Check, Finding, differing, number
+from backcast.engine.audit.leftovers import of_a_later_fold
 from backcast.engine.audit.path import Recorded, fresh
 from backcast.engine.audit.static import proved
 from backcast.engine.progress import Update
@@ -189,6 +190,9 @@ def _accuse(recorded: Recorded, fold: Fold, saved: Path, again: Path, file: Path
         recorded.compiled.evaluate(recorded.panel, recorded.threads)
     error = _fit(made.model, _set_of(recorded, recorded.world, fold), made.seed + fold.number, twice)
     if error or _bytes(twice / file) != _bytes(saved / file):
+        check.finding = None if error else _left_behind(recorded, fold, again.parent, file)
+        if check.finding is not None:
+            return
         check.changed -= 1
         check.inconclusive = (
             f"Fold {fold.number} fitted twice on the recorded rows gives {file} in two ways. {error}"
@@ -205,3 +209,18 @@ def _accuse(recorded: Recorded, fold: Fold, saved: Path, again: Path, file: Path
         replayed=after,
         reproduce=f"{recorded.command} --level full",
     )
+
+
+def _left_behind(recorded: Recorded, fold: Fold, folder: Path, file: Path) -> Finding | None:
+    """The accusation where a fold reads what the last one leaves behind, as a newest checkpoint is; None for itself."""
+    model, seed = recorded.made.model, recorded.made.seed
+    later = [other for other in folds_of(recorded.made, recorded.panel) if other.fit_at > fold.fit_at]
+
+    def fit(one: Fold, train: TrainingSet, name: str) -> Path | None:
+        made = folder / name
+        return None if _fit(model, train, seed + one.number, made) else made
+
+    def sets(one: Fold) -> TrainingSet:
+        return _set_of(recorded, recorded.world, one)
+
+    return of_a_later_fold(recorded, fold, later[-1], sets, fit, file) if later else None
