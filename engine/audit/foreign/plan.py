@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from backcast.data.errors import InputError
-from backcast.data.types import Bools, Floats
+from backcast.data.types import Floats
+from backcast.engine.audit.foreign.bars import presence
 from backcast.engine.audit.foreign.calling import Output
 from backcast.engine.audit.foreign.frames import Table
 from backcast.engine.audit.foreign.futures import Future
@@ -39,7 +40,7 @@ PULSES = 4.0
 def planned(tables: Tables, score: Floats, level: str, seed: int, spent: float = 0.0) -> list[Replay]:
     """The replays of a level, for what is left of its budget."""
     if level == "quick":
-        return _quick(tables, score, seed)
+        return _quick(tables, score, seed, BUDGET["quick"] - spent)
     return _full(tables, score, seed, BUDGET["full"] - spent)
 
 
@@ -49,7 +50,7 @@ def check_level(level: str) -> None:
         raise InputError("level", level, " or ".join(BUDGET))
 
 
-def _quick(tables: Tables, score: Floats, seed: int) -> list[Replay]:
+def _quick(tables: Tables, score: Floats, seed: int, budget: float) -> list[Replay]:
     """Three in the first third of what is decided, or what of them fits; at least one, whatever it costs."""
     rows, short = len(tables), max(3, len(tables) // 50)
     kinds = (
@@ -60,8 +61,8 @@ def _quick(tables: Tables, score: Floats, seed: int) -> list[Replay]:
     made: list[Replay] = []
     spent, left = 0.0, score.copy()
     for number, future in enumerate(kinds):
-        share = (BUDGET["quick"] - spent) / (len(kinds) - number)
-        for limit in (share, BUDGET["quick"] - spent):
+        share = (budget - spent) / (len(kinds) - number)
+        for limit in (share, budget - spent):
             row = best(left, 0, int(limit * rows) - 1 - (future.until or 0))
             if row is not None:
                 break
@@ -164,20 +165,6 @@ def _gaps(tables: Tables) -> list[Floats]:
     ends = np.zeros(len(tables))
     ends[:-1] = ((there[1:] & ~seen[:-1]) | (again[:-1] & ~again[1:])).sum(axis=1)
     return [missing, ends]
-
-
-def presence(tables: Tables) -> Bools:
-    """(T, S) whether a symbol has a price in a bar."""
-    made = np.zeros((len(tables), len(tables.symbols)), dtype=bool)
-    place = {s: i for i, s in enumerate(tables.symbols)}
-    for table in tables.prices.values():
-        at = np.searchsorted(tables.times.instants, table.times().instants)
-        if not tables.wide:
-            made[at, [place[w] for w in table.words("symbol")]] = True
-            continue
-        for column in table.columns:
-            made[at, place[column]] |= ~np.isnan(table.numbers(column))
-    return made
 
 
 def oddities(tables: Tables, recorded: Output) -> Floats:
