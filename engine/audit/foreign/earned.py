@@ -4,7 +4,7 @@
 2. In each replay the closes of such cells, rows apart, are multiplied by 1 + 1e-6. What the return of the bar moves by, over what
    the bar moved by, is the weight that earned it; a cap on returns, or a jump elsewhere, does not matter.
 3. An honest bar is earned by weights of bars before it. Same-bar fills are said where nearly all entries, or nearly all exits, were
-   earned by the weight of the bar itself, and nearly all weights that stayed by what they stayed at.
+   earned by the weight of the bar itself. That nothing is earned proves exits only where what stayed is earned.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class Earned:
 
     @property
     def same_bar(self) -> bool:
-        return self.stays.says and (self.entries.says or self.exits.says)
+        return self.entries.says or (self.exits.says and self.stays.says)
 
     @property
     def later(self) -> bool:
@@ -124,33 +124,31 @@ def measured(session: Session, level: str) -> Earned | None:
 
 
 def kinds_of(weights: Floats, moves: Floats) -> Floats:
-    """(T, S) 1 where a weight is larger than all of the bars before it, -1 where smaller, 0 where it stayed; else NaN, and so
+    """(T, S) 1 where a weight is larger than all of the bars before it, -1 where smaller, 0 where it about stayed; else NaN, and so
     where the bar's return is missing or large (a split, which a cap may take out)."""
     kinds = np.full(moves.shape, np.nan)
     for t in range(BEFORE + 1, len(moves)):
         own, before = np.abs(weights[t]), np.abs(weights[t - BEFORE : t])
         size = np.maximum(own, before.max(axis=0))
         apart = (np.abs(weights[t] - weights[t - BEFORE : t]) > CLEAR * size).all(axis=0)
-        stayed = (weights[t] == weights[t - BEFORE : t]).all(axis=0)
+        stayed = (np.abs(weights[t] - weights[t - BEFORE : t]) <= CLEAR * size).all(axis=0)
         kinds[t] = np.where(apart, np.where(own > before[-1], 1.0, -1.0), np.where(stayed, 0.0, np.nan))
         kinds[t, (size == 0) | ~(np.abs(moves[t]) < 0.2)] = np.nan
     return kinds
 
 
 def chosen(kinds: Floats, number: int) -> Ints:
-    """(N, 2) bars and symbols of a replay, one symbol a bar, bars apart; entries and exits in turn, with stays between."""
+    """(N, 2) bars and symbols of a replay, one symbol a bar, bars apart; entries, exits and stays in turn."""
     cells: list[tuple[int, int]] = []
-    last, turn = 0, 1.0
+    last, turns = 0, [1.0, -1.0, 0.0]
     for t in range(len(kinds)):
-        if t - last < APART:
+        there = [k for k in turns if (kinds[t] == k).any()]
+        if not there or t - last < (MIDWAY if there == [0.0] else APART):
             continue
-        wanted = [k for k in (turn, -turn) if (kinds[t] == k).any()]
-        if not wanted and t - last < MIDWAY:
-            continue
-        there = np.flatnonzero(kinds[t] == (wanted[0] if wanted else 0.0))
-        if len(there):
-            cells.append((t, int(there[(t + number) % len(there)])))
-            last, turn = t, -turn if wanted else turn
+        symbols = np.flatnonzero(kinds[t] == there[0])
+        cells.append((t, int(symbols[(t + number) % len(symbols)])))
+        last = t
+        turns.append(turns.pop(turns.index(there[0])))
     return np.array(cells, dtype=np.int64).reshape(-1, 2)
 
 
@@ -171,13 +169,13 @@ def _count(
         near = NEAR * step * max(np.abs(before[t - BEFORE : t + 1, s]))
         own = min(abs(answer - made[0]), abs(answer - before[t, s] * step)) <= near
         earlier = min(abs(answer - m) for m in made[1:]) <= near
-        count = of_kind[kinds[t, s]]
-        if own and (not earlier or count is found.stays):
+        kind, count = kinds[t, s], of_kind[kinds[t, s]]
+        if own and (kind == 0.0 or not earlier):
             count.own += 1
-            if count is not found.stays and found.first is None:
-                found.first = t
+            found.first = t if found.first is None and kind != 0.0 else found.first
         elif earlier:
-            count.before += 1
+            count.own += kind == 0.0  # a weight that stayed is its own and that before
+            count.before += kind != 0.0
         else:
             count.neither += 1
 

@@ -192,7 +192,7 @@ def _restated(
     moved = table.taken(np.arange(len(table)), (), {**changed, **flags})
     if values_only or ties(table):
         return moved
-    keep = (known <= row) | (rng.random(len(table)) > 0.1)
+    keep = (known <= row) | (rng.random(len(table)) > (0.5 if name == "actions" else 0.1))
     late = _late(tables, name, known, row, rng)
     if not len(late[0]):
         return moved.taken(keep)

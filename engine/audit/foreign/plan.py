@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from backcast.data.errors import InputError
-from backcast.data.types import Floats
+from backcast.data.types import Floats, Ints
 from backcast.engine.audit.foreign.bars import presence
 from backcast.engine.audit.foreign.calling import Output
 from backcast.engine.audit.foreign.frames import Table
@@ -32,6 +32,12 @@ class Replay:
     row: int
     future: Future
 
+
+ITEMS = 8
+"""Kinds of facts that are told apart, at most."""
+
+RARE = 4.0
+"""What a happening counts at most: one at a sixteenth of all bars or fewer; those at more bars count for less."""
 
 PULSES = 4.0
 """Of the budget of `full`, what goes to replays of single bars, where they pay."""
@@ -93,7 +99,8 @@ def _full(tables: Tables, score: Floats, seed: int, budget: float) -> list[Repla
                 "scrambled", until=None if whole else short, seed=seed + number, unlisted=number % 4 == 2
             )
         )
-        row = best(left, int((place - 0.5 / FULL) * rows), int((place + 0.5 / FULL) * rows))
+        worth = quiet(left) if number % 4 == 3 else left
+        row = best(worth, int((place - 0.5 / FULL) * rows), int((place + 0.5 / FULL) * rows))
         if row is None or spent + future.share(tables, row) > budget:
             continue
         made.append(Replay(row, future))
@@ -108,6 +115,11 @@ def best(score: Floats, low: int, high: int) -> int | None:
     if high < low or score[low : high + 1].max() <= 0:
         return None
     return low + int(np.argmax(score[low : high + 1]))
+
+
+def quiet(score: Floats) -> Floats:
+    """Where least shows comes first: what is done on the last row of the data shows where nothing else is done."""
+    return np.where(score > 0, score.max() + 1.0 - score, 0.0)
 
 
 def used(score: Floats, row: int) -> None:
@@ -126,7 +138,7 @@ def scores(tables: Tables, recorded: Output) -> Floats:
     events = np.zeros(len(tables))
     for one in happenings(tables):
         if one.max() > 0:
-            events += one / one.max()
+            events += one / one.max() * min(RARE, RARE / 16 / float((one > 0).mean()))
     score = score * (1.0 + 2.0 * events)
     score[: int(np.argmax(size > 0))] = 0.0
     return score * np.linspace(0.8, 1.0, len(score))
@@ -138,8 +150,11 @@ def happenings(tables: Tables) -> list[Floats]:
     made = []
     for name, table in tables.others.items():
         known = np.minimum(tables.known_rows(name), len(tables))
-        next_one = np.bincount(known, minlength=len(tables) + 1)[1:].astype(np.float64)
-        made.append(next_one[: len(tables)])
+        for rows in items(table):
+            next_one = np.bincount(known[rows], minlength=len(tables) + 1)[1:].astype(np.float64)
+            made.append(next_one)
+        every = np.bincount(known, minlength=len(tables) + 1)[1:].astype(np.float64)
+        made.append(every * odd_hours(tables))
         column = "event_at" if "event_at" in table.columns else "period" if "period" in table.columns else ""
         if column and column != known_column(table) and (column == "event_at" or _is_time(table, column)):
             begun = np.minimum(tables.knows(table.instants(column)), known)
@@ -148,6 +163,22 @@ def happenings(tables: Tables) -> list[Floats]:
             )
             made.append(flight[: len(tables)].astype(np.float64))
     return made + _gaps(tables)
+
+
+def items(table: Table) -> list[Ints]:
+    """The rows of each item (or kind) of a table, so that rare filings count beside daily news; all, where there are many."""
+    names = [c for c in ("item", "kind") if c in table.columns]
+    kinds = table.words(names[0]) if names else np.zeros(len(table), dtype=object)
+    different = list(dict.fromkeys(kinds.tolist()))
+    return [np.flatnonzero(kinds == kind) for kind in different] if len(different) <= ITEMS else [np.arange(len(table))]
+
+
+def odd_hours(tables: Tables) -> Floats:
+    """(T,) 1 where a bar ends at another time of day than most (a half day), else 0."""
+    local = tables.times.local
+    hours = (local - local.astype("datetime64[D]")).astype(np.int64)
+    _, which, many = np.unique(hours, return_inverse=True, return_counts=True)
+    return (many[which] < 0.1 * len(hours)).astype(np.float64)
 
 
 def _is_time(table: Table, column: str) -> bool:
