@@ -39,6 +39,9 @@ ITEMS = 8
 RARE = 4.0
 """What a happening counts at most: one at a sixteenth of all bars or fewer; those at more bars count for less."""
 
+STANDS_OUT = 40.0
+"""The score of the bar whose step stands out most: above that of any happening."""
+
 PULSES = 4.0
 """Of the budget of `full`, what goes to replays of single bars, where they pay."""
 
@@ -57,7 +60,8 @@ def check_level(level: str) -> None:
 
 
 def _quick(tables: Tables, score: Floats, seed: int, budget: float) -> list[Replay]:
-    """Three in the first third of what is decided, or what of them fits; at least one, whatever it costs."""
+    """Three in the first third of what is decided, or what of them fits, and one on a quiet bar with what is left; at least
+    one, whatever it costs."""
     rows, short = len(tables), max(3, len(tables) // 50)
     kinds = (
         Future("scrambled", until=short, seed=seed),
@@ -77,6 +81,9 @@ def _quick(tables: Tables, score: Floats, seed: int, budget: float) -> list[Repl
         made.append(Replay(row, future))
         spent += future.share(tables, row)
         used(left, row)
+    row = best(quiet(left), 0, int((budget - spent) * rows) - 1)
+    if made and row is not None:
+        made.append(Replay(row, Future("truncated", seed=seed)))
     if not made:
         row = best(left, 0, rows)
         made = [Replay(row, Future("truncated", seed=seed))] if row is not None else []
@@ -132,14 +139,12 @@ def scores(tables: Tables, recorded: Output) -> Floats:
     """(T,) how much a look ahead would show in a bar: its output changes, something is about to be known, or has happened and
     is not known yet. 0 before the first output and where there is no future."""
     size = changes(tables, recorded)
-    score = np.where(size > 0, 1.0 + size / max(float(size.max()), 1.0), 0.05) + 2.0 * oddities(
-        tables, recorded
-    )
+    score = np.where(size > 0, 1.0 + size / max(float(size.max()), 1.0), 0.05)
     events = np.zeros(len(tables))
     for one in happenings(tables):
         if one.max() > 0:
             events += one / one.max() * min(RARE, RARE / 16 / float((one > 0).mean()))
-    score = score * (1.0 + 2.0 * events)
+    score = score * (1.0 + 2.0 * events) + STANDS_OUT * oddities(tables, recorded) ** 2
     score[: int(np.argmax(size > 0))] = 0.0
     return score * np.linspace(0.8, 1.0, len(score))
 
