@@ -135,7 +135,8 @@ def alone(session: Session, replay: Replay, layer: str) -> Future:
     forms = session.tables.forms
     if len(forms) == 1:
         return replace(replay.future, only=forms)
-    for future in (replay.future, Future("truncated", seed=replay.future.seed)):
+    other = Future("scrambled", seed=replay.future.seed + 1)
+    for future in (replay.future, Future("truncated"), other):
         for form in forms:
             one = replace(future, only=(form,))
             moved = tried(session, Replay(replay.row, one))

@@ -165,7 +165,10 @@ def _count(
         answer, step = new[t] - old[t], moved[t, s] - moves[t, s]
         if not np.isfinite(answer):
             continue
-        made = [np.nansum(after[t - k] * moved[t]) - np.nansum(before[t - k] * moves[t]) for k in range(BEFORE + 1)]
+        made = [
+            np.nansum(after[t - k] * moved[t]) - np.nansum(before[t - k] * moves[t])
+            for k in range(BEFORE + 1)
+        ]
         near = NEAR * step * max(np.abs(before[t - BEFORE : t + 1, s]))
         own = min(abs(answer - made[0]), abs(answer - before[t, s] * step)) <= near
         earlier = min(abs(answer - m) for m in made[1:]) <= near

@@ -180,7 +180,11 @@ def items(table: Table) -> list[Ints]:
     names = [c for c in ("item", "kind") if c in table.columns]
     kinds = table.words(names[0]) if names else np.zeros(len(table), dtype=object)
     different = list(dict.fromkeys(kinds.tolist()))
-    return [np.flatnonzero(kinds == kind) for kind in different] if len(different) <= ITEMS else [np.arange(len(table))]
+    return (
+        [np.flatnonzero(kinds == kind) for kind in different]
+        if len(different) <= ITEMS
+        else [np.arange(len(table))]
+    )
 
 
 def odd_hours(tables: Tables) -> Floats:

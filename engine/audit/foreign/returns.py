@@ -50,7 +50,9 @@ def check(session: Session, level: str) -> Check | None:
     found.cells = int(rows.sum())
     earned = measured(session, level) if rows.any() else None
     if earned is not None and earned.same_bar and _moves_with_its_bar(session):
-        _accuse(session, found, earned.first, "a nudge of its close moves the return by the weight of its own bar")
+        _accuse(
+            session, found, earned.first, "a nudge of its close moves the return by the weight of its own bar"
+        )
     elif not fits:
         found.finding = Finding(
             INFORMATION,
@@ -79,7 +81,9 @@ def _by_fit(session: Session, found: Check, fits: list[Fit], rows: Bools) -> Non
             HINT,
         )
     elif best.lag == 0 and _moves_with_its_bar(session):
-        _accuse(session, found, int(np.flatnonzero(rows)[0]), f"{best.priced}, lag 0 explains {best.share:.1%}")
+        _accuse(
+            session, found, int(np.flatnonzero(rows)[0]), f"{best.priced}, lag 0 explains {best.share:.1%}"
+        )
 
 
 def _accuse(session: Session, found: Check, row: int | None, why: str) -> None:
