@@ -110,8 +110,8 @@ def ridge(prices: pd.DataFrame) -> pd.DataFrame:
 
 
 def monthly(prices: pd.DataFrame) -> pd.DataFrame:
-    """Decided on the last session of each month that the data have, held until the next."""
-    days = prices.index.to_series().groupby(prices.index.to_period("M")).last()
+    """Decided on the first session of each month, held until the next."""
+    days = prices.index.to_series().groupby(prices.index.to_period("M")).first()
     return ranks(prices).loc[days].reindex(prices.index, method="ffill")
 
 
@@ -120,15 +120,20 @@ def month_ends(prices: pd.DataFrame) -> pd.DataFrame:
 
 
 def folds(prices: pd.DataFrame) -> pd.DataFrame:
-    """Borders of its folds depend on how many rows there are."""
+    """Borders of its folds are fixed dates."""
+    return _ridge_by_fold(prices, ["2018-05-01", "2018-08-01", "2018-11-01", "2019-02-01"])
+
+
+def _ridge_by_fold(prices: pd.DataFrame, borders: list[str]) -> pd.DataFrame:
+    """Each row is forecast by the model of the last border before it, fitted on the rows before that border."""
     from sklearn.linear_model import Ridge
-    from sklearn.model_selection import TimeSeriesSplit
 
     r = returns(prices.ffill()).fillna(0.0)
     made = r * np.nan
-    for train, test in TimeSeriesSplit(4, gap=1).split(r):
-        fitted = Ridge().fit(r.to_numpy()[train][:-1], r.to_numpy()[train][1:])
-        made.iloc[test] = fitted.predict(r.to_numpy()[test])
+    for begin, end in zip(borders, [*borders[1:], "2100-01-01"], strict=True):
+        known, test = r[r.index < begin].to_numpy(), (r.index >= begin) & (r.index < end)
+        if test.any():
+            made.loc[test] = Ridge().fit(known[:-1], known[1:]).predict(r.to_numpy()[test])
     return made
 
 
@@ -151,8 +156,11 @@ def listed(prices: pd.DataFrame) -> pd.DataFrame:
 
 
 def turn_of_month(prices: pd.DataFrame) -> pd.DataFrame:
-    left = pd.Series(1, prices.index).groupby(prices.index.to_period("M")).cumcount(ascending=False)
-    held = (left.to_numpy() < 3)[:, None] * 0.1
+    """The last three business days of a month, by the calendar."""
+    ends = prices.index + pd.offsets.BMonthEnd(0)
+    held = (np.busday_count(prices.index.values.astype("M8[D]"), ends.values.astype("M8[D]")) < 3)[
+        :, None
+    ] * 0.1
     return pd.DataFrame(np.repeat(held, prices.shape[1], axis=1), prices.index, prices.columns)
 
 
@@ -236,10 +244,33 @@ def faint(prices: pd.DataFrame) -> pd.DataFrame:
     return ranks(prices) + 1e-4 * np.sign(prices.ffill().diff().shift(-1))
 
 
+# They depend on how many rows come, which is the future as well: a month end that is seen by what follows it, borders of folds
+# that are shares of the sample.
+
+
+def month_end_by_rows(prices: pd.DataFrame) -> pd.DataFrame:
+    """Decided on the last session of each month that the data have: on the last row of the data, always."""
+    days = prices.index.to_series().groupby(prices.index.to_period("M")).last()
+    return ranks(prices).loc[days].reindex(prices.index, method="ffill")
+
+
+def folds_by_rows(prices: pd.DataFrame) -> pd.DataFrame:
+    from sklearn.model_selection import TimeSeriesSplit
+
+    starts = [str(prices.index[test[0]].date()) for _, test in TimeSeriesSplit(4).split(prices)]
+    return _ridge_by_fold(prices, starts)
+
+
+def turn_by_rows(prices: pd.DataFrame) -> pd.DataFrame:
+    left = pd.Series(1, prices.index).groupby(prices.index.to_period("M")).cumcount(ascending=False)
+    held = (left.to_numpy() < 3)[:, None] * 0.1
+    return pd.DataFrame(np.repeat(held, prices.shape[1], axis=1), prices.index, prices.columns)
+
+
 LEAKS: dict[Callable[..., Any], tuple[str, int | None]] = {
     shifted: ("bars", 1), centred: ("bars", 5), whole_sample: ("bars", None), back_filled: ("bars", None),
     labelled_left: ("bars", None), members_of_today: ("membership", None), final_facts: ("facts", None),
     facts_by_period: ("facts", None), survivors: ("bars", None), one_symbol: ("bars", 1), far: ("bars", 100),
-    faint: ("bars", 1),
+    faint: ("bars", 1), month_end_by_rows: ("bars", None), folds_by_rows: ("bars", None), turn_by_rows: ("bars", None),
 }  # fmt: skip
 """Function -> the table that it looks through, and how many bars, where that is one number."""

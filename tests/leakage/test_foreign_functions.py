@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from strangers import HONEST, LEAKS, Given, market, ranks, returns, shifted
 
 import backcast
-from backcast.engine.audit.findings import INFORMATION, LEAK
+from backcast.engine.audit.findings import LEAK
 from backcast.engine.audit.foreign import Audit
 
 LEVELS = ("quick", "full")
@@ -33,11 +33,11 @@ def audited(f: Callable[..., Any], world: Given, level: str, **more: Any) -> Aud
 @pytest.mark.parametrize("level", LEVELS)
 @pytest.mark.parametrize("f", HONEST, ids=lambda f: f.__name__)
 def test_the_honest_are_not_accused(f: Callable[..., Any], level: str) -> None:
-    for seed, holes in ((1, False), (2, True), (3, True)):
+    for seed, holes in ((1, False), (2, True)):
         found = audited(f, market(seed, holes), level, seed=seed)
         assert found.passed is True, found
         assert all(check.cells for check in found.checks)
-        assert {one.severity for one in found.findings} <= {INFORMATION}
+        assert not found.findings
 
 
 @pytest.mark.parametrize("level", LEVELS)
@@ -102,15 +102,47 @@ def test_what_does_not_repeat_itself_is_not_accused() -> None:
     assert all("not reproducible" in check.inconclusive for check in found.checks)
 
 
-def test_what_depends_on_the_end_of_the_data_is_information() -> None:
+def test_what_depends_on_how_many_rows_come_is_a_leak() -> None:
     def seeded(prices: pd.DataFrame) -> pd.DataFrame:
         rows, columns = prices.shape
         noise = np.random.default_rng(0).normal(size=(columns, rows)).T
         return pd.DataFrame(noise, prices.index, prices.columns)
 
-    found = audited(seeded, market(), "full")
-    assert found.passed is True
-    assert [one.severity for one in found.findings] == [INFORMATION]
+    (one,) = audited(seeded, market(), "full").findings
+    assert (one.severity, one.through) == (LEAK, "bars")
+    assert "how many rows" in one.remedy
+
+
+def strategy(prices: pd.DataFrame, entries: int, exits: int) -> dict[str, Any]:
+    """Long what rose; entries and exits are earned so many bars after their decision. Jumps are capped, trades cost."""
+    weights = (prices.pct_change(5, fill_method=None) > 0) * 0.1
+    entered, stayed = weights.shift(entries).fillna(0.0), weights.shift(exits).fillna(0.0)
+    moved = returns(prices).clip(-0.03, 0.03)
+    costs = 1e-4 * weights.diff().abs().sum(axis=1)
+    return {"weights": weights, "returns": (np.minimum(entered, stayed) * moved).sum(axis=1) - costs}
+
+
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize(
+    ("entries", "exits", "leaks"),
+    [(0, 0, True), (1, 0, True), (1, 1, False), (2, 2, False), (1, 2, False)],
+)
+def test_returns_tell_which_weights_earned_them(entries: int, exits: int, leaks: bool, level: str) -> None:
+    found = audited(lambda prices: strategy(prices, entries, exits), market(2, holes=True), level)
+    said = [found.layer_of(one) for one in found.findings if one.severity == LEAK]
+    few = level == "quick" and (entries, exits) == (
+        1,
+        0,
+    )  # exits alone, in a third of 320 rows: quick may miss them
+    assert said in ([], ["execution"]) if few else said == ["execution"] * leaks, found
+
+
+def test_weights_that_were_shifted_already_may_earn_their_own_row() -> None:
+    def shifted_already(prices: pd.DataFrame) -> dict[str, Any]:
+        weights = ((prices.pct_change(5, fill_method=None) > 0) * 0.1).shift(1).fillna(0.0)
+        return {"weights": weights, "returns": (weights * returns(prices)).sum(axis=1)}
+
+    assert audited(shifted_already, market(), "full").passed is True
 
 
 def test_a_function_that_fails_on_other_futures_is_inconclusive() -> None:
