@@ -166,7 +166,7 @@ def _features(draw: np.random.Generator, number: int, fields: tuple[str, ...]) -
 
 
 def telling(text: str, fields: tuple[str, ...]) -> bool:
-    """Whether an expression has values in most cells of made bars, and not one value throughout: a model needs rows to train."""
+    """Whether an expression has values in most cells of made bars, not all the same: a model needs rows to train."""
     panel = made_panel(fields, 8, 200)
     graph = FeatureSet({"x": text}).compile(panel.fields, "raw")
     values = graph.evaluate(panel).values[0]
