@@ -15,7 +15,7 @@ SHARE = {"quick": (5, 6), "full": (1, 1)}
 """Of the leaks, how many a level must catch on their layer: the issue's 50 and 60 of 60."""
 
 HEADS = ("method", "caught", "right layer", "right table", "right depth", "twins accused", "honest runs accused",
-         "no answer", "seconds")  # fmt: skip
+         "no answer", "in part", "seconds")  # fmt: skip
 
 
 def right(row: Row) -> bool:
@@ -23,6 +23,12 @@ def right(row: Row) -> bool:
     if row["side"] != LEAK:
         return not row["accused"]
     return bool(row["accused"]) and (row["method"] not in LEVELS or row["layer"] == row["expected_layer"])
+
+
+def unanswered(row: Row) -> bool:
+    """Whether a method has no answer at all: it broke, or it cannot be asked. An audit of which some checks stay open (features
+    without a live state cannot be replayed bar by bar) has answered in part."""
+    return bool(row["inconclusive"]) and (row["method"] not in LEVELS or row["why"].startswith("broke"))
 
 
 def detail(pairs: list[Pair], rows: list[Row], methods: list[str]) -> Table:
@@ -36,8 +42,8 @@ def detail(pairs: list[Pair], rows: list[Row], methods: list[str]) -> Table:
 
 
 def _cell(leak: Row, twin: Row) -> str:
-    unanswered = "no answer" if leak["inconclusive"] else "missed"
-    words = (leak["layer"] or "caught") if leak["accused"] else unanswered
+    otherwise = "no answer" if unanswered(leak) else "missed"
+    words = (leak["layer"] or "caught") if leak["accused"] else otherwise
     mark = "green" if right(leak) else "red"
     alarm = " [red]and the twin[/red]" if twin["accused"] else ""
     return f"[{mark}]{words}[/{mark}]{alarm}"
@@ -66,7 +72,8 @@ def _counts(rows: list[Row], ours: bool) -> Iterator[str]:
     yield _agreeing(leaks, "depth") if ours else ""
     yield _of([r for r in rows if r["side"] == TWIN], "accused")
     yield _of([r for r in rows if r["side"] == RUN], "accused") if ours else ""
-    yield str(sum(r["inconclusive"] and not r["accused"] for r in rows))
+    yield str(sum(map(unanswered, rows)))
+    yield str(sum(r["inconclusive"] and not r["accused"] and not unanswered(r) for r in rows)) if ours else ""
     yield f"{sum(r['seconds'] for r in rows):.0f}"
 
 
@@ -81,14 +88,14 @@ def _agreeing(leaks: list[Row], what: str) -> str:
 
 
 def misses(rows: list[Row]) -> list[str]:
-    """A line for each wrong answer of ours, with its known reason and what the audit said, and for each honest strategy of
-    which the audit did not get to the end."""
+    """A line for each wrong answer of ours, with its known reason and what the audit said, and for each honest strategy on
+    which the audit broke."""
     ours = [row for row in rows if row["method"] in LEVELS]
     wrong = [_wrong(row) for row in ours if not right(row)]
     return wrong + [
         f"{row['method']}: {row['pair']}: the {row['side']} one has no answer. {row['why']}"
         for row in ours
-        if row["side"] != LEAK and row["inconclusive"] and not row["accused"]
+        if row["side"] != LEAK and unanswered(row)
     ]
 
 
