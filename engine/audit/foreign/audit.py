@@ -15,7 +15,7 @@ from typing import Any
 
 from backcast.data.errors import InputError
 from backcast.engine.audit.findings import Check, Finding, verdict
-from backcast.engine.audit.foreign import blame, returns
+from backcast.engine.audit.foreign import blame, earned, returns
 from backcast.engine.audit.foreign.calling import Output, arguments, call, check_first, reason
 from backcast.engine.audit.foreign.chance import chance
 from backcast.engine.audit.foreign.compare import Moved, compare
@@ -123,14 +123,15 @@ def audit(
     tables = Tables.of(prices, {"facts": facts, "membership": membership, "actions": actions}, decides)
     names = arguments(f, tables)
     session = Session(f, tables, names, first_run(f, tables, names), command or _command(f))
-    pulsed = Pulses()
+    pulsed, nudges = Pulses(), 0.0
     suspects: list[Replay] = []
     if at is None:
         check_level(level)
         score = scores(tables, session.recorded)
         if level == "full":
             pulsed, suspects = pulses(session, score, PULSES, seed)
-        replays = planned(tables, score, level, seed, pulsed.runs)
+        nudges = earned.SHARE[level] if earned.asked(session) else 0.0
+        replays = planned(tables, score, level, seed, pulsed.runs + nudges)
     else:
         row = bar_at(tables, at)
         replays = [Replay(row, Future("truncated")), Replay(row, Future("scrambled", seed=seed))]
@@ -142,10 +143,10 @@ def audit(
             caught.append((replay, moved))
     if caught:
         blame.accuse(session, caught)
-    earned = returns.check(session)
-    if earned is not None:
-        session.checks["returns", "execution"] = earned
-    cost = pulsed.runs + sum(r.future.share(tables, r.row) for r in replays)
+    paid = returns.check(session, level)
+    if paid is not None:
+        session.checks["returns", "execution"] = paid
+    cost = nudges + pulsed.runs + sum(r.future.share(tables, r.row) for r in replays)
     seen = chance(tables, session.recorded, replays, pulsed)
     return Audit(level, list(session.checks.values()), cost, seen)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from backcast.engine.audit.findings import INFORMATION, LEAK, Finding, number
+from backcast.engine.audit.findings import LEAK, Finding, number
 from backcast.engine.audit.findings import LAYERS as ORDER
 from backcast.engine.audit.foreign.calling import call
 from backcast.engine.audit.foreign.compare import Cell, Moved, compare
@@ -30,36 +30,38 @@ PRESENCE = (
     "by then, the ones that leave later included."
 )
 
-SEEDS = 4
-"""Other futures with which a leak is to be proved."""
+LENGTH = (
+    "It depends on how many rows there are (a fold border, a month end, a share of the sample): take these from a calendar and "
+    "fixed dates, so that a row is what it was on its day."
+)
+
+SEEDS, TRIED = 4, 3
+"""Other futures in which a leak is shown at the full length, for so many of the replays that caught it."""
 
 
 def accuse(session: Session, caught: list[tuple[Replay, dict[str, Moved]]]) -> None:
     """One finding, on the first layer in causal order that moved; or none, where f does not even repeat itself.
 
-    A leak is proved with futures that have as many bars as the data, at the same times: that sessions come, and how many rows
-    there are, is known beforehand. What moves only where the table is shorter is said as information.
+    Shown is a future with as many bars as the data where one moves the layer too: it tells most. Where none does, the row
+    depends on how many bars come, and that alone is a look ahead.
     """
     if not repeats(session):
         return
-    moving = [
-        (ORDER.index(layer), n)
-        for n, (_, moved) in enumerate(caught)
-        for layer, m in moved.items()
-        if m.changed
-    ]
-    shorter: tuple[Replay, str, Cell] | None = None
-    for place, n in sorted(moving):
-        replay, layer = caught[n][0], ORDER[place]
+    place = min(ORDER.index(layer) for _, moved in caught for layer, m in moved.items() if m.changed)
+    layer = ORDER[place]
+    seen = [(replay, m.first) for replay, moved in caught if (m := moved[layer]).first is not None]
+    for replay, _ in seen[:TRIED]:
         proof = proved(session, replay, layer)
         if proof is not None:
-            _leak(session, proof[0], layer, proof[1], caught[n][0])
+            _leak(session, proof[0], layer, proof[1], replay)
             return
-        cell = caught[n][1][layer].first
-        assert cell is not None  # it has changed cells
-        shorter = shorter or (replay, layer, cell)
-    assert shorter is not None  # something was caught
-    _shorter(session, *shorter)
+    for replay, cell in seen:
+        cut = Replay(replay.row, Future("truncated"))
+        moved = tried(session, cut)
+        if moved is not None and moved[layer].changed:
+            _leak(session, cut, layer, moved[layer].first or cell, replay, shorter=True)
+            return
+    _leak(session, seen[0][0], layer, seen[0][1], seen[0][0])
 
 
 def proved(session: Session, replay: Replay, layer: str) -> tuple[Replay, Cell] | None:
@@ -78,29 +80,24 @@ def proved(session: Session, replay: Replay, layer: str) -> tuple[Replay, Cell] 
     return None
 
 
-def _leak(session: Session, replay: Replay, layer: str, first: Cell, seen_in: Replay) -> None:
-    through = table_of(session, replay, layer)
-    depth = depth_of(session, replay, layer, first, through)
+def _leak(
+    session: Session, replay: Replay, layer: str, first: Cell, seen_in: Replay, shorter: bool = False
+) -> None:
+    future = alone(session, replay, layer)
+    through = next(iter(future.only or ("",)))
+    depth = depth_of(session, replay.row, future, layer, first)
     at, shown = session.tables.at(replay.row), _shown(session, first)
-    presence = through == "bars" and _by_presence(session, replay, layer)
     to_end = depth is not None and _bar(session, first) + depth >= len(session.tables) - 2
-    what = PRESENCE if presence else remedy(through, depth, to_end)
+    what = remedy(through, depth, to_end)
+    if through == "bars" and shorter:
+        what = LENGTH
+    elif through == "bars" and _by_presence(session, replay, layer):
+        what = PRESENCE
     sentence = f"{WORDS[layer]} of {shown} changes with what came after {at}"
     sentence += f": it looks {depth:,} bar{'s' if depth != 1 else ''} ahead." if depth is not None else "."
     session.check(seen_in.future.kind, layer).finding = Finding(
         LEAK, sentence, what, _column(layer, first), first.column, shown, depth, through,
         number(first.recorded), number(first.replayed), session.command.format(at=at),
-    )  # fmt: skip
-
-
-def _shorter(session: Session, replay: Replay, layer: str, first: Cell) -> None:
-    at, shown = session.tables.at(replay.row), _shown(session, first)
-    session.check(replay.future.kind, layer).finding = Finding(
-        INFORMATION,
-        f"{WORDS[layer]} of {shown} depends on where the data end ({at}), but on nothing that happens afterwards.",
-        "Take month ends and fold borders from a calendar and fixed dates, so that live rows equal those of the backtest.",
-        _column(layer, first), first.column, shown, None, "bars", number(first.recorded), number(first.replayed),
-        session.command.format(at=at),
     )  # fmt: skip
 
 
@@ -133,16 +130,18 @@ def repeats(session: Session) -> bool:
     return False
 
 
-def table_of(session: Session, replay: Replay, layer: str) -> str:
-    """The only table whose future moves the layer; the first, where several do; "" where none does alone."""
+def alone(session: Session, replay: Replay, layer: str) -> Future:
+    """The future of the only table that moves the layer, of the first where several do; that of all where none does alone."""
     forms = session.tables.forms
     if len(forms) == 1:
-        return forms[0]
-    for form in forms:
-        moved = tried(session, Replay(replay.row, replace(replay.future, only=(form,))))
-        if moved is not None and moved[layer].changed:
-            return form
-    return ""
+        return replace(replay.future, only=forms)
+    for future in (replay.future, Future("truncated", seed=replay.future.seed)):
+        for form in forms:
+            one = replace(future, only=(form,))
+            moved = tried(session, Replay(replay.row, one))
+            if moved is not None and moved[layer].changed:
+                return one
+    return replay.future
 
 
 def tried(session: Session, replay: Replay) -> dict[str, Moved] | None:
@@ -153,18 +152,16 @@ def tried(session: Session, replay: Replay) -> dict[str, Moved] | None:
         return None
 
 
-def depth_of(session: Session, replay: Replay, layer: str, cell: Cell, through: str) -> int | None:
+def depth_of(session: Session, row: int, future: Future, layer: str, cell: Cell) -> int | None:
     """How many bars ahead a cell looks: the last bar after which another future still moves it, by bisection."""
-    only = (through,) if through else None
-    here = _bar(session, cell)
-    low, high = replay.row, len(session.tables) - 1  # moved at low, not at high
+    low, high = row, len(session.tables) - 1  # moved at low, not at high
     while high - low > 1:
         middle = (low + high) // 2
-        moved = tried(session, Replay(middle, replace(replay.future, only=only, until=None)))
+        moved = tried(session, Replay(middle, replace(future, until=None)))
         if moved is None:
             return None
-        low, high = (middle, high) if _moves(moved[layer], cell) else (low, middle)
-    return low + 1 - here
+        low, high = (middle, high) if cell.at in moved[layer].rows else (low, middle)
+    return low + 1 - _bar(session, cell)
 
 
 def _bar(session: Session, cell: Cell) -> int:
@@ -172,10 +169,6 @@ def _bar(session: Session, cell: Cell) -> int:
     times = session.tables.times
     at = cell.at + np.timedelta64(1, "D") - np.timedelta64(1, "us") if times.daily else cell.at
     return max(int((times.instants <= at).sum()) - 1, 0)
-
-
-def _moves(moved: Moved, cell: Cell) -> bool:
-    return cell.at in moved.rows
 
 
 def _by_presence(session: Session, replay: Replay, layer: str) -> bool:

@@ -125,7 +125,7 @@ def _wide(frame: Any, layer: str, name: str, tables: Tables) -> Wide:
     times = table.times()
     if not table.columns:
         raise InputError(where, "no columns", "a column a symbol")
-    values = np.column_stack([table.numbers(c) for c in table.columns])
+    values = table.block(table.columns)
     order = np.argsort(times.instants, kind="stable")
     at, local = times.instants[order], times.local[order]
     again = np.flatnonzero(np.diff(at).astype(np.int64) == 0)

@@ -163,6 +163,15 @@ class Table:
         except (TypeError, ValueError, pl.exceptions.PolarsError) as error:
             raise InputError(f"{self.where}, {name}", str(column.dtype), "numbers") from error
 
+    def block(self, names: Sequence[str]) -> Floats:
+        """(N, C) columns as floats, NaN where they are empty. Errors: InputError."""
+        if is_pandas(self.given) and self.given.ndim == 2:
+            place = {n: i for i, n in enumerate(_names(self.given))}
+            part = self.given if len(place) == len(names) else self.given.iloc[:, [place[n] for n in names]]
+            if list(names) == [str(c) for c in part.columns] and all(k.kind in "fiu" for k in _kinds(part)):
+                return np.array(part.to_numpy(), dtype=np.float64)
+        return np.column_stack([self.numbers(name) for name in names])
+
     def words(self, name: str) -> npt.NDArray[Any]:
         """(N,) a column as text."""
         column = self._column(name)
@@ -210,6 +219,10 @@ class Table:
             for values in changed.values():
                 made.iloc[:] = _fitting(values, made.dtype)
             return made
+        if len(changed) == len(names) and all(kind == np.float64 for kind in _kinds(made)):
+            values = np.column_stack([changed[name] for name in names])
+            made = type(made)(values, index=made.index, columns=made.columns)
+            changed = {}
         for name, values in changed.items():
             at = names.index(name)
             column = made.iloc[:, at]
@@ -238,6 +251,11 @@ def _fitting(values: Any, kind: Any) -> Any:
     if getattr(kind, "kind", "") in "fM":
         return values.astype(kind if isinstance(kind, np.dtype) else values.dtype)
     return values
+
+
+def _kinds(given: Any) -> list[Any]:
+    """The kinds of a pandas frame's columns; those of pandas' own have no numpy kind."""
+    return [k if isinstance(k, np.dtype) else np.dtype(object) for k in given.dtypes]
 
 
 def _names(given: Any) -> list[str]:

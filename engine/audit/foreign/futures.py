@@ -165,9 +165,9 @@ def _priced(
     numbers = [c for c in table.columns if c != "symbol" and table.is_number(c)]
     if tables.wide:
         path = volume if name.lower() in COUNTS else factor
-        changed = {
-            c: _cells(table.numbers(c), path[at, place[c]], hole[at, place[c]], moved) for c in numbers
-        }
+        cells = np.ix_(at, [place[c] for c in numbers])
+        values = _cells(table.block(numbers), path[cells], hole[cells], moved[:, None])
+        changed = dict(zip(numbers, values.T, strict=True))
         return table.taken(np.arange(len(table)), (), changed)
     s, never = np.array([place[word] for word in table.words("symbol")]), np.zeros(len(at), dtype=bool)
     changed = {
@@ -192,7 +192,7 @@ def _restated(
     moved = table.taken(np.arange(len(table)), (), {**changed, **flags})
     if values_only or ties(table):
         return moved
-    keep = (known <= row) | (rng.random(len(table)) > 0.1)
+    keep = (known <= row) | (rng.random(len(table)) > (0.5 if name == "actions" else 0.1))
     late = _late(tables, name, known, row, rng)
     if not len(late[0]):
         return moved.taken(keep)

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from backcast.data.errors import InputError
-from backcast.data.types import Bools, Floats
+from backcast.data.types import Floats, Ints
+from backcast.engine.audit.foreign.bars import presence
 from backcast.engine.audit.foreign.calling import Output
 from backcast.engine.audit.foreign.frames import Table
 from backcast.engine.audit.foreign.futures import Future
@@ -32,6 +33,15 @@ class Replay:
     future: Future
 
 
+ITEMS = 8
+"""Kinds of facts that are told apart, at most."""
+
+RARE = 4.0
+"""What a happening counts at most: one at a sixteenth of all bars or fewer; those at more bars count for less."""
+
+STANDS_OUT = 40.0
+"""The score of the bar whose step stands out most: above that of any happening."""
+
 PULSES = 4.0
 """Of the budget of `full`, what goes to replays of single bars, where they pay."""
 
@@ -39,7 +49,7 @@ PULSES = 4.0
 def planned(tables: Tables, score: Floats, level: str, seed: int, spent: float = 0.0) -> list[Replay]:
     """The replays of a level, for what is left of its budget."""
     if level == "quick":
-        return _quick(tables, score, seed)
+        return _quick(tables, score, seed, BUDGET["quick"] - spent)
     return _full(tables, score, seed, BUDGET["full"] - spent)
 
 
@@ -49,8 +59,9 @@ def check_level(level: str) -> None:
         raise InputError("level", level, " or ".join(BUDGET))
 
 
-def _quick(tables: Tables, score: Floats, seed: int) -> list[Replay]:
-    """Three in the first third of what is decided, or what of them fits; at least one, whatever it costs."""
+def _quick(tables: Tables, score: Floats, seed: int, budget: float) -> list[Replay]:
+    """Three in the first third of what is decided, or what of them fits, and one on a quiet bar with what is left; at least
+    one, whatever it costs."""
     rows, short = len(tables), max(3, len(tables) // 50)
     kinds = (
         Future("scrambled", until=short, seed=seed),
@@ -60,8 +71,8 @@ def _quick(tables: Tables, score: Floats, seed: int) -> list[Replay]:
     made: list[Replay] = []
     spent, left = 0.0, score.copy()
     for number, future in enumerate(kinds):
-        share = (BUDGET["quick"] - spent) / (len(kinds) - number)
-        for limit in (share, BUDGET["quick"] - spent):
+        share = (budget - spent) / (len(kinds) - number)
+        for limit in (share, budget - spent):
             row = best(left, 0, int(limit * rows) - 1 - (future.until or 0))
             if row is not None:
                 break
@@ -70,6 +81,9 @@ def _quick(tables: Tables, score: Floats, seed: int) -> list[Replay]:
         made.append(Replay(row, future))
         spent += future.share(tables, row)
         used(left, row)
+    row = best(quiet(left), 0, int((budget - spent) * rows) - 1)
+    if made and row is not None:
+        made.append(Replay(row, Future("truncated", seed=seed)))
     if not made:
         row = best(left, 0, rows)
         made = [Replay(row, Future("truncated", seed=seed))] if row is not None else []
@@ -92,7 +106,8 @@ def _full(tables: Tables, score: Floats, seed: int, budget: float) -> list[Repla
                 "scrambled", until=None if whole else short, seed=seed + number, unlisted=number % 4 == 2
             )
         )
-        row = best(left, int((place - 0.5 / FULL) * rows), int((place + 0.5 / FULL) * rows))
+        worth = quiet(left) if number % 4 == 3 else left
+        row = best(worth, int((place - 0.5 / FULL) * rows), int((place + 0.5 / FULL) * rows))
         if row is None or spent + future.share(tables, row) > budget:
             continue
         made.append(Replay(row, future))
@@ -109,6 +124,11 @@ def best(score: Floats, low: int, high: int) -> int | None:
     return low + int(np.argmax(score[low : high + 1]))
 
 
+def quiet(score: Floats) -> Floats:
+    """Where least shows comes first: what is done on the last row of the data shows where nothing else is done."""
+    return np.where(score > 0, score.max() + 1.0 - score, 0.0)
+
+
 def used(score: Floats, row: int) -> None:
     """What was looked at is worth less beside itself."""
     near = np.abs(np.arange(len(score)) - row)
@@ -119,14 +139,12 @@ def scores(tables: Tables, recorded: Output) -> Floats:
     """(T,) how much a look ahead would show in a bar: its output changes, something is about to be known, or has happened and
     is not known yet. 0 before the first output and where there is no future."""
     size = changes(tables, recorded)
-    score = np.where(size > 0, 1.0 + size / max(float(size.max()), 1.0), 0.05) + 2.0 * oddities(
-        tables, recorded
-    )
+    score = np.where(size > 0, 1.0 + size / max(float(size.max()), 1.0), 0.05)
     events = np.zeros(len(tables))
     for one in happenings(tables):
         if one.max() > 0:
-            events += one / one.max()
-    score = score * (1.0 + 2.0 * events)
+            events += one / one.max() * min(RARE, RARE / 16 / float((one > 0).mean()))
+    score = score * (1.0 + 2.0 * events) + STANDS_OUT * oddities(tables, recorded) ** 2
     score[: int(np.argmax(size > 0))] = 0.0
     return score * np.linspace(0.8, 1.0, len(score))
 
@@ -137,8 +155,11 @@ def happenings(tables: Tables) -> list[Floats]:
     made = []
     for name, table in tables.others.items():
         known = np.minimum(tables.known_rows(name), len(tables))
-        next_one = np.bincount(known, minlength=len(tables) + 1)[1:].astype(np.float64)
-        made.append(next_one[: len(tables)])
+        for rows in items(table):
+            next_one = np.bincount(known[rows], minlength=len(tables) + 1)[1:].astype(np.float64)
+            made.append(next_one)
+        every = np.bincount(known, minlength=len(tables) + 1)[1:].astype(np.float64)
+        made.append(every * odd_hours(tables))
         column = "event_at" if "event_at" in table.columns else "period" if "period" in table.columns else ""
         if column and column != known_column(table) and (column == "event_at" or _is_time(table, column)):
             begun = np.minimum(tables.knows(table.instants(column)), known)
@@ -147,6 +168,22 @@ def happenings(tables: Tables) -> list[Floats]:
             )
             made.append(flight[: len(tables)].astype(np.float64))
     return made + _gaps(tables)
+
+
+def items(table: Table) -> list[Ints]:
+    """The rows of each item (or kind) of a table, so that rare filings count beside daily news; all, where there are many."""
+    names = [c for c in ("item", "kind") if c in table.columns]
+    kinds = table.words(names[0]) if names else np.zeros(len(table), dtype=object)
+    different = list(dict.fromkeys(kinds.tolist()))
+    return [np.flatnonzero(kinds == kind) for kind in different] if len(different) <= ITEMS else [np.arange(len(table))]
+
+
+def odd_hours(tables: Tables) -> Floats:
+    """(T,) 1 where a bar ends at another time of day than most (a half day), else 0."""
+    local = tables.times.local
+    hours = (local - local.astype("datetime64[D]")).astype(np.int64)
+    _, which, many = np.unique(hours, return_inverse=True, return_counts=True)
+    return (many[which] < 0.1 * len(hours)).astype(np.float64)
 
 
 def _is_time(table: Table, column: str) -> bool:
@@ -164,20 +201,6 @@ def _gaps(tables: Tables) -> list[Floats]:
     ends = np.zeros(len(tables))
     ends[:-1] = ((there[1:] & ~seen[:-1]) | (again[:-1] & ~again[1:])).sum(axis=1)
     return [missing, ends]
-
-
-def presence(tables: Tables) -> Bools:
-    """(T, S) whether a symbol has a price in a bar."""
-    made = np.zeros((len(tables), len(tables.symbols)), dtype=bool)
-    place = {s: i for i, s in enumerate(tables.symbols)}
-    for table in tables.prices.values():
-        at = np.searchsorted(tables.times.instants, table.times().instants)
-        if not tables.wide:
-            made[at, [place[w] for w in table.words("symbol")]] = True
-            continue
-        for column in table.columns:
-            made[at, place[column]] |= ~np.isnan(table.numbers(column))
-    return made
 
 
 def oddities(tables: Tables, recorded: Output) -> Floats:

@@ -14,8 +14,10 @@ import numpy as np
 
 from backcast.data.types import Bools, Floats
 from backcast.engine.audit.findings import INFORMATION, LEAK, Check, Finding
-from backcast.engine.audit.foreign.calling import Output, Wide, call
+from backcast.engine.audit.foreign.bars import field, held, on_bars, simple
+from backcast.engine.audit.foreign.calling import Output, call
 from backcast.engine.audit.foreign.compare import compare
+from backcast.engine.audit.foreign.earned import measured
 from backcast.engine.audit.foreign.futures import Future
 from backcast.engine.audit.foreign.tables import Tables
 
@@ -39,49 +41,54 @@ class Fit:
     left: float
 
 
-def check(session: Session) -> Check | None:
+def check(session: Session, level: str) -> Check | None:
     """Whether returns are earned on the bar of their decision; None where f gave no returns."""
     if "execution" not in session.recorded:
         return None
     found = Check("returns earned after the decision", "execution", "weights times the returns of later bars")
     fits, rows = fitted(session.tables, session.recorded)
     found.cells = int(rows.sum())
-    if not fits:
+    earned = measured(session, level) if rows.any() else None
+    if earned is not None and earned.same_bar and _moves_with_its_bar(session):
+        _accuse(session, found, earned.first, "a nudge of its close moves the return by the weight of its own bar")
+    elif not fits:
         found.finding = Finding(
             INFORMATION,
             "Returns came without weights, closes or enough rows to explain them.",
             "Give the weights of the same times beside them: {'weights': ..., 'returns': ...}.",
         )
-        return found
+    elif earned is None or not earned.later:
+        _by_fit(session, found, fits, rows)
+    return found
+
+
+def _by_fit(session: Session, found: Check, fits: list[Fit], rows: Bools) -> None:
+    """What the best lag says; all that is left where no close moves a return (fills at the open), or too few weights change."""
     best = min(fits, key=lambda fit: fit.left)
+    others = min((fit.left for fit in fits if fit.lag != 0), default=np.inf)
     if best.share < EXPLAINED:
         found.finding = Finding(
             INFORMATION,
             f"Weights explain {max(best.share, 0):.0%} of the returns' variance at best (lag {best.lag}, {best.priced}).",
             "Look at costs, leverage and the label of a return's bar; nothing is said about when they were earned.",
         )
-        return found
-    others = [fit.left for fit in fits if fit.lag != 0]
-    if best.lag == 0 and best.left < CLEARLY * min(others) and _moves_with_its_bar(session):
-        found.changed = found.cells
-        at = session.tables.at(int(np.flatnonzero(rows)[0]))
-        found.finding = Finding(
-            LEAK,
-            f"Returns are those of the bar that the weights were decided on ({best.priced}, lag 0 explains {best.share:.1%}).",
-            HINT, "returns", "", at, 0, "bars", reproduce=session.command.format(at=session.tables.at(_middle(rows))),
-        )  # fmt: skip
-    elif best.lag == 0 and best.left >= CLEARLY * min(others):
+    elif best.lag == 0 and best.left >= CLEARLY * others:
         found.finding = Finding(
             INFORMATION,
             "Weights change too little to say whether returns are of the same bar or of the next.",
             HINT,
         )
-    return found
+    elif best.lag == 0 and _moves_with_its_bar(session):
+        _accuse(session, found, int(np.flatnonzero(rows)[0]), f"{best.priced}, lag 0 explains {best.share:.1%}")
 
 
-def _middle(rows: Bools) -> int:
-    at = np.flatnonzero(rows)
-    return int(at[len(at) // 2])
+def _accuse(session: Session, found: Check, row: int | None, why: str) -> None:
+    found.changed = found.cells
+    at = session.tables.at(row or 0)
+    found.finding = Finding(
+        LEAK, f"Returns are those of the bar that the weights were decided on ({why}).", HINT,
+        "returns", "", at, 0, "bars", reproduce=session.command.format(at=at),
+    )  # fmt: skip
 
 
 def fitted(tables: Tables, recorded: Output) -> tuple[list[Fit], Bools]:
@@ -119,69 +126,18 @@ def _fit(given: Floats, weights: Floats, earned: Floats, lag: int, name: str) ->
     return Fit(lag, name, 1.0 - float(np.var(rest) / np.var(given[ok])), float(np.var(rest)))
 
 
-def on_bars(tables: Tables, wide: Wide) -> Floats:
-    """(T, C) an output's rows on the bars of the prices, NaN where it has none."""
-    values = np.full((len(tables), len(wide.columns)), np.nan)
-    at = np.searchsorted(tables.times.instants, wide.at)
-    inside = (at < len(tables)) & (tables.times.instants[np.minimum(at, len(tables) - 1)] == wide.at)
-    values[at[inside]] = wide.values[inside]
-    return values
-
-
-def held(tables: Tables, wide: Wide) -> Floats:
-    """(T, S) weights on the symbols of the prices; those of the last row before, on bars without a row."""
-    values = np.full((len(tables), len(tables.symbols)), np.nan)
-    last = (
-        np.searchsorted(
-            wide.at, tables.times.ends() if tables.times.daily else tables.times.instants, side="right"
-        )
-        - 1
-    )
-    place = {name: c for c, name in enumerate(wide.columns)}
-    chosen = [(s, place[name]) for s, name in enumerate(tables.symbols) if name in place]
-    for s, c in chosen:
-        values[last >= 0, s] = wide.values[last[last >= 0], c]
-    return np.nan_to_num(values)
-
-
 def priced(tables: Tables) -> dict[str, Floats]:
     """What a bar may have earned: close to close, and open to open and open to close where there are opens. (T, S) each."""
     close, opened = field(tables, "close"), field(tables, "open")
     made = {}
     with np.errstate(all="ignore"):
         if close is not None:
-            made["close to close"] = _simple(close)
-            made["log returns"] = np.log1p(_simple(close))
+            made["close to close"] = simple(close)
+            made["log returns"] = np.log1p(simple(close))
         if opened is not None and close is not None:
             made["open to close"] = close / opened - 1.0
-            made["open to open"] = _simple(opened)
+            made["open to open"] = simple(opened)
     return {name: np.where(np.isfinite(v), v, np.nan) for name, v in made.items()}
-
-
-def _simple(prices: Floats) -> Floats:
-    known = prices.copy()
-    for t in range(1, len(known)):
-        known[t] = np.where(np.isnan(known[t]), known[t - 1], known[t])
-    return np.vstack([np.full((1, known.shape[1]), np.nan), known[1:] / known[:-1] - 1.0])
-
-
-def field(tables: Tables, name: str) -> Floats | None:
-    """(T, S) a field of the prices; a frame of closes is the close."""
-    table = tables.prices.get(name) or tables.prices.get("")
-    if table is None or (tables.wide and "" in tables.prices and name != "close"):
-        return None
-    values = np.full((len(tables), len(tables.symbols)), np.nan)
-    at = np.searchsorted(tables.times.instants, table.times().instants)
-    place = {s: i for i, s in enumerate(tables.symbols)}
-    if not tables.wide:
-        column = next((c for c in table.columns if c.lower() == name), None)
-        if column is None:
-            return None
-        values[at, [place[w] for w in table.words("symbol")]] = table.numbers(column)
-        return values
-    for column in table.columns:
-        values[at, place[column]] = table.numbers(column)
-    return values
 
 
 def _moves_with_its_bar(session: Session) -> bool:

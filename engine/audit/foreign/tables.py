@@ -150,9 +150,9 @@ def _symbols(fields: Mapping[str, Table], wide: bool, times: Timed) -> tuple[tup
             for name in dict.fromkeys(words.tolist()):
                 first[name] = int(at[words == name].min())
             continue
-        for name in table.columns:
-            there = np.flatnonzero(~np.isnan(table.numbers(name)))
-            here = int(at[there[0]]) if len(there) else len(times.instants)
+        there = ~np.isnan(table.block(table.columns))
+        starts = np.where(there.any(axis=0), at[there.argmax(axis=0)], len(times.instants))
+        for name, here in zip(table.columns, starts.tolist(), strict=True):
             first[name] = min(first.get(name, here), here)
     return tuple(first), np.array(list(first.values()), dtype=np.int64)
 

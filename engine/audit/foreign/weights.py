@@ -15,9 +15,8 @@ import numpy as np
 from backcast.data.types import Floats, Ints
 from backcast.engine.audit.findings import INFORMATION, LEAK, WARNING, Check, Finding
 from backcast.engine.audit.foreign.audit import Audit
+from backcast.engine.audit.foreign.bars import field, presence
 from backcast.engine.audit.foreign.calling import Wide, outputs
-from backcast.engine.audit.foreign.plan import presence
-from backcast.engine.audit.foreign.returns import field
 from backcast.engine.audit.foreign.tables import Tables
 
 HORIZONS = (1, 5, 21)
