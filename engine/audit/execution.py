@@ -21,6 +21,9 @@ from backcast.engine.types import Account, Fills
 TOLERANCE = 1e-9
 """Of a price, or of a volume."""
 
+NEARLY_ALL, CHOICES = 0.8, 20
+"""More than this share of buys or of sells at the better of two prices is no chance, once there are so many."""
+
 MEANS = {**PRICES, "mean of the bar": ("open", "high", "low", "close"), "middle of the bar": ("high", "low")}
 """Prices that nobody had to choose: the fields whose mean each is. The least or the best of a bar is none of them."""
 
@@ -34,7 +37,8 @@ AFTER, PRICE, TRADED, VOLUME = (
 
 @dataclass(frozen=True)
 class Filled:
-    """Fills beside the market: t and s (N,) index bars, (S, T) of the market; own: decided by a strategy, not the engine's."""
+    """Fills beside the market: t and s (N,) index bars, (S, T) of the market; own: decided by a strategy, not the engine's; free:
+    a user's execution declares their prices, which may be any of their bars (a mean of minutes, a limit)."""
 
     fills: Fills
     market: Market
@@ -43,6 +47,7 @@ class Filled:
     own: Bools
     point: str
     prices: Floats
+    free: bool
 
     @property
     def price(self) -> Floats:
@@ -61,7 +66,8 @@ def _filled(execution: Execution, panel: Panel, market: Market, fills: Fills) ->
     """The fills, beside the point that they have in common, or that the execution names where they have none."""
     prices, fitting = common_point(execution, panel, market, fills)
     point = (fitting or list(prices))[0]
-    return Filled(fills, market, fills.session, fills.symbol, fills.decided >= 0, point, prices[point])
+    free = not type(execution).__module__.startswith("backcast.")
+    return Filled(fills, market, fills.session, fills.symbol, fills.decided >= 0, point, prices[point], free)
 
 
 def common_point(
@@ -106,9 +112,12 @@ def came_early(fills: Fills, clock: Clock, point: str) -> Bools:
 
 
 def at_prices(filled: Filled) -> Check:
-    """Every fill has the price of its bar at the point at which all fill. What vanished is closed no better than last seen."""
+    """Every fill has the price of its bar at the point at which all fill; that of a user's own execution may lie anywhere in its
+    bar, unless it is always the best of it, or one of the decision's bar. What vanished is closed no better than last seen."""
     fills, known = filled.fills, np.isfinite(filled.price)
     wrong = known & ~_equal(fills.price, filled.price)
+    if filled.free:
+        wrong &= ~filled.own | _unfair(filled, wrong)
     closed = np.flatnonzero(~filled.own & ~known)
     if len(closed):
         market = filled.market
@@ -127,6 +136,34 @@ def at_prices(filled: Filled) -> Check:
         ),
         "Fill every order at one point of its bar: the open, the close, or a mean of the bar.",
     )
+
+
+def _unfair(filled: Filled, off: Bools) -> Bools:
+    """(N,) of fills off the point in common: those at better than their bar; and of buys or sells that are nearly all so, those at
+    the best of the bar, at a price of their decision's own bar, or at the better of open and close."""
+    market, t, s, price = filled.market, filled.t, filled.s, filled.fills.price
+    there = {
+        name: market.field(name) for name in ("open", "high", "low", "close") if name in market.fields
+    }
+    buys = filled.fills.quantity > 0
+    decided = np.maximum(filled.fills.decided, 0)
+    kinds = [(off, np.any([_equal(price, field[s, decided]) for field in there.values()], axis=0), 5)]
+    best = filled.price
+    if {"low", "high"} <= set(there):
+        best = np.where(buys, there["low"][s, t], there["high"][s, t])
+        kinds.append((off, _equal(price, best), 5))
+    if "open" in there:
+        one, two = there["open"][s, t], there["close"][s, t]
+        kinds.append(
+            (filled.own, _equal(price, np.where(buys, np.fmin(one, two), np.fmax(one, two))), CHOICES)
+        )
+    unfair: Bools = np.where(buys, best - price, price - best) > TOLERANCE * np.abs(best)
+    for side in (buys, ~buys):
+        for of, kind, many in kinds:
+            asked, found = side & of & filled.own, side & of & filled.own & kind
+            if found.sum() >= many and found.sum() > NEARLY_ALL * asked.sum():
+                unfair = unfair | found
+    return unfair
 
 
 def _point(name: str) -> str:

@@ -1,8 +1,8 @@
 """What traded, again in a market that went on otherwise: no fill may know what came after it.
 
 1. At sessions with orders, everything after a session k is another market: prices, volumes, which bars there are. Where orders
-   fill before the close, the close of k itself is too.
-2. The execution plans the same targets again, and the simulator trades them. Up to k plan and fills must be what they were.
+   fill before the close, the close of k itself is too. What was decided at k or later is another weight.
+2. The execution plans the targets again, and the simulator trades them. Up to k plan and fills must be what they were.
 3. What moved is named with its first fill; how far it looked ahead is found by bisection.
 """
 
@@ -28,6 +28,8 @@ OURS, THEIRS = 2, 8
 """Sessions after which the market is changed: of our own execution and simulator, and of a user's."""
 SIGMA = 0.15
 ABSENT = 0.1
+NEARER = (0.3, 0.9)
+"""What a later weight is multiplied with."""
 TOLERANCE = 1e-9
 
 WORDS = {"tradable": "whether it can trade", "fill_price": "its fill price", "weights": "its order"}
@@ -46,11 +48,19 @@ class _Trade:
     closing: bool
     seed: int
 
-    def again(self, k: int) -> tuple[Plan, Account]:
-        """Plan and account where everything after bar k is another market."""
+    def again(self, k: int, decisions: bool = True) -> tuple[Plan, Account]:
+        """Plan and account where everything after bar k is another market, and decisions that fill after it are others."""
         panel, market = self._changed(k)
-        plan = self.made.execution.plan(panel, market, self.targets, self.made.cost)
+        targets = self._decided(k) if decisions else self.targets
+        plan = self.made.execution.plan(panel, market, targets, self.made.cost)
         return plan, self.simulator.simulate(plan, self.made.cost, self.made.capital)
+
+    def _decided(self, k: int) -> Targets:
+        """Targets of which those that fill after bar k are nearer to zero: what was allowed before still is."""
+        targets = self.targets
+        factor = np.random.default_rng([self.seed, k, 1]).uniform(*NEARER, targets.weights.shape)
+        factor[targets.decisions < k] = 1.0
+        return replace(targets, weights=targets.weights * factor)
 
     def _changed(self, k: int) -> tuple[Panel, Market]:
         market = self.market
@@ -187,11 +197,23 @@ def _traded(account: Account, plan: Plan, end: int) -> Floats:
 
 def _finding(trade: _Trade, plan: Plan, own: Account, moved: _Moved, k: int) -> Finding:
     t, s, what = moved
+    market = _first_apart(plan, own, *trade.again(k, decisions=False), k) is not None
 
     def moves(after: int) -> bool:
-        again = _first_apart(plan, own, *trade.again(after), t)
+        again = _first_apart(plan, own, *trade.again(after, decisions=not market), t)
         return again is not None
 
+    if not market:
+        return Finding(
+            LEAK,
+            f"Of {plan.symbols[s]} {what} changes with what was decided at its own bar or later: there is no lag.",
+            "Fill a decision in the bar after it: hand `Execution.plan` the targets at the decisions that they were made at.",
+            column="fills",
+            symbol=plan.symbols[s],
+            at=str(plan.clock.closes_at[t]),
+            depth=_reach(moves, k, len(plan.clock) - 2) - t + 1,
+            through="bars",
+        )
     return Finding(
         LEAK,
         f"Of {plan.symbols[s]} {what} changes with what the market did afterwards.",

@@ -7,12 +7,14 @@ import math
 import numpy as np
 import polars as pl
 
+from backcast.data.calendar import zone_of_calendar
 from backcast.engine.audit.findings import INFORMATION, LEAK, WARNING, Check, Finding
 from backcast.engine.audit.tables import Tables
 
-BARS, PERIODS, RESTATED, RULE = (
+BARS, PERIODS, HOURS, RESTATED, RULE = (
     "bars known after they end",
     "facts known after their period",
+    "facts known at a time of day",
     "facts restated",
     "known by a rule",
 )
@@ -24,12 +26,18 @@ MONTH_END_DAYS = 4
 AT_ONCE = 0.5
 ENOUGH = 200
 """Account figures of which somebody would have restated one."""
+FEW = 50
+LAGS = 10
+"""Filings come after so many different numbers of days; fewer are a rule."""
+MONDAYS, WEEKENDS = 0.1, 0.02
+"""Of days of filing at least and at most this share. The days after them are Tuesdays to Saturdays."""
 
 
 def conditions(tables: Tables) -> list[Check]:
     """What the rows say of when they were known."""
     firsts = _first_known(tables)
-    return [bars(tables), periods(firsts), restated(firsts), by_rule(tables)]
+    zone = zone_of_calendar(tables.info.calendar)
+    return [bars(tables), periods(firsts), hours(firsts, zone), restated(firsts), by_rule(tables)]
 
 
 def bars(tables: Tables) -> Check:
@@ -53,14 +61,19 @@ def bars(tables: Tables) -> Check:
 
 
 def _first_known(tables: Tables) -> pl.DataFrame:
-    """Of accounts, a row a period: symbol, item, event_at, known_at of the first version, and how many versions it has."""
+    """Of accounts, a row a period: symbol, item, event_at, known_at and known_basis of the first version, and how many versions
+    it has."""
     if not tables.facts.num_rows:
         return pl.DataFrame(
             schema={"symbol": pl.String, "item": pl.String, "event_at": pl.Datetime("us", "UTC"),
-                    "known_at": pl.Datetime("us", "UTC"), "versions": pl.UInt32}
+                    "known_at": pl.Datetime("us", "UTC"), "known_basis": pl.String, "versions": pl.UInt32}
         )  # fmt: skip
-    rows = pl.DataFrame(tables.facts.select(["symbol", "item", "event_at", "known_at"]))
-    firsts = rows.group_by("symbol", "item", "event_at").agg(pl.col("known_at").min(), versions=pl.len())
+    rows = pl.DataFrame(tables.facts.select(["symbol", "item", "event_at", "known_at", "known_basis"]))
+    firsts = (
+        rows.sort("known_at")
+        .group_by("symbol", "item", "event_at")
+        .agg(pl.first("known_at"), pl.first("known_basis"), versions=pl.len())
+    )
     firsts = firsts.sort("symbol", "item", "event_at")
     apart = pl.col("event_at").diff().over("symbol", "item").dt.total_days()
     day = pl.col("event_at").dt.day()
@@ -95,6 +108,40 @@ def periods(firsts: pl.DataFrame) -> Check:
         at=str(first["event_at"].replace(tzinfo=None)),
         through="facts",
     )
+    return check
+
+
+def hours(firsts: pl.DataFrame, zone: str) -> Check:
+    """WARNING where most account figures that no rule dated are known from the midnight with which a working day begins: only
+    the date of a filing was kept, and nobody files at night.
+
+    A midnight after the filing passes: those fall on Saturdays and on no Mondays; so does a rule, whose lags are few.
+    """
+    told = firsts.filter(pl.col("known_basis") != "rule")
+    check = Check(HOURS, "data", "time of day of each account figure's known_at", told.height)
+    for name in ("UTC", zone):
+        local = pl.col("known_at").dt.convert_time_zone(name)
+        night = told.filter(local.dt.time() == pl.time(0))
+        if night.height < FEW or night.height <= AT_ONCE * told.height:
+            continue
+        weekday = night.select(local.dt.weekday()).to_series()
+        lags = night.select((pl.col("known_at") - pl.col("event_at")).dt.total_days()).to_series()
+        mondays, weekends = float((weekday == 1).mean()), float((weekday > 5).mean())  # type: ignore[arg-type]
+        if lags.n_unique() < LAGS or mondays < MONDAYS or weekends > WEEKENDS:
+            continue
+        first = night.sort("known_at", "symbol").row(0, named=True)
+        check.changed = night.height
+        check.finding = Finding(
+            WARNING,
+            f"{night.height / told.height:.0%} of {told.height:,} account figures are known from the midnight ({name}) with "
+            "which a working day begins: dates without a time. Who filed in the evening is known a day early.",
+            "Give the time of the filing, or the end of its day: known_at + 1d.",
+            column="known_at",
+            symbol=first["symbol"],
+            at=str(first["known_at"].replace(tzinfo=None)),
+            through="facts",
+        )
+        break
     return check
 
 

@@ -47,6 +47,8 @@ def survivors(tables: Tables) -> Check:
     if told:
         chosen = f"The source says of its universe: {told}. {_upper(shown)}."
         return _with(check, WARNING, chosen, "Take the members as they stood, those that left with them.")
+    if _still_trading(tables):
+        return _with(check, WARNING, *_unended(tables, left, names), column="symbol")
     nobody = left == 0 and poisson(0, LEAVE_A_YEAR * years) < IMPROBABLE
     seldom = left > 0 and poisson(left, SELDOM_A_YEAR * years) < IMPROBABLE
     if not nobody and not seldom:
@@ -81,6 +83,28 @@ def _departures(tables: Tables) -> tuple[int, int, float, bool]:
     first = int(member.any(axis=0).argmax())
     constant = not gone.any() and bool(member[ever][:, first].all())
     return int(gone.sum()), int(ever.sum()), float(member.sum() / panel.clock.periods_per_year), constant
+
+
+def _still_trading(tables: Tables) -> bool:
+    """Whether members leave, and of nobody the prices ever end, in so many symbol-years that this is improbable."""
+    if not tables.membership.num_rows or not _departures(tables)[0]:
+        return False
+    lives = lives_of(tables)
+    fact = any(tables.market.symbols[s] in tables.market.endings for s in lives.symbol)
+    ended = fact or bool(lives.ended.any())
+    return not ended and poisson(0, LEAVE_A_YEAR * float(lives.years.sum())) < IMPROBABLE
+
+
+def _unended(tables: Tables, left: int, names: int) -> tuple[str, str]:
+    """What is said where nobody's prices end, and what to do."""
+    years = float(lives_of(tables).years.sum())
+    mean = LEAVE_A_YEAR * years
+    return (
+        f"{left:,} of {names:,} names left the universe, and the prices of none ever end in {years:,.0f} symbol-years; at "
+        f"{LEAVE_A_YEAR:.1%} a year {mean:,.1f} would ({_odds(poisson(0, mean))} that it is chance). Names that stop trading are "
+        "missing.",
+        "Use data with the names that were delisted, merged or bought, and what their holders got.",
+    )
 
 
 def poisson(most: int, mean: float) -> float:

@@ -11,7 +11,7 @@ import numpy as np
 from backcast.data.market import Market
 from backcast.data.store import Store
 from backcast.data.types import Panel
-from backcast.engine.audit import conditions, delay, execution, futures, selection
+from backcast.engine.audit import conditions, delay, execution, futures, payouts, selection
 from backcast.engine.audit.checks import account_check
 from backcast.engine.audit.findings import Check
 from backcast.engine.audit.tables import tables_of
@@ -58,6 +58,7 @@ def checks(
         *conditions.conditions(tables),
         *execution.checks(made.execution, panel, market, account),
         futures.check(made, panel, market, targets, account),
+        *payouts.check(made, panel, market, targets, plan),
         account_check(plan, account, made.cost),
         late,
     ]

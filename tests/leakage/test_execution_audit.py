@@ -54,6 +54,38 @@ class AtTheBetterOfTwo(Execution):
         return np.fmin(values[source.fields.index("open")], values[source.fields.index("close")])
 
 
+class MinutesMean(Execution):
+    """Honest: fills at a mean of minutes that the data do not have, somewhere in the bar."""
+
+    def _price(self, values: Floats, source: Panel | Market) -> Floats:
+        low, high = (values[source.fields.index(name)] for name in ("low", "high"))
+        return np.asarray(low + np.random.default_rng(4).uniform(size=low.shape) * (high - low))
+
+
+class BuysAtTheOpen(Execution):
+    """Honest: opens longs at the open and everything else at the close, whatever the two are."""
+
+    def plan(self, panel: Panel, market: Market, targets: Targets, cost: Cost | None = None) -> Plan:
+        plan = super().plan(panel, market, targets, cost)
+        close = market.field("close").T[plan.offset :]
+        late = plan.tradable & ~(np.nan_to_num(plan.weights) > 0)
+        return replace(plan, fill_price=np.where(late, close, plan.fill_price))
+
+
+class TwoBarsLater(Execution):
+    """Honest: an order takes a bar more to get to the exchange."""
+
+    def plan(self, panel: Panel, market: Market, targets: Targets, cost: Cost | None = None) -> Plan:
+        return super().plan(panel, market, replace(targets, decisions=targets.decisions + 1), cost)
+
+
+class NoLag(Execution):
+    """Takes the lag out by telling the plan an earlier decision."""
+
+    def plan(self, panel: Panel, market: Market, targets: Targets, cost: Cost | None = None) -> Plan:
+        return super().plan(panel, market, replace(targets, decisions=targets.decisions - 1), cost)
+
+
 class AtTheMean(Execution):
     """Honest: fills at the mean of the bar, whatever that comes to."""
 
@@ -160,10 +192,11 @@ LEAKS: dict[str, tuple[Callable[[], dict[str, Any]], str, str]] = {
     "better of two": (
         lambda: {"execution": AtTheBetterOfTwo(margin=True)},
         execution.PRICE,
-        "its bar's close",
+        "its bar's",
     ),
     "halted": (lambda: {"execution": TradesHalted(margin=True)}, execution.TRADED, "nothing traded"),
     "late limit": (lambda: {"execution": TradableByTheClose(margin=True)}, futures.NAME, "can trade"),
+    "no lag": (lambda: {"execution": NoLag(margin=True)}, futures.NAME, "decided at its own bar or later"),
     "volume": (
         lambda: {"execution": TwiceTheVolume(margin=True, participation=1e-4, patience=1)},
         execution.VOLUME,
@@ -189,6 +222,9 @@ HONEST: dict[str, Callable[[], dict[str, Any]]] = {
     "at the close": lambda: {"execution": Execution(fill="next_close", margin=True)},
     "typical": lambda: {"execution": Execution(fill="next_typical", margin=True)},
     "mean": lambda: {"execution": AtTheMean(margin=True)},
+    "mean of minutes": lambda: {"execution": MinutesMean(margin=True)},
+    "buys at the open": lambda: {"execution": BuysAtTheOpen(margin=True)},
+    "two bars later": lambda: {"execution": TwoBarsLater(margin=True)},
     "volume": lambda: {"execution": Execution(margin=True, participation=1e-4, patience=1)},
     "haircut": lambda: {"execution": Execution(margin=True, haircut=0.3, lot=1.0)},
     "simulator": lambda: {"simulator": Plain()},

@@ -118,9 +118,24 @@ def test_members_of_one_day_are_told_from_members_as_they_stood() -> None:
 def test_members_as_they_stood_are_counted() -> None:
     rows = [(f"S{s:02d}", 0, True) for s in range(30)]
     rows += [(f"S{s:02d}", 200 * s, False) for s in range(1, 6)]
-    found = frames(bars(), membership=members(rows))
+    found = frames(bars(gone={5: 1100}), membership=members(rows))
     assert found[universe.SURVIVORS].state == "information"
     assert told(found, universe.SURVIVORS).startswith("5 of 30 names left")
+
+
+def test_members_that_leave_while_nobody_ever_stops_trading_are_warned_of() -> None:
+    rows = [(f"S{s:02d}", 0, True) for s in range(30)] + [(f"S{s:02d}", 200 * s, False) for s in range(1, 6)]
+    check = frames(bars(), membership=members(rows))[universe.SURVIVORS]
+    years = 30 * (days()[-1] - days()[0]).days / 365.25
+    assert check.state == "warning" and check.finding is not None
+    assert f"none ever end in {years:,.0f} symbol-years" in check.finding.sentence
+    assert f"{0.03 * years:,.1f} would" in check.finding.sentence
+
+
+def test_few_members_of_whom_nobody_stops_trading_prove_nothing() -> None:
+    rows = [(f"S{s:02d}", 0, True) for s in range(8)] + [("S01", 300, False)]
+    found = frames(bars(symbols=8), membership=members(rows))
+    assert found[universe.SURVIVORS].state == "information"
 
 
 def test_names_that_end_without_a_fact_are_told_from_those_with_one() -> None:
@@ -289,6 +304,42 @@ def test_accounts_known_weeks_later_are_not() -> None:
     assert found[knowledge.RESTATED].state == "passed"
 
 
+def filed(shift_days: int = 0, hour: int = 0, zone: str = "UTC", any_day: bool = False) -> pl.DataFrame:
+    """Accounts filed on working days 25 to 70 days after their quarter, or on any day, known so many days after that."""
+    generator = np.random.default_rng(3)
+    rows = accounts(0)
+    lag = pl.Series(generator.integers(25, 70, rows.height)).cast(pl.Duration("us")) * 86_400_000_000
+    day = rows["known_at"].cast(pl.Datetime("us")) + lag
+    frame = rows.with_columns(known_at=day)
+    if not any_day:
+        frame = frame.with_columns(pl.col("known_at").dt.offset_by("0d") + pl.duration(
+            days=pl.when(pl.col("known_at").dt.weekday() > 5).then(8 - pl.col("known_at").dt.weekday()).otherwise(0)))  # fmt: skip
+    shifted = pl.col("known_at") + pl.duration(days=shift_days, hours=hour)
+    return frame.with_columns(shifted.dt.replace_time_zone(zone).dt.convert_time_zone("UTC"))
+
+
+@pytest.mark.parametrize("zone", ["UTC", "America/New_York"])
+def test_filings_at_midnight_are_dates_without_a_time(zone: str) -> None:
+    check = frames(bars(symbols=8), facts=filed(zone=zone))[knowledge.HOURS]
+    assert check.state == "warning" and check.finding is not None and check.changed == check.cells == 8 * 27
+    assert f"100% of 216 account figures are known from the midnight ({zone})" in check.finding.sentence
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        filed(hour=21),
+        filed(shift_days=1),
+        filed(any_day=True),
+        accounts(45).with_columns(pl.col("known_at").cast(pl.Datetime("us")).dt.replace_time_zone("UTC")),
+    ],
+    ids=["in the evening", "the midnight after", "a lag that falls anywhere", "a constant lag"],
+)
+def test_filings_that_have_a_time_or_a_rule_are_not(facts: pl.DataFrame) -> None:
+    check = frames(bars(symbols=8), facts=facts)[knowledge.HOURS]
+    assert check.state == "passed" and check.cells == 8 * 27
+
+
 def test_accounts_that_nobody_restates_are_information() -> None:
     assert with_facts(accounts(40))[knowledge.RESTATED].state == "information"
 
@@ -358,7 +409,7 @@ def test_of_the_bundled_data_nothing_false_is_said(name: str) -> None:
 def test_the_synthetic_market_is_raw_and_of_one_company_a_ticker(seed: int) -> None:
     busy = {"splits": 1.0, "renames": 0.2, "gaps": 4.0, "halts": 1.0, "delistings": 0.1}
     found = looked(SyntheticSource("busy", symbols=40, sessions=800, seed=seed, rates=busy))
-    for name in (prices.RAW, prices.DATED, universe.TICKERS, knowledge.BARS, knowledge.PERIODS):
+    for name in (prices.RAW, prices.DATED, universe.TICKERS, knowledge.BARS, knowledge.PERIODS, knowledge.HOURS):
         assert found[name].state == "passed", (name, found[name].finding)
     assert found[prices.DATED].cells > 20
     assert found[universe.SURVIVORS].state == "information"
