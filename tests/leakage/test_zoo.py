@@ -12,12 +12,12 @@ from zoo.answers import LEAK, ONE_THREAD, RUN, TWIN, Question, answer, answers, 
 from zoo.catalogue import LAYER, PAGE, page
 from zoo.families import FAMILIES, RUNS, every
 from zoo.honest import COUNT
-from zoo.known import KNOWN
+from zoo.known import KNOWN, UNMENDED
 from zoo.market import SHAPES, market
 from zoo.named import NAMED, covered
 from zoo.pair import Function, Outputs, Said, wide
 from zoo.peers import METHODS, cut_and_compare, lag_and_compare
-from zoo.results import against_bar, misses, right
+from zoo.results import SHARE, against_bar, misses, right
 from zoo.run import chosen, main
 
 from backcast.engine.audit.findings import LAYERS
@@ -211,6 +211,14 @@ def test_a_miss_is_told_with_its_reason_and_one_without_says_so() -> None:
     (told,) = misses([said(TWIN, False, inconclusive=True, why="broke: E")])
     assert told == "quick: p: the honest one has no answer. broke: E"
     assert not misses([said(TWIN, False), said(LEAK, True)])
+
+
+def test_known_misses_are_few_and_each_has_its_reason() -> None:
+    names = {pair.name for pair in every()}
+    for level, (part, whole) in SHARE.items():
+        assert set(KNOWN[level]) <= names
+        assert whole * len(KNOWN[level]) <= (whole - part) * len(names) + whole * UNMENDED[level]
+        assert all(len(why) > 20 for why in KNOWN[level].values())
 
 
 def test_a_true_warning_of_its_data_accuses_no_honest_run() -> None:
