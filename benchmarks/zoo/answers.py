@@ -78,7 +78,7 @@ def _result(future: Future[Row], question: Question) -> Row:
 
 
 def answer(question: Question) -> Row:
-    """Asks one. What NumPy warns of in the strategies (a mean of nothing, a division by zero) is theirs, as users write them."""
+    """Asks one. What NumPy warns of in a strategy (a mean of nothing, a division by zero) is its own, as users write it."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
         return row(question, asked_of(question.strategy, question.method))
