@@ -409,14 +409,7 @@ def test_of_the_bundled_data_nothing_false_is_said(name: str) -> None:
 def test_the_synthetic_market_is_raw_and_of_one_company_a_ticker(seed: int) -> None:
     busy = {"splits": 1.0, "renames": 0.2, "gaps": 4.0, "halts": 1.0, "delistings": 0.1}
     found = looked(SyntheticSource("busy", symbols=40, sessions=800, seed=seed, rates=busy))
-    for name in (
-        prices.RAW,
-        prices.DATED,
-        universe.TICKERS,
-        knowledge.BARS,
-        knowledge.PERIODS,
-        knowledge.HOURS,
-    ):
+    for name in (prices.RAW, prices.DATED, universe.TICKERS, knowledge.BARS, knowledge.PERIODS, knowledge.HOURS):
         assert found[name].state == "passed", (name, found[name].finding)
     assert found[prices.DATED].cells > 20
     assert found[universe.SURVIVORS].state == "information"
