@@ -39,8 +39,8 @@ ITEMS = 8
 RARE = 4.0
 """What a happening counts at most: one at a sixteenth of all bars or fewer; those at more bars count for less."""
 
-STANDS_OUT = 40.0
-"""The score of the bar whose step stands out most: above that of any happening."""
+QUIET = ((0.0, 0.2), (0.2, 0.4))
+"""Of the rows: where `full` cuts at a quiet bar."""
 
 PULSES = 4.0
 """Of the budget of `full`, what goes to replays of single bars, where they pay."""
@@ -95,6 +95,11 @@ def _full(tables: Tables, score: Floats, seed: int, budget: float) -> list[Repla
     rows, short = len(tables), max(3, len(tables) // 50)
     made: list[Replay] = []
     spent, left = 0.0, score.copy()
+    for low, high in QUIET:
+        row = best(quiet(score), int(low * rows), int(high * rows))
+        if row is not None:
+            made.append(Replay(row, Future("truncated", seed=seed)))
+            spent += made[-1].future.share(tables, row)
     places = [(k + 0.5) / FULL for k in range(FULL)]
     order = [*places[::3], *places[1::3], *places[2::3]] * 3
     for number, place in enumerate(order):
@@ -106,8 +111,7 @@ def _full(tables: Tables, score: Floats, seed: int, budget: float) -> list[Repla
                 "scrambled", until=None if whole else short, seed=seed + number, unlisted=number % 4 == 2
             )
         )
-        worth = quiet(left) if number % 4 == 3 else left
-        row = best(worth, int((place - 0.5 / FULL) * rows), int((place + 0.5 / FULL) * rows))
+        row = best(left, int((place - 0.5 / FULL) * rows), int((place + 0.5 / FULL) * rows))
         if row is None or spent + future.share(tables, row) > budget:
             continue
         made.append(Replay(row, future))
@@ -140,11 +144,12 @@ def scores(tables: Tables, recorded: Output) -> Floats:
     is not known yet. 0 before the first output and where there is no future."""
     size = changes(tables, recorded)
     score = np.where(size > 0, 1.0 + size / max(float(size.max()), 1.0), 0.05)
+    score += 2.0 * oddities(tables, recorded)
     events = np.zeros(len(tables))
     for one in happenings(tables):
         if one.max() > 0:
             events += one / one.max() * min(RARE, RARE / 16 / float((one > 0).mean()))
-    score = score * (1.0 + 2.0 * events) + STANDS_OUT * oddities(tables, recorded) ** 2
+    score = score * (1.0 + 2.0 * events)
     score[: int(np.argmax(size > 0))] = 0.0
     return score * np.linspace(0.8, 1.0, len(score))
 
