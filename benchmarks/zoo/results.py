@@ -8,7 +8,7 @@ from typing import Any
 from rich.table import Table
 
 from zoo.answers import LEAK, RUN, TWIN, Row
-from zoo.known import reason
+from zoo.known import KNOWN, reason
 from zoo.pair import LEVELS, Pair
 
 SHARE = {"quick": (5, 6), "full": (1, 1)}
@@ -122,6 +122,12 @@ def against_bar(rows: list[Row], level: str) -> tuple[str, bool]:
         f"{level}: {counts}, {runs} of {asked} honest runs accused (bar 0): {'met' if met else 'MISSED'}",
         met,
     )
+
+
+def nothing_new(rows: list[Row]) -> bool:
+    """Whether no honest strategy is accused by the audit, and every miss of it is a known one."""
+    wrong = [row for row in rows if row["method"] in LEVELS and not right(row)]
+    return all(row["side"] == LEAK and row["pair"] in KNOWN[row["method"]] for row in wrong)
 
 
 def totals(rows: list[Row], methods: list[str]) -> list[dict[str, Any]]:
