@@ -11,7 +11,6 @@ BY_RARITY = "only few rows look ahead, by hours or a bar: none of the few instan
 KNOWN: dict[str, dict[str, str]] = {
     "quick": {
         "same_day_filing": BY_RARITY,
-        "half_days": BY_RARITY,
         "one_date": BY_RARITY,
         "run_one_session": BY_RARITY,
         "run_label_known_early": BY_CHOICE,

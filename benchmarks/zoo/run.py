@@ -1,9 +1,11 @@
 """Runs the zoo: what each method says of every leak, of its honest twin and of forty honest runs; recall and false alarms.
 
-    python -m zoo.run [--level quick|full] [--family NAME] [--pair NAME] [--sample N] [--no-peers] [--workers N] [--out PATH]
+    python -m zoo.run [--level quick|full] [--family NAME] [--pair NAME] [--sample N] [--no-peers] [--known]
+                   [--workers N] [--out PATH]
 
 A leak counts as caught where the method accuses it, and as attributed where it names the layer that the pair declares. All
-answers are written to one JSON file, whose path is the last line. The exit code is 1 where a level misses its bar, else 0.
+answers are written to one JSON file, whose path is the last line. The exit code is 1 where a level misses its bar, else 0;
+with --known it is 0 where it does so by misses alone that are known (`zoo.known`).
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ from zoo.families import every
 from zoo.named import covered
 from zoo.pair import LEVELS, Pair
 from zoo.peers import METHODS
-from zoo.results import against_bar, detail, misses, summary, totals
+from zoo.results import against_bar, detail, misses, nothing_new, summary, totals
 
 T = TypeVar("T")
 
@@ -53,7 +55,7 @@ def main(arguments: list[str] | None = None) -> int:
         f"{len(pairs)} pairs and {len(runs)} honest runs in {seconds / 60:.1f} minutes, {asked.workers} at a time."
     )
     print(f"Written: {asked.out}")
-    return 0 if met else 1
+    return 0 if met or (asked.known and nothing_new(rows)) else 1
 
 
 def chosen(family: str, name: str, sample: int) -> tuple[list[Pair], list[int]]:
@@ -110,6 +112,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--sample", type=int, default=0, metavar="N", help="N pairs, spread over the catalogue"
     )
+    parser.add_argument("--known", action="store_true", help="end well where every miss is a known one")
     parser.add_argument("--no-peers", action="store_true", help="ask the audit only")
     parser.add_argument(
         "--workers", type=int, default=os.cpu_count() or 1, help="processes that ask (default: cores)"

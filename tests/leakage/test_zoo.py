@@ -264,6 +264,11 @@ def test_the_command_ends_with_1_where_a_bar_is_missed(
     asked = ["--pair", "negative_shift", "--no-peers", "--workers", "1", "--out", str(tmp_path / "zoo.json")]
     assert main(asked) == 1
     assert "full: negative_shift: missed: NO REASON KNOWN." in capsys.readouterr().out
+    assert main([*asked, "--known"]) == 1
+    monkeypatch.setitem(KNOWN, "full", {"negative_shift": "it is blind"})
+    monkeypatch.setitem(KNOWN, "quick", {"negative_shift": "it is blind"})
+    assert main(asked) == 1
+    assert main([*asked, "--known"]) == 0
 
 
 def test_outputs_without_signals_are_refused() -> None:
