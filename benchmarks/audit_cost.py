@@ -1,8 +1,8 @@
 """What the audit costs: its time over that of the backtest that it audits, at both levels.
 
-Each run is a whole `backcast run` in this process after a first one that warms everything (compiled kernels, processes, files),
-so that the backtest has no start-up to hide an audit behind. Both times are from the same run's `status.json`: the audit's against
-the sum of everything else (prices and features, fits and forecasts, simulation, report). Medians of three runs.
+Each run is a whole `backcast run` in this process after a first one that warms everything (compiled kernels, processes,
+files), so that the backtest has no start-up to hide an audit behind. Both times are from the same run's `status.json`: the
+audit's against the sum of everything else (prices and features, fits and forecasts, simulation, report). Medians of three runs.
 
     python benchmarks/audit_cost.py [case ...]       # all cases by default; tft is the long one
 """

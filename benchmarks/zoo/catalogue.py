@@ -29,10 +29,28 @@ Of each leak: what it is, how it comes about, how the twin does it. **Layer** is
 name; **through** is the table whose future it reads; **depth** how many bars ahead it looks, where that is one number;
 **hides** is what keeps it out of sight of a method that samples.
 
+The layers, in causal order: a leak belongs to the first that is wrong, whatever it moves afterwards.
+
+{layers}
+
 Seven twins were not honest when they were first written, and the audit said so before we knew: three filled the returns of
 names that had not been listed yet with zero and ranked them among the others, four ranked names by facts of theirs before they
 had a price. Who will be listed is the future, too.
 """
+
+LAYER = {
+    "data": "values and the times at which they are said to have been known, of bars, facts and actions",
+    "universe": "who is there and who is who: members, survivors, listings and delistings, tickers",
+    "features": "what is computed from the data for a row, before anything is learnt",
+    "labels": "the answers that a model learns from: over which rows they run, and from when on they are known",
+    "fit": "what a model learnt: parameters, scalers, encoders, choices of features, penalties and seeds",
+    "forecasts": "what a model says, given its features and its parameters",
+    "targets": "which weights are held, given the forecasts",
+    "execution": "when, where and at what price an order fills, or which bar's return a weight earns",
+    "account": "what the fills come to: cash, costs, dividends, what a delisting pays",
+    "selection": "which of several configurations is shown, and by which sessions it was chosen",
+}
+"""What belongs to which layer."""
 
 SEEN = {
     "bars": "bars after an instant are cut off or changed",
@@ -54,7 +72,8 @@ def page() -> str:
     """The whole page."""
     pairs = [(module, import_module(f"zoo.{module}")) for module in (*FAMILIES, *RUNS)]
     count = sum(len(module.PAIRS) for _, module in pairs)
-    head = HEAD.format(count=count, first=pairs[0][1].PAIRS[0].name)
+    layers = "\n".join(line for name, what in LAYER.items() for line in _wrapped(f"- **{name}**: {what}"))
+    head = HEAD.format(count=count, first=pairs[0][1].PAIRS[0].name, layers=layers)
     return "\n".join([head, *(line for _, module in pairs for line in _family(module))])
 
 

@@ -9,9 +9,6 @@ from zoo.pair import Pair
 FAMILIES = ("shifts", "whole_sample", "filling", "bars", "filings", "universe", "learning", "folds", "subtle")
 """Functions of frames."""
 
-RUNS: tuple[str, ...] = ()
-"""Whole runs of our engine."""
-
 RUNS = (
     "run_features",
     "run_fits",

@@ -32,11 +32,6 @@ STEPS = ("neutral", "volatility_target", "cap_name", "cap_gross", "cap_traded", 
 """In the only order in which they may come."""
 
 
-def configurations() -> list[Walk]:
-    """All of them."""
-    return [configuration(number) for number in range(COUNT)]
-
-
 def configuration(number: int) -> Walk:
     """The run with a number: every eighth by half hours, every eighth on adjusted prices, one in ten a transformer."""
     draw = np.random.default_rng([2026, number])
@@ -166,7 +161,7 @@ def _features(draw: np.random.Generator, number: int, fields: tuple[str, ...]) -
 
 
 def telling(text: str, fields: tuple[str, ...]) -> bool:
-    """Whether an expression has values in most cells of made bars, and not one value throughout: a model needs rows to train."""
+    """Whether an expression has values in most cells of made bars, not all the same: a model needs rows to train."""
     panel = made_panel(fields, 8, 200)
     graph = FeatureSet({"x": text}).compile(panel.fields, "raw")
     values = graph.evaluate(panel).values[0]
@@ -190,19 +185,3 @@ def expression(draw: np.random.Generator, fields: tuple[str, ...], depth: int = 
     if kind < 0.85:
         return f"{draw.choice(IN_PAIRS)}({one}, {other}, {window})"
     return f"(({one}) {draw.choice(['+', '-', '*', '/'])} ({other}))"
-
-
-def main() -> int:
-    """Asks the full audit about all of them, and prints who was accused."""
-    accused = 0
-    for number, walk in enumerate(configurations()):
-        said = walk.audit("full")
-        wrong = said.accused and not said.why.startswith(TRULY)
-        accused += wrong
-        print(f"{number:2d} {'ACCUSED: ' + said.why if wrong else 'not accused'}", flush=True)
-    print(f"{accused} of {COUNT} honest runs accused.")
-    return 1 if accused else 0
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

@@ -208,7 +208,7 @@ class SeedOnTest(TunedOnTest):
 
 
 class SeedInTraining(SeedOnTest):
-    """Of twenty seeds of a random choice of features, the one with the least error in the last fifth of training time is kept."""
+    """Of twenty seeds of a random choice of features, the one with the least error in the last fifth of training time."""
 
     def judged(self, late: Samples, fit_at: int) -> Samples:
         return late

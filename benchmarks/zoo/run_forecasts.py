@@ -43,7 +43,7 @@ class ScaledByFit(ScaledByTest):
 
 
 class TransductiveModel(Linear):
-    """A model whose forecasts are scaled by the features of the period that they are made for ("the distribution has shifted")."""
+    """A model whose forecasts are scaled by the features of the period they are made for ("the distribution has shifted")."""
 
     def fitted(self, line: Line) -> FittedLinear:
         return ScaledByTest(line)
@@ -169,7 +169,7 @@ class VolatilityThen(VolatilityOfAll):
 
 
 class LiquidityToCome(Step):
-    """Caps each name by the value that trades in the twenty sessions after the decision, "since we work orders over a month"."""
+    """Caps each name by the value that trades in the twenty sessions after the decision: "we work orders over a month"."""
 
     name = "liquidity"
     kind = CAP

@@ -49,10 +49,13 @@ FEATURES = {
 
 @dataclass(frozen=True)
 class Walk:
-    """about: the user's class, or the function that makes the data, whose docstring says what it does. parts: groups of the
-    configuration in place of the run's own. overrides: of the command line. dataset: the overrides that name it. prepare: what is done in the fresh home before the
-    run, such as an ingest or earlier runs. searched: it is a search that is to be told, which is information and no accusation of
-    the run; of all other strategies a leak or a warning is what counts."""
+    """A run of our engine.
+
+    about: the user's class, or the function that makes the data, whose docstring says what it does. parts: groups of the
+    configuration in place of the run's own. overrides: of the command line. dataset: the overrides that name it. prepare: what
+    is done in the fresh home before the run, such as an ingest or earlier runs. searched: it is a search that is to be told,
+    which is information and no accusation of the run; of all other strategies a leak or a warning is what counts.
+    """
 
     about: Callable[..., Any]
     parts: Mapping[str, Any] = field(default_factory=dict)
@@ -131,7 +134,7 @@ class Refused:
 
 
 def accusation(found: Mapping[str, Any], searched: bool, seconds: float) -> Said:
-    """What `audit.json` comes to: its first leak in causal order; without one, its first warning; then what it says of a search."""
+    """What `audit.json` comes to: its first leak in causal order; without one, its first warning; then of a search."""
     from backcast.engine.audit.findings import LAYERS
 
     checks = sorted(found["checks"], key=lambda check: LAYERS.index(check["layer"]))

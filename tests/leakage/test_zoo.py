@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
-from zoo.catalogue import PAGE, page
+from zoo.answers import LEAK, ONE_THREAD, RUN, TWIN, Question, answer, answers, asked_of, questions, row
+from zoo.catalogue import LAYER, PAGE, page
 from zoo.families import FAMILIES, RUNS, every
+from zoo.honest import COUNT
+from zoo.known import KNOWN, UNMENDED
 from zoo.market import SHAPES, market
-from zoo.pair import Function, Outputs, wide
+from zoo.named import NAMED, covered
+from zoo.pair import Function, Outputs, Said, wide
 from zoo.peers import METHODS, cut_and_compare, lag_and_compare
-from zoo.run import against_bar, asked_of, main, right
+from zoo.results import SHARE, against_bar, misses, right
+from zoo.run import chosen, main
 
 from backcast.engine.audit.findings import LAYERS
 
@@ -30,6 +38,19 @@ def test_no_two_pairs_share_a_leak() -> None:
 
 def test_the_catalogue_is_what_the_pairs_say() -> None:
     assert PAGE.read_text() == page(), "python -m zoo.catalogue"
+
+
+def test_the_catalogue_holds_every_pair_and_says_what_the_layers_are() -> None:
+    entries = [line.removeprefix("### ") for line in PAGE.read_text().split("\n") if line.startswith("### ")]
+    assert entries == [pair.name for pair in every()]
+    assert tuple(LAYER) == LAYERS
+
+
+def test_what_the_issue_names_is_planted() -> None:
+    names = {pair.name for pair in every()}
+    assert all(pairs and set(pairs) <= names for pairs in NAMED.values())
+    assert covered(names).startswith(f"{len(NAMED)} of the {len(NAMED)} leaks")
+    assert covered(["pca_whole"]).startswith(f"1 of the {len(NAMED)} leaks")
 
 
 def test_the_market_holds_what_the_pairs_trip_over() -> None:
@@ -143,48 +164,111 @@ def test_a_method_that_breaks_has_no_answer() -> None:
         assert "no such column" in told.why
 
 
-def test_a_leak_on_another_layer_is_not_right() -> None:
+def said(
+    side: str, accused: bool, layer: str = "features", method: str = "quick", **more: object
+) -> dict[str, object]:
+    """A row of answers of a leak among features."""
     row = {
-        "side": "leak",
-        "method": "full",
-        "accused": True,
-        "layer": "targets",
+        "pair": "p",
+        "side": side,
+        "method": method,
+        "accused": accused,
+        "layer": layer,
         "expected_layer": "features",
     }
-    assert not right(row)
-    assert right({**row, "layer": "features"})
-    assert right({**row, "method": "cut", "layer": ""})
-    assert not right({**row, "side": "honest"})
+    return {**row, "inconclusive": False, "why": "", **more}
+
+
+def test_a_leak_on_another_layer_is_not_right() -> None:
+    assert not right(said(LEAK, True, "targets"))
+    assert right(said(LEAK, True))
+    assert right(said(LEAK, True, "", "cut"))
+    assert not right(said(TWIN, True)) and not right(said(RUN, True))
+    assert right(said(TWIN, False)) and right(said(RUN, False))
 
 
 def test_the_bar_counts_layers_and_alarms() -> None:
-    def row(side: str, accused: bool, layer: str = "features") -> dict[str, object]:
-        return {
-            "side": side,
-            "method": "quick",
-            "accused": accused,
-            "layer": layer,
-            "expected_layer": "features",
-        }
-
-    five = [row("leak", True)] * 5
-    assert against_bar([*five, row("leak", False)], "quick").endswith(
-        "5 of 6 on their layer (bar 5), 0 twins accused (bar 0): met"
+    five, miss = [said(LEAK, True)] * 5, said(LEAK, False)
+    words, met = against_bar([*five, miss, said(RUN, False)], "quick")
+    assert met and words.startswith(
+        "quick: 5 of 6 on their layer (bar 5), 0 twins accused (bar 0), 0 of 1 honest runs"
     )
-    assert against_bar([*five, row("leak", True, "targets")], "quick").endswith("met")
-    assert against_bar([*five[1:], row("leak", False)] * 2, "quick").endswith(
-        "(bar 9), 0 twins accused (bar 0): MISSED"
-    )
-    assert against_bar([*five, row("honest", True)], "quick").endswith("1 twins accused (bar 0): MISSED")
+    assert against_bar([*five, said(LEAK, True, "targets")], "quick")[1]
+    assert not against_bar([*five[1:], miss] * 2, "quick")[1]
+    assert not against_bar([*five, said(TWIN, True)], "quick")[1]
+    assert not against_bar([*five, said(RUN, True)], "quick")[1]
+    full = [{**row, "method": "full"} for row in five]
+    assert against_bar(full, "full")[1]
+    assert not against_bar([*full, {**miss, "method": "full"}], "full")[1]
 
 
-def test_the_command_prints_and_writes(tmp_path: object, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_miss_is_told_with_its_reason_and_one_without_says_so() -> None:
+    known, level = next((name, level) for level, of in KNOWN.items() for name in of)
+    (told,) = misses([said(LEAK, False, method=level, pair=known)])
+    assert told == f"{level}: {known}: missed: {KNOWN[level][known]}."
+    (told,) = misses([said(LEAK, True, "targets", why="weights move")])
+    assert told == "quick: p: told as targets, is features: NO REASON KNOWN. It said: weights move"
+    (told,) = misses([said(TWIN, False, inconclusive=True, why="broke: E")])
+    assert told == "quick: p: the honest one has no answer. broke: E"
+    assert not misses([said(TWIN, False), said(LEAK, True)])
+
+
+def test_known_misses_are_few_and_each_has_its_reason() -> None:
+    names = {pair.name for pair in every()}
+    for level, (part, whole) in SHARE.items():
+        assert set(KNOWN[level]) <= names
+        assert whole * len(KNOWN[level]) <= (whole - part) * len(names) + whole * UNMENDED[level]
+        assert all(len(why) > 20 for why in KNOWN[level].values())
+
+
+def test_a_true_warning_of_its_data_accuses_no_honest_run() -> None:
+    question = Question("honest_03", RUN, "full")
+    assert not row(question, Said(True, why="how names end: half have no fact"))["accused"]
+    assert row(question, Said(True, why="the future of features: one cell moves"))["accused"]
+
+
+def test_a_sample_is_spread_over_the_catalogue_and_always_the_same() -> None:
+    pairs, runs = chosen("", "", 40)
+    assert (pairs, runs) == chosen("", "", 40)
+    assert len(pairs) == 40 and len(runs) == -(-40 * COUNT // len(every()))
+    assert len({pair.family for pair in pairs}) > 12
+    assert chosen("", "", 0) == (every(), list(range(COUNT)))
+    assert chosen("honest", "", 3)[1] == [0, 13, 26]
+    assert chosen("shifts", "", 0)[1] == []
+
+
+def test_a_pair_gives_the_same_answers_in_another_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ONE_THREAD:
+        monkeypatch.setenv(name, "1")
+    asked = questions(every(name="negative_shift"), [], ["cut"])
+    there = {(r["side"], r["accused"], r["why"]) for r in answers(asked, 2)}
+    assert there == {(r["side"], r["accused"], r["why"]) for r in map(answer, asked)}
+    assert len(there) == 2
+
+
+def test_the_command_prints_and_writes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "zoo.json"
-    assert main(["--pair", "negative_shift", "--level", "quick", "--out", str(out)]) == 0
+    assert main(["--pair", "negative_shift", "--level", "quick", "--workers", "1", "--out", str(out)]) == 0
     printed = capsys.readouterr().out
-    assert "negative_shift" in printed and str(out) in printed.replace("\n", "")
-    assert out.exists()
+    assert "negative_shift" in printed and str(out) in printed
+    assert "1 of 1 on their layer (bar 1), 0 twins accused (bar 0)" in printed
+    written = json.loads(out.read_text())
+    assert written["met"] is True and len(written["answers"]) == 2 * 4
     assert main(["--pair", "no such"]) == 2
+
+
+def test_the_command_ends_with_1_where_a_bar_is_missed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(Function, "audit", lambda self, level: Said(False))
+    asked = ["--pair", "negative_shift", "--no-peers", "--workers", "1", "--out", str(tmp_path / "zoo.json")]
+    assert main(asked) == 1
+    assert "full: negative_shift: missed: NO REASON KNOWN." in capsys.readouterr().out
+    assert main([*asked, "--known"]) == 1
+    monkeypatch.setitem(KNOWN, "full", {"negative_shift": "it is blind"})
+    monkeypatch.setitem(KNOWN, "quick", {"negative_shift": "it is blind"})
+    assert main(asked) == 1
+    assert main([*asked, "--known"]) == 0
 
 
 def test_outputs_without_signals_are_refused() -> None:
