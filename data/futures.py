@@ -107,7 +107,9 @@ def _places(early: pa.Table, late: pa.Table, keys: Sequence[str]) -> Ints:
     columns = {}
     for name in keys:
         both = pa.chunked_array([*early[name].chunks, *late[name].chunks])
-        columns[name] = codes(both)[0] if pa.types.is_string(both.type) else instants(pa.table({name: both}), name)
+        columns[name] = (
+            codes(both)[0] if pa.types.is_string(both.type) else instants(pa.table({name: both}), name)
+        )
     n, symbol = early.num_rows, columns["symbol"]
     place = np.empty(late.num_rows, dtype=np.int64)
     for code in np.unique(symbol[n:]):
@@ -118,7 +120,9 @@ def _places(early: pa.Table, late: pa.Table, keys: Sequence[str]) -> Ints:
         if len(keys) == 2:
             place[mine] = begin + np.searchsorted(old[0], new[0], side="right")
             continue
-        order = np.lexsort([np.r_[a, b] for a, b in zip(old, new, strict=True)][::-1])  # stable: the early ones first
+        order = np.lexsort(
+            [np.r_[a, b] for a, b in zip(old, new, strict=True)][::-1]
+        )  # stable: the early ones first
         behind = np.cumsum(order < end - begin)[np.argsort(order)]
         place[mine] = begin + behind[end - begin :]
     return place
