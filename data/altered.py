@@ -78,13 +78,23 @@ class Held:
         return Altered(w.about, w.names, w.last, w.rows, w.known, at)
 
     def scrambled(
-        self, at: np.datetime64, seed: int, tables: Sequence[str] = TABLES_READ, mild: bool = False
+        self,
+        at: np.datetime64,
+        seed: int,
+        tables: Sequence[str] = TABLES_READ,
+        mild: bool = False,
+        until: np.datetime64 | None = None,
     ) -> Altered:
         """The same up to an instant, and another future of these tables; the last bar's instant and the names of items stay.
 
-        mild: other values alone, for code that cannot bear rows that come and go.
+        mild: other values alone, for code that cannot bear rows that come and go. until: nothing known later is made, for
+        whoever reads no more than that.
         """
-        w, rows, known = self.whole, dict(self.whole.rows), dict(self.whole.known)
+        w = self.whole
+        rows = {name: w.read(w.about.name, name, {}, until) for name in w.rows}
+        known = {
+            name: w.known[name] if until is None else w.known[name][w.known[name] <= until] for name in rows
+        }
         for name in tables:
             # A stream a table, so that a table's future is the same beside any others.
             generator = np.random.default_rng([seed, TABLES_READ.index(name), int(at.astype(np.int64))])

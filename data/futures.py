@@ -82,8 +82,9 @@ def with_column(rows: pa.Table, name: str, values: npt.NDArray[Any] | Sequence[A
     return rows.set_column(rows.schema.get_field_index(name), name, column)
 
 
-def ordered(table: str, parts: Sequence[pa.Table]) -> pa.Table:
-    """All rows in the order of key and known_at; of two that have both, the first that was given."""
+def ordered(table: str, early: pa.Table, parts: Sequence[pa.Table]) -> pa.Table:
+    """All rows in the order of key and known_at; of two that have both, the first that was given. The early ones are in that
+    order, and each of the parts is known later than they all: it goes behind those of its key."""
     rows = pa.concat_tables(parts).combine_chunks()
     keys = [
         codes(rows[name])[0] if pa.types.is_string(rows.schema.field(name).type) else instants(rows, name)
@@ -93,7 +94,38 @@ def ordered(table: str, parts: Sequence[pa.Table]) -> pa.Table:
     same = np.ones(max(len(order) - 1, 0), dtype=bool)
     for key in keys:
         same &= key[order][1:] == key[order][:-1]
-    return rows.take(pa.array(order[~np.r_[np.zeros(min(1, len(order)), bool), same]]))
+    late = rows.take(pa.array(order[~np.r_[np.zeros(min(1, len(order)), bool), same]]))
+    if not late.num_rows:
+        return early
+    place = _places(early, late, TABLES[table].keys)
+    order = np.insert(np.arange(early.num_rows), place, early.num_rows + np.arange(late.num_rows))
+    return pa.concat_tables([early, late]).take(pa.array(order)).combine_chunks()
+
+
+def _places(early: pa.Table, late: pa.Table, keys: Sequence[str]) -> Ints:
+    """(N,) before which early row each late one goes; both are in the order of their keys, the symbol first."""
+    columns = {}
+    for name in keys:
+        both = pa.chunked_array([*early[name].chunks, *late[name].chunks])
+        columns[name] = (
+            codes(both)[0] if pa.types.is_string(both.type) else instants(pa.table({name: both}), name)
+        )
+    n, symbol = early.num_rows, columns["symbol"]
+    place = np.empty(late.num_rows, dtype=np.int64)
+    for code in np.unique(symbol[n:]):
+        begin, end = np.searchsorted(symbol[:n], [code, code + 1])
+        mine = np.flatnonzero(symbol[n:] == code)
+        old = [columns[name][begin:end] for name in keys[1:]]
+        new = [columns[name][n:][mine] for name in keys[1:]]
+        if len(keys) == 2:
+            place[mine] = begin + np.searchsorted(old[0], new[0], side="right")
+            continue
+        order = np.lexsort(
+            [np.r_[a, b] for a, b in zip(old, new, strict=True)][::-1]
+        )  # stable: the early ones first
+        behind = np.cumsum(order < end - begin)[np.argsort(order)]
+        place[mine] = begin + behind[end - begin :]
+    return place
 
 
 def _later(known: Instants, generator: np.random.Generator) -> Instants:
@@ -160,7 +192,7 @@ def bars(
     fields = past.info.bar_fields
     early, late = _split(rows, known, at, generator, mild)
     if mild:
-        return ordered("bars", [early, _prices(late, fields, generator)])
+        return ordered("bars", early, [_prices(late, fields, generator)])
     code, names = codes(rows["symbol"])
     vanish = generator.random(len(names)) < 0.03
     vanish[names.index(past.info.benchmark) if past.info.benchmark in names else slice(0)] = False
@@ -168,7 +200,7 @@ def bars(
     again = rows.take(pa.array(_newest(code, known <= at, generator, 60)))
     again = with_column(again, "known_at", _soon(again.num_rows, at, generator))
     parts = [late.filter(pa.array(~gone)), again, *_listed(past, rows, code, names, known, at, generator)]
-    return ordered("bars", [early, *(_prices(part, fields, generator) for part in parts)])
+    return ordered("bars", early, [_prices(part, fields, generator) for part in parts])
 
 
 def _listed(
@@ -199,7 +231,7 @@ def actions(
 ) -> pa.Table:
     """Other splits, dividends and ends, corrections of those known, and new ones, of which some count from before."""
     early, late = _split(rows, known, at, generator, mild)
-    parts = [early, _amounts(past, late, generator)]
+    parts = [_amounts(past, late, generator)]
     if not mild:
         kind = np.array(rows["kind"].to_pylist(), dtype=object)
         ex = instants(rows, "event_at")
@@ -209,7 +241,7 @@ def actions(
             rows.take(pa.array(np.sort(newest))), "known_at", _soon(len(newest), at, generator)
         )
         parts += [_amounts(past, again, generator), _announced(past, rows, at, generator)]
-    return ordered("actions", parts)
+    return ordered("actions", early, parts)
 
 
 def _amounts(past: Past, rows: pa.Table, generator: np.random.Generator) -> pa.Table:
@@ -269,7 +301,7 @@ def membership(
     if not rows.num_rows:
         return rows
     early, late = _split(rows, known, at, generator, mild)
-    parts = [early, _flipped(late, generator.random(late.num_rows) < 0.5)]
+    parts = [_flipped(late, generator.random(late.num_rows) < 0.5)]
     if not mild:
         newest = _newest(codes(rows["symbol"])[0], known <= at, generator, 1)
         newest = newest[generator.random(len(newest)) < 0.5]
@@ -278,7 +310,7 @@ def membership(
         event, moved = instants(again, "event_at"), generator.random(len(newest)) < 0.5
         again = with_column(again, "event_at", np.where(moved, instants(again, "known_at"), event))
         parts.append(_flipped(again, np.ones(len(newest), dtype=bool)))
-    return ordered("membership", parts)
+    return ordered("membership", early, parts)
 
 
 def _flipped(rows: pa.Table, chosen: Bools) -> pa.Table:
@@ -291,14 +323,14 @@ def facts(
 ) -> pa.Table:
     """Other values; of every series the newest known and an older one restated, and a period that nobody knew."""
     early, late = _split(rows, known, at, generator, mild)
-    parts = [early, _values(late, generator)]
+    parts = [_values(late, generator)]
     if not mild and rows.num_rows:
         (symbol, _), (item, items) = codes(rows["symbol"]), codes(rows["item"])
         newest = rows.take(pa.array(_newest(symbol * len(items) + item, known <= at, generator, 6)))
         again = with_column(newest, "known_at", _soon(newest.num_rows, at, generator))
         fresh = with_column(again, "event_at", instants(again, "known_at"))
         parts += [_values(again, generator), _values(fresh, generator)]
-    return ordered("facts", parts)
+    return ordered("facts", early, parts)
 
 
 def _values(rows: pa.Table, generator: np.random.Generator) -> pa.Table:

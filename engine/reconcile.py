@@ -14,9 +14,9 @@ from __future__ import annotations
 import numpy as np
 
 from backcast.data.types import Bools, Floats
+from backcast.engine.bills import bills
 from backcast.engine.costs.base import Cost
 from backcast.engine.costs.charge import Rates
-from backcast.engine.simulators.reference_costs import bill
 from backcast.engine.types import Account, Dividends, Fills, Plan
 
 TOLERANCE = 1e-9
@@ -37,11 +37,11 @@ def unexplained(plan: Plan, account: Account, cost: Cost) -> Floats:
     """
     rates, fills, sessions = cost.rates(), account.fills, len(plan.weights)
     prices, allowed = _prices(plan, fills)
-    costs = _costs(plan, fills, rates, prices)
+    t = fills.session - plan.offset
+    costs = bills(rates, plan, t, fills.symbol, fills.quantity, prices)
     rebuilt = _rebuilt(plan, account, rates, prices, costs)
     scale = np.maximum(np.abs(account.equity), account.capital)
     apart = np.stack([(getattr(account, name) - rebuilt[name]) / scale for name in ACCOUNT])
-    t = fills.session - plan.offset
     paid = np.stack([getattr(fills, name) for name in COSTS])
     beside = (fills.price - prices) / np.where(prices > 0, prices, 1.0)
     log = np.vstack([np.where(allowed, beside, np.inf), (paid - costs) / scale[t]])
@@ -70,50 +70,103 @@ def _prices(plan: Plan, fills: Fills) -> tuple[Floats, Bools]:
     return price * worse, allowed | forced
 
 
-def _costs(plan: Plan, fills: Fills, rates: Rates, prices: Floats) -> Floats:
-    """(3, N) what each fill costs, by kind."""
-    columns = (fills.session - plan.offset, fills.symbol, fills.quantity, prices)
-    cells = zip(*(column.tolist() for column in columns))
-    bills = [bill(rates, float, plan, *cell) for cell in cells]
-    rows = [(one.fee, one.spread, one.impact) for one in bills]
-    return np.array(rows, dtype=np.float64).reshape(-1, len(COSTS)).T
-
-
 def _rebuilt(plan: Plan, account: Account, rates: Rates, prices: Floats, costs: Floats) -> dict[str, Floats]:
     """(T,) each of `ACCOUNT`."""
-    sessions, symbols = plan.weights.shape
-    dividends = plan.dividends or Dividends.none()
-    entitled = np.zeros(len(dividends.ex))  # in currency, by the shares of the session before ex
-    shares, cash, owed = np.zeros(symbols), account.capital, 0.0
+    sessions = len(plan.weights)
     fills, at = account.fills, account.fills.session - plan.offset
-    rows: dict[str, Floats] = {name: np.zeros(sessions) for name in ACCOUNT}
-    for name, values in zip(COSTS, costs, strict=True):
-        np.add.at(rows[name], at, values)
-    if plan.deposit is not None:
-        rows["deposit"] += plan.deposit
-    traded = _traded(plan, account)
+    deposit, stop = _deposits(plan, account)
+    shares, exits = _shares(plan, _traded(plan, account), stop)
+    before = np.vstack([np.zeros(shares.shape[1]), shares[:-1]])
+    dividend, paid = _dividends(plan, before, stop)
+    borrow = _borrow(plan, rates, before, stop)
     spent = np.bincount(at, weights=fills.quantity * prices + costs.sum(axis=0), minlength=sessions)
-    for t in range(sessions):
-        there = float(account.equity[t - 1]) if t else account.capital
-        if -rows["deposit"][t] >= there:  # all is taken out, and no more
-            rows["deposit"][t], rows["deposit"][t + 1 :] = -there, 0.0
-            break
-        interest, borrow = _accrued(plan, rates, t, cash, shares)
-        due = np.flatnonzero(dividends.ex == t)
-        entitled[due] = dividends.amount[due] * shares[dividends.symbol[due]]
-        dividend = entitled[due].sum()
-        paid = entitled[(dividends.pay == t) & (dividends.ex <= t)].sum()
-        owed += dividend - paid
-        cash += rows["deposit"][t] + interest - borrow + paid
-        shares, out = _opened(plan, shares, t)
-        cash += out - spent[t]
-        shares = shares + traded[t]
-        held = shares != 0.0
-        equity = cash + owed + shares[held] @ plan.mark_price[t, held]
-        found = {"interest": interest, "borrow": borrow, "dividend": dividend, "owed": owed, "cash": cash}
-        for name, amount in (*found.items(), ("equity", equity)):
-            rows[name][t] = amount
-    return rows
+    inflow = deposit - borrow + paid + exits - spent
+    years = np.zeros(sessions) if plan.years is None else plan.years
+    interest, cash = _cash(account.capital, rates, years, inflow, stop)
+    owed = np.cumsum(dividend - paid)
+    held = np.where(shares != 0.0, shares * plan.mark_price, 0.0).sum(axis=1)
+    equity = cash + owed + held
+    rows = {
+        "borrow": borrow,
+        "interest": interest,
+        "dividend": dividend,
+        "owed": owed,
+        "cash": cash,
+        "equity": equity,
+    }
+    for values in rows.values():
+        values[stop:] = 0.0
+    charged = {k: np.bincount(at, weights=v, minlength=sessions) for k, v in zip(COSTS, costs, strict=True)}
+    return {**charged, **rows, "deposit": deposit}
+
+
+def _deposits(plan: Plan, account: Account) -> tuple[Floats, int]:
+    """(T,) what is paid in and taken out, and the first session of which nothing is left because all is taken out, and no
+    more; the number of sessions where that does not happen."""
+    deposit = np.zeros(len(plan.weights))
+    if plan.deposit is not None:
+        deposit += plan.deposit
+    there = np.r_[account.capital, account.equity[:-1]]
+    over = np.flatnonzero(-deposit >= there)
+    if not len(over):
+        return deposit, len(deposit)
+    stop = int(over[0])
+    deposit[stop], deposit[stop + 1 :] = -there[stop], 0.0
+    return deposit, stop
+
+
+def _shares(plan: Plan, traded: Floats, stop: int) -> tuple[Floats, Floats]:
+    """(T, S) shares held at each close, and (T,) the cash for what splits and exits took. Between sessions with a split or an
+    exit shares are sums."""
+    sessions, symbols = traded.shape
+    event = np.zeros(sessions, dtype=bool)
+    if plan.split is not None:
+        event |= (plan.split != 1.0).any(axis=1)
+    if plan.exits is not None:
+        event |= np.isfinite(plan.exits).any(axis=1)
+    begins = np.unique(np.r_[0, np.flatnonzero(event[:stop])])[:stop]
+    shares, cash, held = np.zeros(traded.shape), np.zeros(sessions), np.zeros(symbols)
+    for begin, end in zip(begins, [*begins[1:], stop], strict=True):
+        held, cash[begin] = _opened(plan, held, int(begin))
+        shares[begin:end] = np.cumsum(np.vstack([held + traded[begin], traded[begin + 1 : end]]), axis=0)
+        held = shares[end - 1]
+    return shares, cash
+
+
+def _dividends(plan: Plan, before: Floats, stop: int) -> tuple[Floats, Floats]:
+    """(T,) what becomes due at each open by the shares of the close before, and what of it is paid; from `stop` on neither."""
+    due, sessions = plan.dividends or Dividends.none(), len(before)
+    there = (due.ex >= 0) & (due.ex < stop)
+    ex, pay = due.ex[there], due.pay[there]
+    amount = due.amount[there] * before[ex, due.symbol[there]]
+    comes = (pay >= ex) & (pay < stop)
+    return (
+        np.bincount(ex, weights=amount, minlength=sessions),
+        np.bincount(pay[comes], weights=amount[comes], minlength=sessions),
+    )
+
+
+def _borrow(plan: Plan, rates: Rates, before: Floats, stop: int) -> Floats:
+    """(T,) the fee for what was short at the close before, at its mark; a rate that is not known costs nothing."""
+    fee = np.zeros(len(before))
+    t, s = np.nonzero(before[:stop] < 0.0)
+    if plan.years is None or not len(t):
+        return fee
+    per_year = np.full(len(t), rates.borrow)
+    if rates.borrow_data > 0 and plan.borrow_rate is not None:
+        per_year += rates.borrow_data * np.nan_to_num(plan.borrow_rate[t, s])
+    np.add.at(fee, t, -before[t, s] * plan.mark_price[t - 1, s] * per_year * plan.years[t])
+    return fee
+
+
+def _cash(capital: float, rates: Rates, years: Floats, inflow: Floats, stop: int) -> tuple[Floats, Floats]:
+    """(T,) interest on the cash of the close before, and cash; inflow (T,): everything else that comes or goes."""
+    interest, cash, now = np.zeros(len(inflow)), np.zeros(len(inflow)), capital
+    for t, (year, came) in enumerate(zip(years[:stop].tolist(), inflow[:stop].tolist(), strict=True)):
+        earned = now * (rates.cash if now > 0 else rates.margin) * year
+        now += earned + came
+        interest[t], cash[t] = earned, now
+    return interest, cash
 
 
 def held_shares(plan: Plan, account: Account) -> Floats:
@@ -130,19 +183,6 @@ def held_shares(plan: Plan, account: Account) -> Floats:
             held[t] = 0.0
             break
     return held
-
-
-def _accrued(plan: Plan, rates: Rates, t: int, cash: float, shares: Floats) -> tuple[float, float]:
-    """Interest and borrow fees of a session's open, by the cash, the shares and the marks of the close before."""
-    years = 0.0 if plan.years is None else float(plan.years[t])
-    interest = cash * (rates.cash if cash > 0 else rates.margin) * years
-    short = shares < 0.0
-    if not short.any():
-        return interest, 0.0
-    per_year = np.full(len(shares), rates.borrow)
-    if rates.borrow_data > 0 and plan.borrow_rate is not None:
-        per_year += rates.borrow_data * np.nan_to_num(plan.borrow_rate[t])  # what is not known costs nothing
-    return interest, float(-shares[short] @ (plan.mark_price[t - 1, short] * per_year[short])) * years
 
 
 def _traded(plan: Plan, account: Account) -> Floats:

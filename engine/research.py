@@ -19,6 +19,7 @@ from backcast.data.coverage import coverage
 from backcast.data.errors import InputError, reason
 from backcast.data.ingest import ingest
 from backcast.data.market import Market
+from backcast.data.readonce import ReadOnce
 from backcast.data.store import Store
 from backcast.data.types import Floats
 from backcast.engine import given, runs, walkforward
@@ -114,7 +115,7 @@ def run(config: Config, folder: Path, progress: Progress | None = None) -> Run:
 def pin(made: Experiment, config: Config) -> Pinned:
     """The experiment at the store's present version, or at a named snapshot; a data set that the store does not hold yet is
     ingested."""
-    store = Store()
+    store = ReadOnce()
     if made.source.name not in store.datasets():
         ingest(store, made.source)
     pinned = store.version(made.source.name, config.get("snapshot"))
@@ -400,7 +401,7 @@ def audit_again(
     out = runs.RunFolder.open(folder)
     config, manifest = out.read_yaml("config.yaml"), out.read_json("manifest.json")
     made = replace(experiment(config), audit=AuditLevel(level, instants or INSTANTS.get(level, 2)))
-    pinned = Pinned(made, Store(), manifest["store"]["pin"], thread_budget(None))
+    pinned = Pinned(made, ReadOnce(), manifest["store"]["pin"], thread_budget(None))
     world = walkforward.observe(made, pinned.store, pinned.pin, pinned.threads)
     folds = walkforward.folds_of(made, world.panel)
     decisions = np.concatenate([fold.test for fold in folds])

@@ -108,8 +108,7 @@ def _through(recorded: Recorded, held: Held, spot: Spot) -> str:
     for seed, table in several:
         if not held.whole.rows[table].num_rows and table != "actions":
             continue
-        tables = held.scrambled(recorded.instant(spot.t), recorded.made.seed + seed, (table,))
-        if not _same(recorded, path.world_of(recorded, tables, "scrambled", spot.t, end), spot):
+        if not _same(recorded, path.scrambled(recorded, held, spot.t, end, seed, (table,)), spot):
             return table
     return ""
 

@@ -6,6 +6,7 @@ What it gives comes back on the axis of the recorded run, so that both can be co
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -15,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from backcast.data import asof
-from backcast.data.altered import Altered
+from backcast.data.altered import TABLES_READ, Altered, Held
 from backcast.data.tables import Tables
 from backcast.data.types import Floats, Ints, Panel
 from backcast.engine.configure import Experiment
@@ -131,6 +132,21 @@ def world_of(recorded: Recorded, tables: Altered, kind: str, k: int, end: int) -
     until = recorded.instant(min(end, len(recorded.panel.clock)) - 1)
     panel = asof.load_panel(tables, recorded.made.source.name, recorded.pin, until=until)
     return Other(kind, k, panel, _places(recorded.panel.symbols, panel.symbols))
+
+
+def scrambled(
+    recorded: Recorded,
+    held: Held,
+    k: int,
+    end: int,
+    seed: int = 0,
+    tables: Sequence[str] = TABLES_READ,
+    mild: bool = False,
+) -> Other:
+    """The world of another future of some tables after row k, with the decisions before row `end`."""
+    until = recorded.instant(min(end, len(recorded.panel.clock)) - 1)
+    other = held.scrambled(recorded.instant(k), recorded.made.seed + seed, tables, mild, until)
+    return world_of(recorded, other, "scrambled", k, end)
 
 
 def ending(recorded: Recorded, k: int, begin: int = 0) -> Other:

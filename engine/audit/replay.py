@@ -101,6 +101,9 @@ class Replay:
         self.layers["restart"] = _Layer(Check("restart replay: features", "features", told))
         self.seen: dict[str, list[tuple[int, int]]] = {name: [] for name in LAYERS}
         """Of each layer which rows were compared, first and last, in worlds that are another after the last."""
+        self.failures = 0
+        self.milder = 0
+        """How many worlds have other values alone, because code could not bear more."""
 
     @property
     def rows_read(self) -> int:
@@ -140,25 +143,39 @@ class Replay:
             if layer.spot is not None:
                 layer.check.finding = finding_of(self.recorded, self.held, layer.spot, name == "restart")
                 break
+        for layer in self.layers.values() if self.milder else ():
+            layer.check.detail += (
+                f"; {self.milder} of them of other values alone, which is all that its code bears"
+            )
         return [layer.check for layer in self.layers.values()]
 
     def _world(self, kind: str, row: int) -> None:
-        """A whole world that is another after a decision."""
-        r = self.recorded
-        k = int(r.forecast.decisions[row])
-        end = k + 1
-        if kind == "scrambled":
-            tables, end = self.held.scrambled(r.instant(k), r.made.seed), k + 1 + AHEAD
-        else:
-            tables = self.held.truncated(r.instant(k))
-        other = path.world_of(r, tables, kind, k, end)
+        """A whole world that is another after a decision; where code cannot bear rows that come and go, one of other values
+        alone."""
+        r, k = self.recorded, int(self.recorded.forecast.decisions[row])
+        if kind == "truncated":
+            self._visit(path.world_of(r, self.held.truncated(r.instant(k)), kind, k, k + 1), row)
+            return
+        before = {name: layer.check.inconclusive for name, layer in self.layers.items()}
+        for mild in (False, True):
+            if self._visit(path.scrambled(r, self.held, k, k + 1 + AHEAD, mild=mild), row):
+                self.milder += mild
+                return
+            if not mild:
+                for name, layer in self.layers.items():
+                    layer.check.inconclusive = before[name]
+
+    def _visit(self, other: Other, row: int) -> bool:
+        """Compares everything up to a decision in a world; whether all of it could be run there."""
+        r, failed = self.recorded, self.failures
         self._panel(other)
         rows = np.arange(max(0, row + 1 - self.plan.last), row + 1)
-        whole = kind == "scrambled" and not self.stepwise
+        whole = other.kind == "scrambled" and not self.stepwise
         first = int(r.forecast.decisions[rows[0]])
         begin = 0 if whole else max(0, first - self.depth + 1)
         self._features_and_forecasts(other, begin, rows)
         self._targets(other, np.arange(row + 1))
+        return self.failures == failed
 
     def _look(self, row: int, walk: bool) -> None:
         """A decision from a panel that ends there."""
@@ -270,4 +287,5 @@ class Replay:
         self.layers["targets"].compare(once.T[None], again.T[None], ("weight",), everyone, at, other)
 
     def _failed(self, other: Other, error: Exception) -> str:
+        self.failures += 1
         return f"It cannot be run on a world {other.kind} after {self.recorded.instant(other.k)}: {reason(error)}"
