@@ -98,8 +98,13 @@ def ordered(table: str, early: pa.Table, parts: Sequence[pa.Table]) -> pa.Table:
     if not late.num_rows:
         return early
     place = _places(early, late, TABLES[table].keys)
-    order = np.insert(np.arange(early.num_rows), place, early.num_rows + np.arange(late.num_rows))
-    return pa.concat_tables([early, late]).take(pa.array(order)).combine_chunks()
+    ends = np.append(np.flatnonzero(np.diff(place)) + 1, len(place))  # runs of late rows that stand together
+    pieces, done, begin = [], 0, 0
+    for end in ends.tolist():
+        at = int(place[begin])
+        pieces += [early.slice(done, at - done), late.slice(begin, end - begin)]
+        done, begin = at, end
+    return pa.concat_tables([*pieces, early.slice(done)]).combine_chunks()
 
 
 def _places(early: pa.Table, late: pa.Table, keys: Sequence[str]) -> Ints:

@@ -70,7 +70,7 @@ class Plan:
     last: int
 
 
-WORLDS = {"quick": (2, 1.5), "full": (10, 5.0)}
+WORLDS = {"quick": (1, 1.0), "full": (10, 5.0)}
 """The most whole worlds, and the most that they may cost: the sum of their shares of the clock's rows."""
 LOOKS = {"quick": 0.9, "full": 3.0}
 """The same of features that are made again for decisions, and of portfolios walked to them."""

@@ -28,6 +28,9 @@ from backcast.signals.types import QUANTILES, Compiled, FeatureSource, Forecast
 COLUMNS = ("mean", *(f"q{level:.0%}" for level in QUANTILES))
 """What a forecast consists of."""
 
+SMALL = 2**18
+"""Cells of a panel below which threads cost more than they bring; results do not depend on them."""
+
 
 @dataclass(frozen=True)
 class Evidence:
@@ -174,7 +177,8 @@ def features(recorded: Recorded, other: Other, begin: int) -> Floats:
     """(F, S', T') of a world, of its own symbols, from row `begin` on and made of that row and later ones alone."""
     panel = other.panel.since(begin - other.begin) if begin > other.begin else other.panel
     compiled = fresh(recorded.made.features).compile(panel.fields, panel.price_basis)
-    return np.asarray(compiled.evaluate(panel, threads=recorded.threads).values)
+    threads = 1 if panel.values.size < SMALL else recorded.threads
+    return np.asarray(compiled.evaluate(panel, threads=threads).values)
 
 
 def forecasts(recorded: Recorded, other: Other, made: Floats, begin: int, rows: Ints) -> Floats:
