@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from backcast.data.types import Floats, Ints
+from backcast.engine.audit.foreign.bars import field, held, on_bars, simple
 from backcast.engine.audit.foreign.calling import Output, call
 from backcast.engine.audit.foreign.futures import Future
-from backcast.engine.audit.foreign.bars import field, held, on_bars, simple
 from backcast.engine.audit.foreign.tables import Tables
 
 if TYPE_CHECKING:
