@@ -37,8 +37,8 @@ AFTER, PRICE, TRADED, VOLUME = (
 
 @dataclass(frozen=True)
 class Filled:
-    """Fills beside the market: t and s (N,) index bars, (S, T) of the market; own: decided by a strategy, not the engine's; free:
-    a user's execution declares their prices, which may be any of their bars (a mean of minutes, a limit)."""
+    """Fills beside the market: t and s (N,) index bars, (S, T) of the market; own: decided by a strategy, not the engine's;
+    free: a user's execution declares their prices, which may be any of their bars (a mean of minutes, a limit)."""
 
     fills: Fills
     market: Market
@@ -112,8 +112,8 @@ def came_early(fills: Fills, clock: Clock, point: str) -> Bools:
 
 
 def at_prices(filled: Filled) -> Check:
-    """Every fill has the price of its bar at the point at which all fill; that of a user's own execution may lie anywhere in its
-    bar, unless it is always the best of it, or one of the decision's bar. What vanished is closed no better than last seen."""
+    """Every fill has the price of its bar at the point at which all fill; that of a user's own execution may lie anywhere in
+    its bar, unless it is always the best of it, or of the decision's bar. What vanished is closed no better than last seen."""
     fills, known = filled.fills, np.isfinite(filled.price)
     wrong = known & ~_equal(fills.price, filled.price)
     if filled.free:
@@ -139,8 +139,8 @@ def at_prices(filled: Filled) -> Check:
 
 
 def _unfair(filled: Filled, off: Bools) -> Bools:
-    """(N,) of fills off the point in common: those at better than their bar; and of buys or sells that are nearly all so, those at
-    the best of the bar, at a price of their decision's own bar, or at the better of open and close."""
+    """(N,) of fills off the point in common: those at better than their bar; and of buys or sells that are nearly all so,
+    those at the best of the bar, at a price of their decision's own bar, or at the better of open and close."""
     market, t, s, price = filled.market, filled.t, filled.s, filled.fills.price
     there = {name: market.field(name) for name in ("open", "high", "low", "close") if name in market.fields}
     buys = filled.fills.quantity > 0

@@ -101,8 +101,8 @@ def _unended(tables: Tables, left: int, names: int) -> tuple[str, str]:
     mean = LEAVE_A_YEAR * years
     return (
         f"{left:,} of {names:,} names left the universe, and the prices of none ever end in {years:,.0f} symbol-years; at "
-        f"{LEAVE_A_YEAR:.1%} a year {mean:,.1f} would ({_odds(poisson(0, mean))} that it is chance). Names that stop trading are "
-        "missing.",
+        f"{LEAVE_A_YEAR:.1%} a year {mean:,.1f} would ({_odds(poisson(0, mean))} that it is chance). Names that stop trading "
+        "are missing.",
         "Use data with the names that were delisted, merged or bought, and what their holders got.",
     )
 

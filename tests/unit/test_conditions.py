@@ -312,8 +312,9 @@ def filed(shift_days: int = 0, hour: int = 0, zone: str = "UTC", any_day: bool =
     day = rows["known_at"].cast(pl.Datetime("us")) + lag
     frame = rows.with_columns(known_at=day)
     if not any_day:
-        frame = frame.with_columns(pl.col("known_at").dt.offset_by("0d") + pl.duration(
-            days=pl.when(pl.col("known_at").dt.weekday() > 5).then(8 - pl.col("known_at").dt.weekday()).otherwise(0)))  # fmt: skip
+        weekday = pl.col("known_at").dt.weekday()
+        later = pl.when(weekday > 5).then(8 - weekday).otherwise(0)
+        frame = frame.with_columns(pl.col("known_at") + pl.duration(days=later))
     shifted = pl.col("known_at") + pl.duration(days=shift_days, hours=hour)
     return frame.with_columns(shifted.dt.replace_time_zone(zone).dt.convert_time_zone("UTC"))
 
