@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from backcast.engine.audit.findings import LEAK, Finding, number
 from backcast.engine.audit.findings import LAYERS as ORDER
+from backcast.engine.audit.findings import LEAK, Finding, number
 from backcast.engine.audit.foreign.calling import call
 from backcast.engine.audit.foreign.compare import Cell, Moved, compare
 from backcast.engine.audit.foreign.futures import Future
