@@ -21,7 +21,7 @@ def presence(tables: Tables) -> Bools:
         if not tables.wide:
             made[at, [place[w] for w in table.words("symbol")]] = True
             continue
-        made[np.ix_(at, [place[c] for c in table.columns])] |= ~np.isnan(table.block(table.columns))
+        made[np.ix_(at, np.array([place[c] for c in table.columns]))] |= ~np.isnan(table.block(table.columns))
     return made
 
 
@@ -39,7 +39,7 @@ def field(tables: Tables, name: str) -> Floats | None:
             return None
         values[at, [place[w] for w in table.words("symbol")]] = table.numbers(column)
         return values
-    values[np.ix_(at, [place[c] for c in table.columns])] = table.block(table.columns)
+    values[np.ix_(at, np.array([place[c] for c in table.columns]))] = table.block(table.columns)
     return values
 
 

@@ -1,10 +1,11 @@
 """Which weights earned a bar, measured: a close is nudged by one part in a million, and the return of its bar answers.
 
-1. Cells (a bar, a symbol) are chosen whose weight at the bar is another than at the bars before it, and some whose weight stayed.
-2. In each replay the closes of such cells, rows apart, are multiplied by 1 + 1e-6. What the return of the bar moves by, over what
-   the bar moved by, is the weight that earned it; a cap on returns, or a jump elsewhere, does not matter.
-3. An honest bar is earned by weights of bars before it. Same-bar fills are said where nearly all entries, or nearly all exits, were
-   earned by the weight of the bar itself. That nothing is earned proves exits only where what stayed is earned.
+1. Cells (a bar, a symbol) are chosen whose weight at the bar is another than at the bars before it, and some whose weight
+   stayed.
+2. In each replay the closes of such cells, rows apart, are multiplied by 1 + 1e-6. What the return of the bar moves by, over
+   what the bar moved by, is the weight that earned it; a cap on returns, or a jump elsewhere, does not matter.
+3. An honest bar is earned by weights of bars before it. Same-bar fills are said where nearly all entries, or nearly all exits,
+   were earned by the weight of the bar itself. That nothing is earned proves exits only where what stayed is earned.
 """
 
 from __future__ import annotations
@@ -124,8 +125,8 @@ def measured(session: Session, level: str) -> Earned | None:
 
 
 def kinds_of(weights: Floats, moves: Floats) -> Floats:
-    """(T, S) 1 where a weight is larger than all of the bars before it, -1 where smaller, 0 where it about stayed; else NaN, and so
-    where the bar's return is missing or large (a split, which a cap may take out)."""
+    """(T, S) 1 where a weight is larger than all of the bars before it, -1 where smaller, 0 where it about stayed; else NaN,
+    so too where the return of the bar is missing or large (a split, which a cap may take out)."""
     kinds = np.full(moves.shape, np.nan)
     for t in range(BEFORE + 1, len(moves)):
         own, before = np.abs(weights[t]), np.abs(weights[t - BEFORE : t])
@@ -196,7 +197,7 @@ def nudged(tables: Tables, factor: Floats) -> Tables:
             changed = {c: table.numbers(c) * factor[at, s] for c in closes}
         elif name.lower() in ("", *CLOSES):
             columns = [c for c in table.columns if table.is_number(c)]
-            values = table.block(columns) * factor[np.ix_(at, [place[c] for c in columns])]
+            values: Floats = table.block(columns) * factor[np.ix_(at, np.array([place[c] for c in columns]))]
             changed = dict(zip(columns, values.T, strict=True))
         else:
             continue

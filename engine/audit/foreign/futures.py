@@ -165,7 +165,7 @@ def _priced(
     numbers = [c for c in table.columns if c != "symbol" and table.is_number(c)]
     if tables.wide:
         path = volume if name.lower() in COUNTS else factor
-        cells = np.ix_(at, [place[c] for c in numbers])
+        cells = np.ix_(at, np.array([place[c] for c in numbers], dtype=np.int64))
         values = _cells(table.block(numbers), path[cells], hole[cells], moved[:, None])
         changed = dict(zip(numbers, values.T, strict=True))
         return table.taken(np.arange(len(table)), (), changed)
