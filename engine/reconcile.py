@@ -141,8 +141,8 @@ def _dividends(plan: Plan, before: Floats, stop: int) -> tuple[Floats, Floats]:
     amount = due.amount[there] * before[ex, due.symbol[there]]
     comes = (pay >= ex) & (pay < stop)
     return (
-        np.bincount(ex, weights=amount, minlength=sessions),
-        np.bincount(pay[comes], weights=amount[comes], minlength=sessions),
+        np.bincount(ex, weights=amount, minlength=sessions).astype(np.float64),
+        np.bincount(pay[comes], weights=amount[comes], minlength=sessions).astype(np.float64),
     )
 
 

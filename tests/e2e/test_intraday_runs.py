@@ -60,7 +60,8 @@ def hours(place: Path) -> Any:
 def test_the_audit_passes_and_both_simulators_agree(hours: Any) -> None:
     audit = json.loads((hours.folder / "audit.json").read_text())
     assert audit["passed"] is True
-    assert all(check["cells"] > 0 for check in audit["checks"] if check["layer"] not in CONDITIONS)
+    looked = [check for check in audit["checks"] if check["layer"] not in CONDITIONS]
+    assert all(check["cells"] > 0 or check["proved"] for check in looked)
     assert main(["verify", str(hours.folder)]) == 0
 
 

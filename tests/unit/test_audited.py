@@ -14,7 +14,7 @@ import pytest
 from market import MARKET
 
 from backcast.data.errors import InputError
-from backcast.engine.audit import replay
+from backcast.engine.audit import own
 from backcast.engine.audit.findings import INFORMATION, LAYERS, LEAK, WARNING, Check, Finding, verdict
 from backcast.engine.cli import compose
 from backcast.engine.reports.audit_panel import audit_panel, delay_words
@@ -267,12 +267,13 @@ def test_a_panel_without_an_audit_is_a_line() -> None:
 def test_no_configuration_hides_an_audit_that_failed_or_is_off(
     override: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    honest = replay.replay
+    honest = own.checks
 
-    def failing(*arguments: Any) -> list[Check]:
-        return [*honest(*arguments), LEAKY]
+    def failing(*arguments: Any) -> tuple[list[Check], dict[str, Any]]:
+        checks, more = honest(*arguments)
+        return [*checks, LEAKY], more
 
-    monkeypatch.setattr("backcast.engine.research.replay.replay", failing)
+    monkeypatch.setattr("backcast.engine.audit.own.checks", failing)
     found = run(compose([*MARKET, "model=mean", "study=s", "job=j", override]), tmp_path / "run")
     text = found.tearsheet.read_text()
     if "off" in override:

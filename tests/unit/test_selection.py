@@ -11,7 +11,6 @@ from market import MARKET
 
 from backcast.engine.audit import selection
 from backcast.engine.cli import compose
-from backcast.engine.progress import Progress
 from backcast.engine.research import audit_again, run
 from backcast.engine.trials import TrialLog
 
@@ -87,8 +86,7 @@ def test_runs_tell_what_was_tried_and_an_audit_again_tells_the_same(tmp_path: Pa
         run(compose([*MARKET, f"model={model}", "study=s", f"job=j{n}", f"seed={n}"]), tmp_path / str(n))
         assert found(str(n))["others"] == n
     assert "2 other configurations" in (tmp_path / "2" / "tearsheet.html").read_text()
-    with Progress(quiet=True) as progress:
-        audit_again(tmp_path / "1", 2, progress)
+    audit_again(tmp_path / "1", "quick", instants=2)
     assert found("1")["others"] == 1
     run(
         compose([*MARKET, "model=ridge", "study=s", "job=g", "+grid.portfolio.quantile=[0.1,0.3]"]),
