@@ -208,6 +208,7 @@ def _evaluate(
     haircuts = haircut_table(pinned.made, world.panel, market, own.targets, own.account)
     if haircuts is not None:
         out.write_table("haircut.parquet", haircuts)
+    clock.lap("facts and sensitivity")
     again = replace(pinned, made=experiment(config))  # as nobody has run them yet
     checks, more = _audit(again, world, own, out, progress)
     told = audit_world.Told([])
