@@ -315,5 +315,5 @@ PAIRS = (
     Pair("run_pretrained_on_all", HERE, "fit", pretrained(Pretrained), pretrained(PriorStated),
          hides="a file does not change with the store"),
     Pair("run_model_of_a_later_fold", HERE, "fit", warm(WarmStart), warm(WarmStartThen),
-         hides="training that reads what training left behind is not the same twice"),
+         hides="alone, each fit is the same twice: only a fit after another is not"),
 )  # fmt: skip
