@@ -106,13 +106,16 @@ def _chance(trust: Mapping[str, Any]) -> str:
     chances = trust["audit_chance"]
     if not chances or trust["audit_passed"] is None:
         return ""
-    ordered = sorted(chances.items(), key=lambda pair: (int(pair[0]) if pair[0].isdecimal() else -1, pair[0]))
-    parts = ", ".join(f"{_deep(depth)} {_share(chance)}" for depth, chance in ordered)
-    return f"Probability that this level catches one leaked cell: {parts}."
+    layers = [f"of {layer} {_by_depth(found)}" for layer, found in chances.items() if found]
+    return f"Probability that this level catches a single leaked cell: {'; '.join(layers)}."
 
 
-def _deep(depth: str) -> str:
-    return f"{depth} bar{'s' if depth != '1' else ''} ahead" if depth.isdecimal() else depth.replace("_", " ")
+def _by_depth(found: Mapping[str, float]) -> str:
+    """Each depth with its probability; one where all are the same."""
+    depths = sorted((h for h in found if h.isdecimal()), key=int)
+    if len({found[h] for h in depths}) == 1:
+        return f"{_share(found[depths[0]])} at any depth"
+    return ", ".join(f"{_share(found[h])} at {h} bar{'s' if h != '1' else ''}" for h in depths)
 
 
 def _share(chance: float) -> str:

@@ -28,7 +28,7 @@ class Audited:
     doubt: str
     checks: tuple[dict[str, Any], ...]
     delay: dict[str, Any]
-    chance: dict[str, float]
+    chance: dict[str, dict[str, float]]  # by layer, then by depth in bars
     selection: dict[str, Any]
 
     def found(self, severity: str) -> list[dict[str, Any]]:
@@ -58,9 +58,18 @@ def audited(value: Any) -> Audited:
         "" if leaks else doubt,
         tuple(checks),
         _mapping(value.get("delay")),
-        {str(k): float(v) for k, v in _mapping(value.get("chance")).items() if _number(v) and 0 <= v <= 1},
+        _chances(value.get("chance")),
         _mapping(value.get("selection")),
     )
+
+
+def _chances(value: Any) -> dict[str, dict[str, float]]:
+    """Of layers that there are, the probabilities by depth; what is none is left out."""
+    return {
+        layer: {str(h): float(p) for h, p in _mapping(by_depth).items() if _number(p) and 0 <= p <= 1}
+        for layer, by_depth in _mapping(value).items()
+        if layer in LAYERS
+    }
 
 
 def _doubt(value: Mapping[str, Any], checks: list[dict[str, Any]], whole: bool) -> str:

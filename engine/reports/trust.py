@@ -35,7 +35,7 @@ class Trust:
     audit_changed: int
     audit_doubt: str
     audit_checks: tuple[dict[str, Any], ...]
-    audit_chance: dict[str, float]
+    audit_chance: dict[str, dict[str, float]]
     delay: dict[str, Any]
     selection: dict[str, Any]
     trials: int

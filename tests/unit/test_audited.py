@@ -165,7 +165,14 @@ def test_a_torn_file_is_refused_in_a_line(made_up_run: MakeRun) -> None:
 
 
 def test_the_leak_is_told_beside_the_verdict_and_on_the_sheet(made_up_run: MakeRun) -> None:
-    change = {"audit.json": written(LEAKY, LATER, WARNED, chance={"1": 0.999, "200": 1.0})}
+    change = {
+        "audit.json": written(
+            LEAKY,
+            LATER,
+            WARNED,
+            chance={"features": {"1": 1.0, "20": 1.0}, "targets": {"20": 0.9999, "5": 0.25}},
+        )
+    }
     folder = made_up_run(means=(0.002,), change=change)
     verdict_ = build_report(folder).verdict
     assert verdict_.sentence == "Do not use: the leak audit failed in features (10 of 150 cells changed)."
@@ -174,7 +181,7 @@ def test_the_leak_is_told_beside_the_verdict_and_on_the_sheet(made_up_run: MakeR
     for words in (
         "momentum of AAPL at 2020-03-04 21:30", "it looks 5 bars ahead", "through the table of bars", "Shift it.",
         "backcast audit runs/s/j", "FAILED", ">LEAK<", ">changed<", "A consequence of what leaks above it.",
-        "1 bar ahead 99.9%, 200 bars ahead 100%", "Nothing is known of ends.",
+        "of features 100% at any depth; of targets 25% at 5 bars, 99.9% at 20 bars", "Nothing is known of ends.",
     ):  # fmt: skip
         assert words in text, words
 
@@ -207,7 +214,15 @@ def test_text_from_data_is_escaped_and_cut(made_up_run: MakeRun) -> None:
         Check(evil, "features", evil, 10, 1, finding),
         Check("long", "data", "x" * 100_000, 1, 0, inconclusive=evil),
     ]
-    text = page(made_up_run(change={"audit.json": written(*checks, chance={evil: 0.5}, delay={evil: evil})}))
+    text = page(
+        made_up_run(
+            change={
+                "audit.json": written(
+                    *checks, chance={evil: 0.5, "features": {evil: 0.5}, "targets": evil}, delay={evil: evil}
+                )
+            }
+        )
+    )
     assert "<script" not in text and "&lt;script&gt;" in text
     assert len(text.encode()) <= 150_000
 
