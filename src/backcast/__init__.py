@@ -77,14 +77,14 @@ def audit(
     """Does a function of prices look ahead? `print(backcast.audit(weights, closes))` says where, how far, and what to do.
 
     It is run again on tables whose future is another (cut off, or scrambled: prices, missing cells, symbols that end, facts and
-    their restatements), and every row up to there must be what it was. A leak is said only where a future of the same length
-    and calendar moves a row, and only the first layer in causal order is accused.
+    their restatements), and every row up to there must be what it was. A leak is what another future moves, a
+    shorter one too; only the first layer in causal order is accused.
 
-    f: a function whose first parameter is the prices as they are given here; others by name: facts, membership, actions, and any
-    field of a mapping of prices. It gives a wide frame of weights (times x symbols), or a mapping with any of features (a wide
-    frame, or name -> wide frame), forecasts, weights (wide frames) and returns (a series of the strategy's returns).
-    prices: a pandas or polars frame of closes (times x symbols); or a mapping of fields (open, high, low, close, volume) to wide
-    frames; or long, with a time, `symbol` and numbers. Times ascending, each once.
+    f: a function whose first parameter is the prices as they are given here; others by name: facts, membership, actions, and
+    any field of a mapping of prices. It gives a wide frame of weights (times x symbols), or a mapping with any of features
+    (a wide frame, or name -> wide frame), forecasts, weights (wide frames) and returns (a series of the strategy's returns).
+    prices: a pandas or polars frame of closes (times x symbols); or a mapping of fields (open, high, low, close, volume) to
+    wide frames; or long, with a time, `symbol` and numbers. Times ascending, each once.
     level: quick (replays of at most 0.9 times all rows) or full (at most 9 times). More runs follow only once something moved.
     facts: long: symbol, known_at, and what it says (item, event_at, value ...). membership: symbol, known_at, member. actions:
     symbol, known_at, kind, value. A row knows what is known by its time; where the prices' times are days, by the day's end.
@@ -119,13 +119,14 @@ def statistics(returns: Any, **settings: Any) -> Any:
     benchmark: the same, for alpha, beta, capture and regimes; sessions that it lacks are left out there.
     factors: a frame with a column of simple returns for each factor, for attribution.
     turnover: buys plus sells over equity by session.
-    risk_free_per_year: a compound rate a year as a share, taken off for Sharpe, Sortino, omega, alpha, beta and factors; default 0.
+    risk_free_per_year: a compound rate a year as a share, taken off for Sharpe, Sortino, omega, alpha, beta and factors;
+    default 0.
     calendar: whose sessions the dates are, default XNYS; it says how many a year has. periods_per_year: for returns of no
     calendar, such as 12 for months.
     draws: of the bootstrap, default 2000; 0 for none.
 
-    Gives a `backcast.engine.stats.statistics.Statistics`: `.figure("sharpe")` has value, error, interval, unit, convention, or the
-    reason why there is none; `.frame()` all of them, `.tables` what is by session, month or drawdown.
+    Gives a `backcast.engine.stats.statistics.Statistics`: `.figure("sharpe")` has value, error, interval, unit, convention, or
+    the reason why there is none; `.frame()` all of them, `.tables` what is by session, month or drawdown.
     Errors: InputError for anything that is wrong, naming the row.
     """
     from backcast.engine.stats.of_run import statistics as all_of_them
