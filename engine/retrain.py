@@ -21,9 +21,9 @@ from backcast.data.types import Bools, Floats, Ints
 from backcast.engine import walkforward
 from backcast.engine.configure import Config, digest, experiment, redacted
 from backcast.engine.given import is_given
+from backcast.engine.pinned import Pinned, pin
 from backcast.engine.progress import Progress
 from backcast.engine.registry import Registry
-from backcast.engine.research import Pinned, pin
 from backcast.engine.sessions import refuse_early_fills
 from backcast.engine.walkforward import World, forecast_instant, labels_as_known
 from backcast.signals.dataset import complete_over, training_set

@@ -13,7 +13,8 @@ import backcast
 from backcast.data.calendar import clock
 from backcast.data.errors import InputError
 from backcast.engine.cli import compose
-from backcast.engine.research import audit_again, run
+from backcast.engine.research import run
+from backcast.engine.run_audit import audit_again
 
 BUSY = [
     "dataset=synthetic",

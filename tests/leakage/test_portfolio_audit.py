@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 
 from backcast.data.types import Floats, Panel
-from backcast.engine import research, walkforward
+from backcast.engine import walkforward
 from backcast.engine.audit import replay as audit
 from backcast.engine.audit.findings import Check
 from backcast.engine.audit.path import Evidence
 from backcast.engine.cli import compose
 from backcast.engine.configure import experiment
+from backcast.engine.pinned import pin
 from backcast.engine.portfolio import Portfolio, RankPortfolio, TopKPortfolio
 from backcast.engine.portfolio.known import Known
 from backcast.engine.types import Targets
@@ -30,7 +31,7 @@ def audited(folder: Path, overrides: Sequence[str] = (), portfolio: Portfolio | 
     config = compose([*MARKET, *overrides])
     made = experiment(config)
     made = made if portfolio is None else replace(made, portfolio=portfolio)
-    pinned = research.pin(made, config)
+    pinned = pin(made, config)
     world = walkforward.observe(made, pinned.store, pinned.pin, 1)
     fitted = walkforward.forecast(made, made.model, world, folder, 1, lambda _: None)
     targets = made.portfolio.targets(fitted.forecast, world.panel)

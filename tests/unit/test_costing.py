@@ -12,11 +12,11 @@ from backcast.data import asof
 from backcast.data.errors import InputError
 from backcast.data.market import Market
 from backcast.data.types import Panel
-from backcast.engine import research
 from backcast.engine.cli import compose
 from backcast.engine.configure import experiment
 from backcast.engine.costs import Fee, HalfSpread, SquareRootImpact, TotalCost
 from backcast.engine.execution import Execution
+from backcast.engine.pinned import pin
 from backcast.engine.portfolio.costing import Costing
 from backcast.engine.portfolio.history import History
 from backcast.engine.portfolio.known import Known
@@ -46,7 +46,7 @@ class Raw:
 @pytest.fixture
 def raw(home: Path) -> Raw:
     config = compose(MARKET)
-    pinned = research.pin(experiment(config), config)
+    pinned = pin(experiment(config), config)
     name = config["dataset"]["name"]
     panel = asof.load_panel(pinned.store, name, pinned.pin)
     market = asof.load_market(pinned.store, name, pinned.pin)

@@ -11,7 +11,8 @@ from market import MARKET
 
 from backcast.engine.audit import selection
 from backcast.engine.cli import compose
-from backcast.engine.research import audit_again, run
+from backcast.engine.research import run
+from backcast.engine.run_audit import audit_again
 from backcast.engine.trials import TrialLog
 
 PERIOD = ("2020-01-01", "2021-12-31")

@@ -114,6 +114,6 @@ def again(
 ) -> dict[str, Any]:
     """A finished run's audit, at a level; at one instant it is shown alone, and not written. Errors: InputError."""
     from backcast.data.sources.instants import instant_of
-    from backcast.engine.research import audit_again
+    from backcast.engine.run_audit import audit_again
 
     return audit_again(folder, level, None if at is None else instant_of(at, "--at"), progress, instants)

@@ -1,0 +1,132 @@
+"""The audit of a run: within it, and of a finished one again."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from backcast.data import asof
+from backcast.data.market import Market
+from backcast.data.readonce import ReadOnce
+from backcast.engine import given, runs, walkforward
+from backcast.engine.audit import checks as audit_checks
+from backcast.engine.audit import given as given_audit
+from backcast.engine.audit import outside
+from backcast.engine.audit import own as own_audit
+from backcast.engine.audit import world as audit_world
+from backcast.engine.audit.findings import LEAK, Check, Finding, verdict
+from backcast.engine.audit.path import Evidence
+from backcast.engine.budget import thread_budget
+from backcast.engine.configure import INSTANTS, AuditLevel, digest, experiment, trial_config
+from backcast.engine.grid import Grid
+from backcast.engine.pinned import Context, Outcome, Pinned
+from backcast.engine.progress import Progress
+from backcast.engine.reports.model import write_report
+from backcast.engine.reports.page import write_tearsheet
+from backcast.engine.sessions import compounded
+from backcast.engine.trials import TrialLog
+from backcast.engine.types import Account, Targets
+from backcast.engine.walkforward import World
+
+
+def audit(context: Context, own: Outcome, log: TrialLog, searched: Grid | None) -> dict[str, Any]:
+    """What `audit.json` says of a run at its configured level. own: what the run's own model came to."""
+    config, world = context.config, context.world
+    pinned = replace(context.pinned, made=experiment(config))  # as nobody has run it yet
+    if pinned.made.audit.level == "off":
+        return verdict("off", [])
+    evidence = Evidence(own.fitted.forecast, own.targets, context.out.path / "models")
+    checks, more = _replayed(pinned, world, evidence, context.progress)
+    grid = None if searched is None else searched.facts()
+    chosen = audit_world.Chosen(digest(trial_config(config)), log.records(), grid)
+    told = _told(pinned, world, context.market, own.targets, own.account, chosen, context.out)
+    checks += outside.checks(config, world.panel)
+    if searched is not None:
+        checks.append(_seen_again(world, own.account, searched))
+    return verdict(pinned.made.audit.level, [*checks, *told.checks], **more, **told.facts)
+
+
+def _replayed(
+    pinned: Pinned, world: World, evidence: Evidence, progress: Progress, at: np.datetime64 | None = None
+) -> tuple[list[Check], dict[str, Any]]:
+    """A run's replays; with an instant, that of its decision alone."""
+    made, update = pinned.made, progress.stage("leak audit")
+    of = pinned.made, pinned.store, pinned.pin, world, evidence
+    if given.is_given(made):
+        return given_audit.checks(*of, update, at), {}
+    checks, more = own_audit.checks(*of, pinned.threads, update, at)
+    return [
+        *checks,
+        audit_checks.training_check(made, world),
+        audit_checks.fold_check(made, world.panel),
+    ], more
+
+
+def _seen_again(world: World, account: Account, searched: Grid) -> Check:
+    """The grid's chosen cell, run again from its fit, against what the grid saw."""
+    found = Check("grid cell", "account", "the chosen cell's returns in the grid and in this run")
+    sessions = world.panel.clock.sessions[account.sessions]
+    again, seen = compounded(sessions, account.net_return), searched.results[searched.best].returns
+    days = [str(day) for day in np.unique(sessions)]
+    what = Finding(
+        LEAK, f"Cell {searched.best} of the grid is not what this run comes to.", "Report it: this is a bug."
+    )
+    found.compare(np.asarray(seen)[:, None], again[:, None], ("net_return",), days, what)
+    return found
+
+
+def _told(
+    pinned: Pinned,
+    world: World,
+    market: Market,
+    targets: Targets,
+    account: Account,
+    chosen: audit_world.Chosen,
+    out: runs.RunFolder,
+) -> audit_world.Told:
+    """What is audited beside the replays."""
+    run, store, pin = "/".join(out.path.resolve().parts[-2:]), pinned.store, pinned.pin
+    return audit_world.checks(pinned.made, store, pin, world.panel, market, targets, account, chosen, run)
+
+
+def audit_again(
+    folder: Path,
+    level: str = "full",
+    at: np.datetime64 | None = None,
+    progress: Progress | None = None,
+    instants: int | None = None,
+) -> dict[str, Any]:
+    """Audits a finished run's recorded decisions again, and draws its page with the new finding.
+
+    level: quick or full; instants: how many decisions are replayed on their own (default: the level's). With `at`, exactly the
+    decision at that instant or the last before it is replayed, and the folder stays as it is.
+    """
+    out = runs.RunFolder.open(folder)
+    config, manifest = out.read_yaml("config.yaml"), out.read_json("manifest.json")
+    made = replace(experiment(config), audit=AuditLevel(level, instants or INSTANTS.get(level, 2)))
+    pinned = Pinned(made, ReadOnce(), manifest["store"]["pin"], thread_budget(None))
+    world = walkforward.observe(made, pinned.store, pinned.pin, pinned.threads)
+    folds = walkforward.folds_of(made, world.panel)
+    decisions = np.concatenate([fold.test for fold in folds])
+    numbers = np.concatenate([np.full(len(fold.test), fold.number, dtype=np.int64) for fold in folds])
+    clock, symbols = world.panel.clock, world.panel.symbols
+    forecast = runs.read_forecast(out.read_table("forecasts.parquet"), clock, symbols, decisions, numbers)
+    targets = runs.read_targets(out.read_table("targets.parquet"), clock, symbols)
+    market = asof.load_market(pinned.store, made.source.name, pinned.pin)
+    account = walkforward.simulate(made, world.panel, market, targets)
+    evidence = Evidence(forecast, targets, out.path / "models")
+    checks, more = _replayed(pinned, world, evidence, progress or Progress(quiet=True), at)
+    upto = out.read_json("trials.json")["upto"]
+    records = [r for r in TrialLog(pinned.store.lineage(made.source.name)).records() if r["id"] <= upto]
+    chosen = audit_world.Chosen(digest(trial_config(config)), records, manifest.get("grid"))
+    told = _told(pinned, world, market, targets, account, chosen, out)
+    checks += outside.checks(config, world.panel)
+    found = verdict(level, [*checks, *told.checks], **more, **told.facts)
+    if at is None:
+        out.write_json("audit.json", found)
+        write_report(folder)
+        write_tearsheet(folder)
+    return found
