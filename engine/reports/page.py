@@ -74,7 +74,8 @@ def view(report: dict[str, Any]) -> dict[str, Any]:
         "facts": facts(report["header"]),
         "pins": pins(report["header"], report["trust"]),
         "verdict": report["verdict"],
-        "tiles": tiles(report["strategy"], report["trust"]),
+        "significance": report["significance"],
+        "tiles": tiles(report),
         "rivals": rival_rows(report),
         "equity": equity_chart(report["curves"], report["folds"]),
         "drawdown": drawdown_chart(report["drawdown"], report["folds"]),
@@ -104,7 +105,7 @@ def height_rem(shown: dict[str, Any]) -> float:
     said += sum(_lines(text, 100, 2.1) for text in verdict["warnings"])
     rivals = 4.8 + 1.85 * len(shown["rivals"])
     charts = 2 * 3.2 + (EQUITY_HEIGHT + DRAWDOWN_HEIGHT) / WIDTH * PAGE_REM
-    how, money = 3.2 + 11.0, 5.6 + (5.6 if shown["haircuts"] else 0.0)
+    how, money = 3.2 + 14.0, 5.6 + (5.6 if shown["haircuts"] else 0.0)
     left = 10.2 + sum(_lines(row["value"], 36, 1.9) for row in shown["trust"])
     right = 3.2 + (years + 1) * shown["row_rem"]
     left, right = (left + how, right) if years > 14 else (left, right + how)

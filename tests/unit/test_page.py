@@ -29,6 +29,7 @@ TOLD = (
     "survivors only",
     "0 of 4,420 cells changed",
     "after 3 trials, bar 95%",
+    "no: made before runs were compared with the other trials",
     "break-even cost",
     "10 bp per unit traded",
     "2 spells at an old price · 1 rejected order",
@@ -82,6 +83,22 @@ def test_says_what_a_manager_must_know(made_up_run: MakeRun) -> None:
     first = page.index("Not distinguishable from luck, and no better than ridge.", page.index("<body>"))
     assert first < page.index("Net Sharpe, a year")
     for told in TOLD:
+        assert told in page, told
+
+
+def test_says_what_decides_and_what_stands_beside_it(made_up_run: MakeRun) -> None:
+    luck = {
+        "p": 0.004,
+        "compared": 1998,
+        "counted": 2000,
+        "sessions": 1565,
+        "block_length": 18,
+        "draws": 1000,
+    }
+    page = _page(made_up_run(change={"trials.json": {"n": 2000, "luck": luck}}))
+    for told in ("Chance of luck", "0.4%", "after 2,000 trials, bar 5%", "1,998 of 2,000, on 1,565 sessions",
+                 "1,000 draws of blocks of 18 sessions", "Deflated Sharpe probability",
+                 "with the error under the null", "Shortest record for a Sharpe above 0"):  # fmt: skip
         assert told in page, told
 
 

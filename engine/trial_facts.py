@@ -1,0 +1,49 @@
+"""What a run writes down of the trial log, so that its page needs nothing but its folder: `trials.json`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from backcast.engine.stats.luck import by_trial, luck_of
+from backcast.engine.stats.multiple import luck_block_length
+from backcast.engine.stats.resampling import DRAWS
+from backcast.engine.trials import TrialLog
+
+
+def trial_facts(log: TrialLog, trial: str, sessions: npt.NDArray[Any]) -> dict[str, Any]:
+    """The log's count as it stands, and under `luck` how likely a search of so many trials without skill shows one like this.
+
+    trial: the run's own, by its configuration hash; sessions (T,) datetime64[D] that its page is of. luck: p (StepM's adjusted
+    p-value, None where the trial could not be compared), compared and counted trials, sessions, block_length and draws.
+    """
+    counted = log.count()
+    found = luck_of(sessions, by_trial(_returns(log, sessions)), counted.n)
+    luck = {
+        "p": found.of(trial),
+        "compared": found.compared,
+        "counted": found.counted,
+        "sessions": found.sessions,
+        "block_length": luck_block_length(len(sessions)),
+        "draws": DRAWS,
+    }
+    return {**counted.to_json(), "luck": luck}
+
+
+def _returns(log: TrialLog, sessions: npt.NDArray[Any]) -> pl.DataFrame:
+    """Until the log has `returns()`: its records whose period and number of returns are those of `sessions`."""
+    schema = {"trial": pl.String, "session": pl.Date, "net_return": pl.Float64}
+    tables = [pl.DataFrame(schema=schema)]
+    period = [str(sessions[0]), str(sessions[-1])] if len(sessions) else []
+    for record in log.records():
+        if record.get("period") == period and len(record["returns"]) == len(sessions):
+            values = {
+                "trial": [record["trial"]] * len(sessions),
+                "session": sessions,
+                "net_return": np.array(record["returns"], dtype=np.float64),
+            }
+            tables.append(pl.DataFrame(values, schema=schema))
+    return pl.concat(tables)
