@@ -13,6 +13,7 @@ import numpy.typing as npt
 from backcast.data.types import Floats
 from backcast.engine.reports.figures import Figures, Rival, figures_of, number, rival_of
 from backcast.engine.reports.folder import Evidence, Track, read_evidence
+from backcast.engine.reports.numbers import Part, parts_of
 from backcast.engine.reports.significance import Significance, significance_of
 from backcast.engine.reports.trust import Trust, trust_in
 from backcast.engine.reports.verdict import Grounds, Verdict, judge
@@ -49,6 +50,7 @@ class Report:
     verdict: Verdict
     strategy: Figures
     significance: Significance
+    statistics: tuple[Part, ...]
     challengers: tuple[Rival, ...]
     benchmark: Rival | None
     trust: Trust
@@ -83,6 +85,7 @@ def build_report(folder: Path) -> Report:
         judge(replace(_grounds(evidence, figures, challengers, benchmark, trust), luck=significance.luck)),
         figures,
         significance,
+        parts_of(folder, evidence),
         challengers,
         benchmark,
         trust,

@@ -13,6 +13,7 @@ from backcast.engine.reports.audit_panel import audit_panel
 from backcast.engine.reports.axes import WIDTH
 from backcast.engine.reports.charts import DRAWDOWN_HEIGHT, EQUITY_HEIGHT, drawdown_chart, equity_chart
 from backcast.engine.reports.model import FORMAT
+from backcast.engine.reports.numbers_panel import strip, tables
 from backcast.engine.reports.panels import (
     cost_note,
     cost_row,
@@ -76,6 +77,8 @@ def view(report: dict[str, Any]) -> dict[str, Any]:
         "verdict": report["verdict"],
         "significance": report["significance"],
         "tiles": tiles(report),
+        "strip": strip(report["statistics"]),
+        "numbers": tables(report["statistics"]),
         "rivals": rival_rows(report),
         "equity": equity_chart(report["curves"], report["folds"]),
         "drawdown": drawdown_chart(report["drawdown"], report["folds"]),
@@ -110,6 +113,7 @@ def height_rem(shown: dict[str, Any]) -> float:
     right = 3.2 + (years + 1) * shown["row_rem"]
     left, right = (left + how, right) if years > 14 else (left, right + how)
     left, right = (left, right + money) if shown["short"] else (left + money, right)
+    rivals += 6.0 if shown["strip"] else 0.0
     return head + said + 7.4 + rivals + charts + max(left, right)
 
 

@@ -6,28 +6,11 @@ from typing import Any
 
 from backcast.engine.audit.universe import SURVIVORS
 from backcast.engine.reports.audit_panel import chosen_words, cut, delay_words
-from backcast.engine.reports.verdict import BAR, SIZE, chance, percent, signed
-from backcast.engine.reports.words import event_words
+from backcast.engine.reports.verdict import BAR, SIZE, chance, percent
+from backcast.engine.reports.words import MINUS, event_words, interval, ratio, share
 
-MINUS = "−"
 SHADES = 5
 """Steps of colour in the monthly table, each way."""
-
-
-def share(value: float | None, digits: int = 1) -> str:
-    """A fraction as a percentage with a true minus sign; n/a for None."""
-    if value is None:
-        return "n/a"
-    text = f"{abs(value) * 100:,.{digits}f}"
-    return f"{MINUS if value < 0 and float(text.replace(',', '')) else ''}{text}%"
-
-
-def ratio(value: float | None, plus: str = "") -> str:
-    return "n/a" if value is None else signed(value, plus)
-
-
-def interval(low: float | None, high: float | None, plus: str = "") -> str:
-    return "" if low is None or high is None else f"{ratio(low, plus)} to {ratio(high, plus)}"
 
 
 def tiles(report: dict[str, Any]) -> list[dict[str, str]]:

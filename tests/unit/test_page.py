@@ -8,13 +8,15 @@ from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
+import polars as pl
 import pytest
 
 from backcast.data.errors import InputError
 from backcast.engine.reports.model import write_report
 from backcast.engine.reports.page import A4_HEIGHT_MM, A4_WIDTH_MM, PAGE_REM, write_tearsheet
-from backcast.engine.reports.panels import monthly_rows, share
-from backcast.engine.reports.words import cost_words
+from backcast.engine.reports.panels import monthly_rows
+from backcast.engine.reports.words import cost_words, share
 
 MakeRun = Callable[..., Path]
 VOID = {"meta", "link", "br", "img"}
@@ -100,6 +102,25 @@ def test_says_what_decides_and_what_stands_beside_it(made_up_run: MakeRun) -> No
                  "1,000 draws of blocks of 18 sessions", "Deflated Sharpe probability",
                  "with the error under the null", "Shortest record for a Sharpe above 0"):  # fmt: skip
         assert told in page, told
+
+
+def test_the_statistics_stand_on_the_page_with_their_conventions(made_up_run: MakeRun) -> None:
+    folder = made_up_run()
+    page = _page(folder)
+    net = pl.read_parquet(folder / "account.parquet")["net_return"].to_numpy()
+    worst = net[net <= np.quantile(net, 0.05)].mean()
+    for told in (f"−{-worst:.2%}", "Sharpe, Lo-adjusted", "Expected shortfall, 95%", "Beside SPX"):
+        assert told in page, told
+    assert 'title="Hit rate: sessions that gained over sessions that gained or lost' in page
+    assert 'title="slope of least squares' in page and "Rank IC" not in page
+
+
+def test_a_run_without_a_benchmark_says_so(made_up_run: MakeRun) -> None:
+    folder = made_up_run(change={"manifest.json": {"dataset": {"name": "mine", "benchmark": None}}})
+    (folder / "benchmark.parquet").unlink()
+    page = _page(folder)
+    assert "Beside a benchmark" in page and "no benchmark</i>" in page
+    assert "<th>Beta</th>" not in page
 
 
 def test_text_from_data_and_config_is_escaped(made_up_run: MakeRun) -> None:
