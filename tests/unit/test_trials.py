@@ -46,7 +46,8 @@ def test_lineages_are_apart() -> None:
 def test_a_torn_record_is_an_error_and_not_a_smaller_n(home: Path) -> None:
     log = TrialLog("a")
     log.start("x", {}, {})
-    next((home / "trials" / "a").glob("*.json")).write_text('{"id": "0')
+    file = next((home / "trials" / "a").glob("*.parquet"))
+    file.write_bytes(file.read_bytes()[:-9])
     with pytest.raises(InputError, match="a whole record of the trial log"):
         log.count()
 
