@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
-import polars as pl
 
 from backcast.engine.stats.luck import by_trial, luck_of
 from backcast.engine.stats.multiple import luck_block_length
@@ -21,7 +19,7 @@ def trial_facts(log: TrialLog, trial: str, sessions: npt.NDArray[Any]) -> dict[s
     p-value, None where the trial could not be compared), compared and counted trials, sessions, block_length and draws.
     """
     counted = log.count()
-    found = luck_of(sessions, by_trial(_returns(log, sessions)), counted.n)
+    found = luck_of(sessions, by_trial(log.returns(counted.upto)), counted.n)
     luck = {
         "p": found.of(trial),
         "compared": found.compared,
@@ -31,19 +29,3 @@ def trial_facts(log: TrialLog, trial: str, sessions: npt.NDArray[Any]) -> dict[s
         "draws": DRAWS,
     }
     return {**counted.to_json(), "luck": luck}
-
-
-def _returns(log: TrialLog, sessions: npt.NDArray[Any]) -> pl.DataFrame:
-    """Until the log has `returns()`: its records whose period and number of returns are those of `sessions`."""
-    schema = {"trial": pl.String, "session": pl.Date, "net_return": pl.Float64}
-    tables = [pl.DataFrame(schema=schema)]
-    period = [str(sessions[0]), str(sessions[-1])] if len(sessions) else []
-    for record in log.records():
-        if record.get("period") == period and len(record["returns"]) == len(sessions):
-            values = {
-                "trial": [record["trial"]] * len(sessions),
-                "session": sessions,
-                "net_return": np.array(record["returns"], dtype=np.float64),
-            }
-            tables.append(pl.DataFrame(values, schema=schema))
-    return pl.concat(tables)
