@@ -28,4 +28,4 @@ def trial_facts(log: TrialLog, trial: str, sessions: npt.NDArray[Any]) -> dict[s
         "block_length": luck_block_length(len(sessions)),
         "draws": DRAWS,
     }
-    return {**counted.to_json(), "luck": luck}
+    return {**counted.to_json(), "trial": trial, "luck": luck}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from backcast.data.calendar import DAILY
 from backcast.data.durable import write_text
@@ -27,6 +27,9 @@ from backcast.engine.reports.panels import (
 from backcast.engine.reports.words import BASES, cost_words, execution_words
 from backcast.engine.runs import RunFolder
 from backcast.signals.decisions import in_words
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 AGAIN = "Draw it again with `backcast report RUN`."
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -59,12 +62,16 @@ def write_tearsheet(folder: Path) -> Path:
 
 def render(report: dict[str, Any]) -> str:
     """The page as text. Everything that comes from data or config is escaped."""
+    return environment().get_template("tearsheet.html.j2").render(**view(report))
+
+
+def environment() -> Environment:
+    """The templates of all pages; what is put into them is escaped."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     loader = FileSystemLoader(Path(__file__).parent / "templates")
-    environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True,
-                              lstrip_blocks=True)  # fmt: skip
-    return environment.get_template("tearsheet.html.j2").render(**view(report))
+    return Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True,
+                       lstrip_blocks=True)  # fmt: skip
 
 
 def view(report: dict[str, Any]) -> dict[str, Any]:
