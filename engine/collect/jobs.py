@@ -19,6 +19,8 @@ from backcast.data.errors import InputError
 from backcast.engine.configure import digest, trial_config
 
 DONE, FAILED, UNFINISHED, NOT_RUN, BROKEN = "done", "failed", "unfinished", "not run", "broken"
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""The compiled one where there is one: thousands of jobs have a configuration each."""
 TRACES = ("config.yaml", "status.json", "job.log")
 """Files of which a folder with one is a job's."""
 
@@ -108,7 +110,7 @@ def _job(folder: Path, overrides: str) -> Job:
 
 
 def _read(folder: Path, overrides: str) -> Job:
-    config = _mapping(folder / "config.yaml", yaml.safe_load) if (folder / "config.yaml").exists() else {}
+    config = _mapping(folder / "config.yaml", _yaml) if (folder / "config.yaml").exists() else {}
     if not (folder / "status.json").exists():
         state, error = (
             (UNFINISHED, "no status.json: running, or killed") if _is_job(folder) else (NOT_RUN, "not begun")
@@ -122,6 +124,10 @@ def _read(folder: Path, overrides: str) -> Job:
         _mapping(folder / f"{name}.json", json.loads) for name in ("report", "trials", "manifest")
     )
     return Job(folder.name, folder, state, error, config, overrides, report, trials, manifest, _cells(folder))
+
+
+def _yaml(text: str) -> Any:
+    return yaml.load(text, Loader=LOADER)
 
 
 def _mapping(path: Path, parse: Callable[[str], Any]) -> dict[str, Any]:

@@ -19,8 +19,8 @@ from backcast.engine.reports.verdict import SIZE, chance, percent
 from backcast.engine.reports.words import interval, ratio, share
 
 HTML = "leaderboard.html"
-MOST_ROWS, MOST_FAILED, MOST_SETTINGS = 200, 100, 6
-"""What the page shows; collected.parquet has all of it."""
+FIRST_ROWS, MOST_ROWS, MOST_FAILED, MOST_SETTINGS = 25, 200, 100, 6
+"""What the page shows, the first rows without a click; collected.parquet has all of it."""
 
 
 @dataclass(frozen=True)
@@ -108,6 +108,7 @@ def view(name: str, frame: pl.DataFrame, settings: Sequence[str]) -> dict[str, A
         "settings": [heading_of(one) for one in columns[:MOST_SETTINGS]],
         "left_out": len(columns[MOST_SETTINGS:]),
         "rows": [_row(row, columns[:MOST_SETTINGS]) for row in done.head(MOST_ROWS).iter_rows(named=True)],
+        "first": FIRST_ROWS,
         "more": max(done.height - MOST_ROWS, 0),
         "asked": bool((rest["overrides"].fill_null("") != "").any()),
         "failed": [_failed(row) for row in rest.head(MOST_FAILED).iter_rows(named=True)],

@@ -75,7 +75,7 @@ def _binned(values: Floats) -> tuple[tuple[str, ...], Ints]:
     bins = np.searchsorted(edges[1:-1], values, side="right")
     there, group = np.unique(bins, return_inverse=True)
     bounds = [(values[bins == n].min(), values[bins == n].max()) for n in there]
-    return tuple(f"{a:.3g} to {b:.3g}" if a < b else f"{a:.3g}" for a, b in bounds), group.astype(np.int64)
+    return tuple(f"{a:.4g}–{b:.4g}" if a < b else f"{a:.4g}" for a, b in bounds), group.astype(np.int64)
 
 
 def _number(text: str) -> float:

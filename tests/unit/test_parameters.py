@@ -51,7 +51,7 @@ def test_the_one_that_explains_most_comes_first_and_those_that_change_together_s
     found = parameters(frame, sharpes)
     assert [one.names for one in found] == [("alpha", "twin"), ("rate",), ("noise",), ("job",)]
     assert found[0].labels == ("1.0", "10.0", "100.0", "1000.0"), "numbers in their order"
-    assert len(found[1].labels) == 6 and found[1].labels[0] == "0 to 0.07"
+    assert len(found[1].labels) == 6 and found[1].labels[0] == "0–0.07"
     assert found[3].found is None, "each value once"
 
 
