@@ -55,7 +55,7 @@ def test_a_skill_is_found_by_each_of_them() -> None:
         value = found[name].value
         assert value is not None and value < 0.05
     assert found["confidence_set"].value == 1
-    assert found["overfitting_probability"].value == 0
+    assert (found["overfitting_probability"].value or 0) < 0.01
     assert found["best_sharpe t0003"].value == pytest.approx(
         returns[:, 3].mean() / returns[:, 3].std(ddof=1) * np.sqrt(YEAR)
     )
