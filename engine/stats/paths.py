@@ -8,12 +8,15 @@ Source: Lopez de Prado, Advances in Financial Machine Learning (2018), section 1
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 
+from backcast.engine.runs import RunFolder
 from backcast.engine.stats import performance
 
 NAME = "paths.parquet"
@@ -32,6 +35,11 @@ class PathSharpes:
     quartiles: tuple[float, float, float] | None = None
     most: float | None = None
     below_zero: float | None = None
+
+
+def is_cross_validated(manifest: Mapping[str, Any]) -> bool:
+    """Whether a run's manifest is that of a cross-validation, which has paths."""
+    return "validation" in manifest
 
 
 def path_sharpes(frame: pl.DataFrame, periods_per_year: float) -> PathSharpes:
@@ -60,6 +68,15 @@ def path_sharpes(frame: pl.DataFrame, periods_per_year: float) -> PathSharpes:
     )
 
 
+def of_run(folder: Path) -> PathSharpes | None:
+    """Those of a run's folder; None where it walked forward."""
+    run = RunFolder.open(folder)
+    manifest = run.read_json("manifest.json")
+    if not is_cross_validated(manifest):
+        return None
+    return path_sharpes(run.read_table(NAME), float(manifest["periods_per_year"]))
+
+
 def in_words(found: PathSharpes) -> str:
     """The distribution in a sentence."""
     if found.mean is None or found.least is None or found.most is None or found.below_zero is None:
@@ -74,12 +91,6 @@ def in_words(found: PathSharpes) -> str:
         f"{_signed(found.most)}, {found.below_zero:.0%} below zero"
         + (f"; {undefined} undefined." if undefined else ".")
     )
-
-
-def facts(frame: pl.DataFrame, periods_per_year: float) -> dict[str, Any]:
-    """What a page says of them."""
-    found = path_sharpes(frame, periods_per_year)
-    return {"sharpes": list(found.sharpes), "mean": found.mean, "words": in_words(found)}
 
 
 def _signed(value: float) -> str:
