@@ -31,11 +31,11 @@ def checks(made: Experiment, world: World) -> list[Check]:
     labels = labels_as_known(made, world, len(world.panel.clock) - 1)
     for fold in folds_of(made, world.panel):
         train, _ = fold_training(made, world, fold, made.model, labels)
-        tested, ends = _test_spans(labels, world.panel.member, fold)
+        tested, ends = test_spans(labels, world.panel.member, fold)
         known = labels.known[:, : train.rows.shape[1]]
         bars = np.arange(train.rows.shape[1])
-        soon = _too_soon(bars, ends, world.panel.clock, fold.embargo)
-        _add(purged, world, fold, train.rows, _overlaps(bars, known, tested, ends),
+        soon = too_soon(bars, ends, world.panel.clock, fold.embargo)
+        _add(purged, world, fold, train.rows, overlaps(bars, known, tested, ends),
              "trains on labels that share bars with labels that it is tested on.")  # fmt: skip
         _add(embargo, world, fold, train.rows, np.broadcast_to(soon, known.shape),
              "trains on decisions within the embargo after its test.")  # fmt: skip
@@ -44,7 +44,7 @@ def checks(made: Experiment, world: World) -> list[Check]:
     return [purged, embargo, own, _no_replay()]
 
 
-def _test_spans(labels: Labels, member: Bools, fold: Fold) -> tuple[Ints, Ints]:
+def test_spans(labels: Labels, member: Bools, fold: Fold) -> tuple[Ints, Ints]:
     """(N,) test decisions of which some member has a label, ascending, and (N,) the bar by which the last of these is known."""
     tested, ends = [], []
     for t in np.unique(fold.test).tolist():
@@ -55,14 +55,14 @@ def _test_spans(labels: Labels, member: Bools, fold: Fold) -> tuple[Ints, Ints]:
     return np.array(tested, dtype=np.int64), np.array(ends, dtype=np.int64)
 
 
-def _overlaps(bars: Ints, known: Ints, tested: Ints, ends: Ints) -> Bools:
+def overlaps(bars: Ints, known: Ints, tested: Ints, ends: Ints) -> Bools:
     """(S, N) whether a label that spans (bar, known] shares a bar with a test label: one that begins before it is known, and is
     known after it begins."""
     reach = np.r_[-1, np.maximum.accumulate(ends)] if len(ends) else np.array([-1])
     return np.asarray(reach[np.searchsorted(tested, known, side="left")] > bars)
 
 
-def _too_soon(bars: Ints, ends: Ints, clock: Clock, embargo: int) -> Bools:
+def too_soon(bars: Ints, ends: Ints, clock: Clock, embargo: int) -> Bools:
     """(N,) whether a bar lies less than `embargo` sessions after the last test label that is known by then."""
     days = np.unique(clock.sessions)
     session = np.searchsorted(days, clock.sessions)
