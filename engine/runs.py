@@ -149,7 +149,7 @@ def fold_table(folds: Sequence[Fold], counts: Sequence[dict[str, int]], clock: C
     decided = clock.decides_at
     splits = [f for f in folds if isinstance(f, Split)]
     more = {"test_groups": [np.unique(f.group).tolist() for f in splits],
-            "embargoed_rows": [c["embargoed"] for c in counts]} if splits else {}  # fmt: skip
+            "embargoed_rows": [c.get("embargoed", 0) for c in counts]} if splits else {}  # fmt: skip
     return pl.DataFrame(
         {
             "fold": [f.number for f in folds],

@@ -36,10 +36,17 @@ def cases(draw: st.DrawFn) -> tuple[Clock, CombinatorialPurged, Labels, np.ndarr
         train_every=draw(st.sampled_from([None, 1])),
     )
     shape = (3, bars)
-    span = np.where(generator.random(shape) < 0.1, generator.integers(1, bars, shape), 1 + draw(st.integers(0, 4)))
+    span = np.where(
+        generator.random(shape) < 0.1, generator.integers(1, bars, shape), 1 + draw(st.integers(0, 4))
+    )
     known = np.minimum(np.arange(bars) + span, bars)
     values = np.where((known < bars) & (generator.random(shape) < 0.9), 1.0, np.nan)
-    return clock, design, Labels(values, np.where(np.isfinite(values), known, bars)), generator.random(shape) < 0.8
+    return (
+        clock,
+        design,
+        Labels(values, np.where(np.isfinite(values), known, bars)),
+        generator.random(shape) < 0.8,
+    )
 
 
 def allowed(clock: Clock, split: Split, labels: Labels, member: np.ndarray, s: int, t: int) -> bool:

@@ -34,7 +34,9 @@ def labels_of(horizon: int, sessions: int = 60, symbols: int = 1) -> Labels:
     return Labels(np.tile(values, (symbols, 1)), np.tile(known, (symbols, 1)))
 
 
-@pytest.mark.parametrize(("n", "k", "fits", "paths"), [(6, 2, 15, 5), (10, 2, 45, 9), (10, 8, 45, 36), (4, 1, 4, 1)])
+@pytest.mark.parametrize(
+    ("n", "k", "fits", "paths"), [(6, 2, 15, 5), (10, 2, 45, 9), (10, 8, 45, 36), (4, 1, 4, 1)]
+)
 def test_splits_and_paths_are_those_of_the_book(n: int, k: int, fits: int, paths: int) -> None:
     """C(N, k) splits and C(N, k) k / N paths; 15 and 5 are its example (section 12.4)."""
     design = CombinatorialPurged(n, k)
@@ -63,12 +65,16 @@ def test_one_test_group_gives_the_blocks_of_k_fold(groups: int, every: int, begi
     for split, (train, test) in zip(found, expected, strict=True):
         np.testing.assert_array_equal(split.test, decisions[test])
         np.testing.assert_array_equal(split.train, decisions[train])
-    np.testing.assert_array_equal(PurgedKFold(groups).routes(found)[0], np.concatenate([split.group for split in found]))
+    np.testing.assert_array_equal(
+        PurgedKFold(groups).routes(found)[0], np.concatenate([split.group for split in found])
+    )
 
 
 def test_a_fit_ends_where_the_last_tested_groups_begin() -> None:
     """Nothing later may train, so that such a fit is that of a walk forward; all others may see the whole of the data."""
-    found = {tuple(np.unique(s.group).tolist()): s for s in splits(CombinatorialPurged(6, 2, every=3), clock())}
+    found = {
+        tuple(np.unique(s.group).tolist()): s for s in splits(CombinatorialPurged(6, 2, every=3), clock())
+    }
     assert found[(0, 1)].fit_at == found[(2, 4)].fit_at == 59
     assert found[(1, 5)].fit_at == 51 == found[(1, 5)].test[-3:].min()  # the first multiple of 3 in [50, 60)
     assert found[(4, 5)].fit_at == 42 and found[(4, 5)].train.max() < 40
@@ -79,7 +85,7 @@ def test_spans_before_and_after_a_test_group_by_hand() -> None:
     split = splits(PurgedKFold(6, embargo=3), clock())[2]
     out = split.kept_out(labels_of(4), np.ones((1, 60), dtype=bool))
     purged, embargoed = np.flatnonzero(out["purged"][0]), np.flatnonzero(out["embargoed"][0])
-    np.testing.assert_array_equal(purged, np.arange(16, 34))  # (15, 20] touches no (t, t + 5] with t from 20 on; (34, 39] neither
+    np.testing.assert_array_equal(purged, np.arange(16, 34))  # not 15, which spans (15, 20], nor 34
     np.testing.assert_array_equal(embargoed, [34, 35, 36])  # the last test label is known at 34
 
 
@@ -137,7 +143,10 @@ def nearest_in_time(split: Split, labels: Labels, member: np.ndarray) -> np.ndar
 
 class Unpurged(Split):
     def kept_out(self, labels: Labels, member: np.ndarray) -> dict[str, np.ndarray]:
-        return {"purged": np.isin(np.arange(self.fit_at + 1), self.test) & np.ones_like(member[:, : self.fit_at + 1])}
+        return {
+            "purged": np.isin(np.arange(self.fit_at + 1), self.test)
+            & np.ones_like(member[:, : self.fit_at + 1])
+        }
 
 
 def test_a_model_that_remembers_knows_nothing_of_noise_once_its_rows_are_purged() -> None:
