@@ -123,6 +123,20 @@ def test_a_run_without_a_benchmark_says_so(made_up_run: MakeRun) -> None:
     assert "<th>Beta</th>" not in page
 
 
+def test_the_spread_over_seeds_stands_on_the_page(made_up_run: MakeRun, tmp_path: Path) -> None:
+    grid = {"cells": 8, "failed": 0, "chosen": {"seed": 1}}
+    seeds = {"n": 4, "mean": 0.52, "sd": 0.091, "low": 0.41, "high": 0.63}
+    page = _page(
+        made_up_run(change={"manifest.json": {"grid": {**grid, "seeds": seeds}}}, folder=tmp_path / "a")
+    )
+    assert "Net Sharpe over 4 seeds" in page and "0.41 to 0.63 (mean 0.52, s.d. 0.09)" in page
+    none = {"n": 0, "mean": None, "sd": None, "low": None, "high": None}
+    page = _page(
+        made_up_run(change={"manifest.json": {"grid": {**grid, "seeds": none}}}, folder=tmp_path / "b")
+    )
+    assert "n/a (mean n/a)" in page
+
+
 def test_text_from_data_and_config_is_escaped(made_up_run: MakeRun) -> None:
     evil = "<script>alert(1)</script>"
     dataset = {"name": evil, "description": evil, "benchmark": evil, "survivorship": evil, "known_rule": evil}
