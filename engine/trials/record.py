@@ -6,7 +6,7 @@ outcome             started, done or failed
 at                  when it was told, UTC
 config, pin         of a start: the redacted configuration, and the pinned version of each table, as JSON
 sharpe_per_session  of an end: null where undefined
-first, last         the sessions that it covers
+first_session, last_session   that it covers
 sessions, returns   each session and its net return
 error               why it failed
 code                package version and git commit
@@ -44,8 +44,8 @@ SCHEMA = pa.schema(
         "config": pa.large_string(),
         "pin": pa.string(),
         "sharpe_per_session": pa.float64(),
-        "first": pa.date32(),
-        "last": pa.date32(),
+        "first_session": pa.date32(),
+        "last_session": pa.date32(),
         "sessions": pa.large_list(pa.date32()),
         "returns": pa.large_list(pa.float64()),
         "error": pa.string(),
@@ -56,6 +56,7 @@ SCHEMA = pa.schema(
     }
 )
 LISTS = ("sessions", "returns")
+PERIOD = ("first_session", "last_session")
 COLUMNS = tuple(SCHEMA.names)
 PLAIN = tuple(name for name in COLUMNS if name not in LISTS)
 """All columns but the long ones."""
@@ -98,8 +99,8 @@ def row_of_json(path: Path) -> Row:
             "config": _json(found.get("config")),
             "pin": _json(found.get("pin")),
             "sharpe_per_session": found.get("sharpe_per_session"),
-            "first": first and date.fromisoformat(first),
-            "last": last and date.fromisoformat(last),
+            "first_session": first and date.fromisoformat(first),
+            "last_session": last and date.fromisoformat(last),
             "returns": np.array(found["returns"], dtype=np.float64) if "returns" in found else None,
             "error": found.get("error"),
         }
@@ -127,12 +128,13 @@ def torn(path: Path, error: object) -> InputError:
 
 def plain(row: Mapping[str, Any]) -> dict[str, Any]:
     """A record as `TrialLog.records` gives it: configuration and pin parsed, the period a pair of ISO dates."""
-    made = {name: value for name, value in row.items() if name not in ("first", "last")}
+    made = {name: value for name, value in row.items() if name not in PERIOD}
     for name in ("config", "pin"):
         if made.get(name) is not None:
             made[name] = json.loads(made[name])
-    if "first" in row:
-        made["period"] = None if row["first"] is None else [str(row["first"]), str(row["last"])]
+    if PERIOD[0] in row:
+        ends = [row[name] for name in PERIOD]
+        made["period"] = None if None in ends else [str(end) for end in ends]
     return made
 
 
