@@ -105,7 +105,7 @@ class TrialLog:
             "returns": np.array(returns, dtype=np.float64),
         }
         if days is not None and len(days):
-            sessions = np.unique(np.asarray(days).astype("datetime64[D]"))
+            sessions = _each_once(np.asarray(days).astype("datetime64[D]"))
             if len(sessions) != len(own["returns"]):
                 raise InputError("returns", len(own["returns"]), f"one for each of {len(sessions)} sessions")
             own |= {
@@ -212,6 +212,11 @@ class TrialLog:
     def _flush_in_time(self) -> None:
         with suppress(OSError):  # the records are held on to; the end of the batch tries again, and tells
             self.flush()
+
+
+def _each_once(days: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """The sessions of bars, ascending; sessions as they are."""
+    return days if (days[1:] > days[:-1]).all() else np.unique(days)
 
 
 @lru_cache(maxsize=2)

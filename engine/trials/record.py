@@ -23,9 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
-import pyarrow as pa
 
 from backcast.data.errors import InputError
 
@@ -35,29 +33,27 @@ segments (`segments.py`) brings it forward."""
 
 STARTED, DONE, FAILED = "started", "done", "failed"
 
-SCHEMA = pa.schema(
-    {
-        "id": pa.string(),
-        "trial": pa.string(),
-        "outcome": pa.string(),
-        "at": pa.timestamp("us", "UTC"),
-        "config": pa.large_string(),
-        "pin": pa.string(),
-        "sharpe_per_session": pa.float64(),
-        "first_session": pa.date32(),
-        "last_session": pa.date32(),
-        "sessions": pa.large_list(pa.date32()),
-        "returns": pa.large_list(pa.float64()),
-        "error": pa.string(),
-        "code": pa.string(),
-        "host": pa.string(),
-        "process": pa.int64(),
-        "launched": pa.string(),
-    }
-)
+SCHEMA = {
+    "id": pl.String(),
+    "trial": pl.String(),
+    "outcome": pl.String(),
+    "at": pl.Datetime("us", "UTC"),
+    "config": pl.String(),
+    "pin": pl.String(),
+    "sharpe_per_session": pl.Float64(),
+    "first_session": pl.Date(),
+    "last_session": pl.Date(),
+    "sessions": pl.List(pl.Date()),
+    "returns": pl.List(pl.Float64()),
+    "error": pl.String(),
+    "code": pl.String(),
+    "host": pl.String(),
+    "process": pl.Int64(),
+    "launched": pl.String(),
+}
 LISTS = ("sessions", "returns")
 PERIOD = ("first_session", "last_session")
-COLUMNS = tuple(SCHEMA.names)
+COLUMNS = tuple(SCHEMA)
 PLAIN = tuple(name for name in COLUMNS if name not in LISTS)
 """All columns but the long ones."""
 
@@ -65,25 +61,16 @@ Row = dict[str, Any]
 """A record by column; what is absent is null. sessions and returns are arrays."""
 
 
-def table_of(rows: Sequence[Row]) -> pa.Table:
-    """Rows as a table of `SCHEMA`."""
-    columns = [
-        _lists([row.get(field.name) for row in rows], field.type)
-        if field.name in LISTS
-        else pa.array([row.get(field.name) for row in rows], field.type)
-        for field in SCHEMA
-    ]
-    return pa.Table.from_arrays(columns, schema=SCHEMA)
+def table_of(rows: Sequence[Row]) -> pl.DataFrame:
+    """Rows as a table of `SCHEMA`. Errors: polars' and TypeError, for values of another kind."""
+    return pl.DataFrame([_column([row.get(name) for row in rows], name) for name in SCHEMA])
 
 
-def _lists(values: Sequence[npt.NDArray[Any] | None], kind: Any) -> Any:
-    """Arrays as a column of lists, without a Python object for each of their items."""
-    none = np.array([value is None for value in values])
-    offsets = np.r_[0, np.cumsum([0 if value is None else len(value) for value in values])]
-    kept = [value for value in values if value is not None]
-    items = np.concatenate(kept) if kept else np.empty(0, dtype=np.float64)
-    flat = pa.array(items).cast(kind.value_type) if len(items) else pa.array([], kind.value_type)
-    return pa.LargeListArray.from_arrays(pa.array(offsets, pa.int64()), flat, mask=pa.array(none))
+def _column(values: list[Any], name: str) -> pl.Series:
+    if name not in LISTS:
+        return pl.Series(name, values, SCHEMA[name])
+    # Series without a type given, and cast as one: polars looks at each item otherwise.
+    return pl.Series(name, [None if v is None else pl.Series(v) for v in values]).cast(SCHEMA[name])
 
 
 def row_of_json(path: Path) -> Row:
@@ -107,7 +94,7 @@ def row_of_json(path: Path) -> Row:
         table_of([row])
     except FileNotFoundError:
         raise
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, pa.ArrowException) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, pl.exceptions.PolarsError) as error:
         raise torn(path, error) from error
     return row
 
@@ -136,8 +123,3 @@ def plain(row: Mapping[str, Any]) -> dict[str, Any]:
         ends = [row[name] for name in PERIOD]
         made["period"] = None if None in ends else [str(end) for end in ends]
     return made
-
-
-def empty(columns: Sequence[str]) -> pl.DataFrame:
-    """No records."""
-    return pl.DataFrame(pl.from_arrow(SCHEMA.empty_table().select(list(columns))))

@@ -36,7 +36,6 @@ from backcast.engine.trials.record import (
     LISTS,
     SCHEMA,
     Row,
-    empty,
     row_of_json,
     table_of,
     torn,
@@ -80,7 +79,7 @@ class Segment:
             tier, records = tier + 1, records // FAN
         return tier
 
-    def read(self, columns: Sequence[str]) -> pa.Table:
+    def read(self, columns: Sequence[str]) -> pl.DataFrame:
         """Errors: InputError where it is not what was written; FileNotFoundError where it was merged meanwhile."""
         if self.path.suffix == ".json":
             return table_of([row_of_json(self.path)]).select(list(columns))
@@ -91,11 +90,11 @@ class Segment:
                     raise InputError(str(self.path), form, f"format {FORMAT} or older", "Update backcast.")
                 if file.metadata.num_rows != self.records:
                     raise torn(self.path, f"{file.metadata.num_rows} records")
-                found = file.read(list(columns))
-            return found.select(list(columns)).cast(pa.schema([SCHEMA.field(name) for name in columns]))
+                found = pl.DataFrame(pl.from_arrow(file.read(list(columns))))
+            return found.select(pl.col(name).cast(SCHEMA[name]) for name in columns)
         except FileNotFoundError:
             raise
-        except (OSError, ValueError, KeyError, pa.ArrowException) as error:
+        except (OSError, ValueError, KeyError, pa.ArrowException, pl.exceptions.PolarsError) as error:
             raise torn(
                 self.path, str(error).splitlines()[0] if str(error) else type(error).__name__
             ) from error
@@ -120,7 +119,7 @@ class Segments:
         _made_durably(self.folder)
         with self._writing():
             ids = [new_id() for _ in rows]
-            self._write(table.set_column(0, SCHEMA.field("id"), pa.array(ids, pa.string())))
+            self._write(table.with_columns(pl.Series("id", ids, pl.String)))
         self._merge()
 
     def read(self, columns: Sequence[str] = COLUMNS, upto: str | None = None) -> pl.DataFrame:
@@ -136,23 +135,22 @@ class Segments:
                 break
             except FileNotFoundError:  # merged meanwhile: the merged one is there
                 continue
-        if not tables:
-            return empty(columns)
-        found = pl.DataFrame(pl.from_arrow(pa.concat_tables(tables))).unique("id", keep="any")
+        nothing = pl.DataFrame(schema={name: SCHEMA[name] for name in wanted})
+        found = pl.concat([nothing, *tables]).unique("id", keep="any")
         if upto is not None:
             found = found.filter(pl.col("id") <= upto)
         return found.sort("id").select(columns)
 
-    def _write(self, table: pa.Table) -> None:
+    def _write(self, table: pl.DataFrame) -> None:
         with io.BytesIO() as made:
             pq.write_table(
-                table.replace_schema_metadata({KEY: str(FORMAT).encode()}),
+                table.to_arrow().replace_schema_metadata({KEY: str(FORMAT).encode()}),
                 made,
                 compression="zstd",
                 use_dictionary=[n for n in COLUMNS if n not in LISTS] + ["sessions.list.element"],
                 write_page_checksum=True,
             )
-            name = f"{table['id'][0].as_py()}.{table.num_rows}.parquet"
+            name = f"{table['id'][0]}.{table.height}.parquet"
             write_bytes(self.folder / name, made.getvalue())
 
     @contextmanager
@@ -177,10 +175,8 @@ class Segments:
         ):
             while alone and (chosen := self._mergeable()):
                 # A merge that died after its file was durable left records in two files.
-                table = pa.concat_tables([segment.read(COLUMNS) for segment in chosen])
-                once = pl.DataFrame(pl.from_arrow(table.select(["id"]))).with_row_index("row")
-                order = once.unique("id", keep="any").sort("id")["row"].to_arrow()
-                self._write(table.take(order))
+                table = pl.concat([segment.read(COLUMNS) for segment in chosen])
+                self._write(table.unique("id", keep="any").sort("id"))
                 for segment in chosen:
                     segment.path.unlink(missing_ok=True)
                 sync(self.folder)
