@@ -88,13 +88,10 @@ def by_trial(records: pl.DataFrame) -> pl.DataFrame:
 
 def trials_of(name: str) -> Trials:
     """The trials of a data set, or of a lineage by its first letters. Errors: InputError where there is neither."""
-    known = logs()
-    for found in known:
-        if found.in_store and found.dataset == name:
-            return found
     store = Store()
     if name in store.names():
         return Trials(name, store.lineage(name))
+    known = logs()
     alike = [found for found in known if len(name) >= SHORTEST and found.lineage.startswith(name)]
     alike = [found for found in alike if found.lineage == name] or alike
     if len(alike) == 1:
@@ -110,7 +107,7 @@ def trials_of(name: str) -> Trials:
 def logs() -> list[Trials]:
     """The data sets and lineages that have a log, by name."""
     folder, names = home() / "trials", _lineages()
-    lineages = sorted(p.name for p in folder.iterdir() if p.is_dir()) if folder.is_dir() else []
+    lineages = sorted(p.name for p in folder.glob("[!.]*") if p.is_dir())
     found = [
         Trials(names[lineage], lineage) if lineage in names else Trials(_called(lineage), lineage, False)
         for lineage in lineages
@@ -130,8 +127,11 @@ def _lineages() -> dict[str, str]:
 
 
 def _called(lineage: str) -> str:
-    """What the last trial of a lineage calls its data set."""
-    configs = TrialLog(lineage).table(("config",))["config"].drop_nulls()
+    """What the last trial of a lineage calls its data set; where its log is torn, the lineage: who counts is told."""
+    try:
+        configs = TrialLog(lineage).table(("config",))["config"].drop_nulls()
+    except InputError:
+        return lineage[:12]
     dataset = json.loads(configs[-1]).get("dataset") if len(configs) else None
     name = dataset.get("name") if isinstance(dataset, dict) else None
     return str(name or lineage[:12])

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import fcntl
 import io
+import itertools
 import os
 import re
 import threading
@@ -45,12 +46,13 @@ FAN = 32
 """So many segments of a size are merged into one."""
 LARGE = 16 << 20
 """Bytes from which a segment stays as it is."""
-AT_ONCE = 128 << 20
-"""Bytes that are merged at most in one go."""
 WAIT = 2.0
 """Seconds that a reader waits for writers at work."""
 KEY = b"backcast.trials"
-NAME = re.compile(r"(\d{20}-[0-9a-f]{8})(?:\.(\d+)\.parquet|\.json)")
+ATTEMPTS = 100
+"""How often a reader lists the files again when one of them was merged meanwhile."""
+ID = re.compile(r"\d{20}-[0-9a-f]{8}")
+NAME = re.compile(rf"({ID.pattern})(?:\.(\d+)\.parquet|\.json)")
 
 _last = 0
 _last_lock = threading.Lock()
@@ -127,19 +129,28 @@ class Segments:
 
         Errors: InputError for a file that is torn: a log that lacks a record gives no answer.
         """
+        unknown = [name for name in columns if name not in SCHEMA]
+        if unknown:
+            raise InputError("columns", unknown, f"some of {', '.join(COLUMNS)}")
+        if upto and not ID.fullmatch(upto):
+            raise InputError("upto", upto, "the id of a record, as `upto` in a run's trials.json")
         wanted = list(dict.fromkeys(("id", *columns)))
-        while True:
-            self._settle()
-            try:
-                tables = [segment.read(wanted) for segment in self.listed()]
-                break
-            except FileNotFoundError:  # merged meanwhile: the merged one is there
-                continue
+        tables = self._tables(wanted)
         nothing = pl.DataFrame(schema={name: SCHEMA[name] for name in wanted})
         found = pl.concat([nothing, *tables]).unique("id", keep="any")
         if upto is not None:
             found = found.filter(pl.col("id") <= upto)
         return found.sort("id").select(columns)
+
+    def _tables(self, columns: Sequence[str]) -> list[pl.DataFrame]:
+        for _ in range(ATTEMPTS):
+            self._settle()
+            try:
+                return [segment.read(columns) for segment in self.listed()]
+            except FileNotFoundError as error:  # merged meanwhile: the merged one is there, or is seen soon
+                gone = error
+                time.sleep(0.01)
+        raise torn(self.folder, gone) from gone
 
     def _write(self, table: pl.DataFrame) -> None:
         with io.BytesIO() as made:
@@ -182,21 +193,16 @@ class Segments:
                 sync(self.folder)
 
     def _mergeable(self) -> list[Segment]:
-        """Segments of the lowest tier that has enough of them."""
-        tiers: dict[int, list[Segment]] = {}
+        """Segments of the lowest tier that has enough of them; as many as make one that is large."""
+        tiers: dict[int, list[tuple[Segment, int]]] = {}
         for segment in self.listed():
-            tiers.setdefault(segment.tier, []).append(segment)
+            size = segment.path.stat().st_size
+            if size < LARGE:
+                tiers.setdefault(segment.tier, []).append((segment, size))
         for _, members in sorted(tiers.items()):
-            if len(members) < FAN:
-                continue
-            chosen, size = [], 0
-            for segment in members:
-                own = segment.path.stat().st_size
-                if own < LARGE and size + own <= AT_ONCE:
-                    chosen.append(segment)
-                    size += own
-            if len(chosen) >= FAN:
-                return chosen
+            if len(members) >= FAN:
+                until = itertools.accumulate(size for _, size in members)
+                return [m for (m, size), end in zip(members, until, strict=True) if end - size < LARGE]
         return []
 
 

@@ -342,11 +342,46 @@ def test_a_folder_that_cannot_be_written_is_read(monkeypatch: pytest.MonkeyPatch
     assert log.count().n == 1
 
 
-def test_processes_append_at_once() -> None:
+def test_processes_append_at_once_and_what_is_counted_meanwhile_can_be_counted_again() -> None:
     code = (
-        "from backcast.engine.trials import TrialLog\nimport sys\n"
+        "from backcast.engine.trials import TrialLog, segments\nimport sys\nsegments.FAN = 4\n"
         "for i in range(20): TrialLog('shared').start(f'{sys.argv[1]}-{i}', {}, {})"
     )
     children = [subprocess.Popen([sys.executable, "-c", code, str(n)]) for n in range(3)]
+    log, counts = TrialLog("shared"), [TrialLog("shared").count()]
+    while any(child.poll() is None for child in children):
+        counts.append(log.count())
     assert [child.wait() for child in children] == [0, 0, 0]
-    assert TrialLog("shared").count().n == 60
+    assert log.count().n == 60 and len(log.records()) == 60
+    assert [count.n for count in counts] == sorted(count.n for count in counts)
+    distinct = {count.upto: count for count in counts}
+    assert [log.count(upto) for upto in distinct] == list(distinct.values())
+
+
+def test_what_is_no_id_and_no_column_is_refused() -> None:
+    with pytest.raises(InputError, match="the id of a record"):
+        TrialLog("a").count("yesterday")
+    with pytest.raises(InputError, match="columns"):
+        TrialLog("a").records(columns=["nothing"])
+
+
+def test_large_segments_are_left_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    log = TrialLog("a")
+    for n in range(7):
+        log.finish(f"t{n}", 0.1, np.random.default_rng(n).normal(size=5000))
+    monkeypatch.setattr(segments, "FAN", 4)
+    monkeypatch.setattr(segments, "LARGE", int(1.5 * files(log)[0].stat().st_size))
+    log._segments._merge()
+    assert sorted(segment.records for segment in log._segments.listed()) == [1, 1, 1, 2, 2]
+    monkeypatch.setattr(segments, "LARGE", 0)
+    log._segments._merge()
+    assert len(files(log)) == 5 and log.count().n == 7
+
+
+def test_a_file_that_is_listed_and_never_there_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(segments, "ATTEMPTS", 2)
+    log = TrialLog("a")
+    log.start("x", {}, {})
+    (log.folder / f"{'9' * 20}-00000000.1.parquet").symlink_to("nowhere")
+    with pytest.raises(InputError, match="whole record"):
+        log.count()

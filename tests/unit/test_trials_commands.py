@@ -186,6 +186,14 @@ def test_dropping_a_data_set_and_collecting_garbage_leave_its_trials(log: TrialL
         backcast.trials("synthetic")
 
 
+def test_a_torn_log_hides_no_other(log: TrialLog) -> None:
+    other = told("fedcba9876543210")
+    for path in other.folder.glob("*.parquet"):
+        path.write_bytes(b"")
+    assert backcast.trials("synthetic").count().n == 3
+    assert main(["trials"]) == main(["trials", other.lineage]) == 2
+
+
 def test_a_damaged_data_set_hides_no_log(log: TrialLog) -> None:
     (Store().folder / "synthetic" / "dataset.json").write_text("{}")
     assert [(one.lineage, one.in_store) for one in of_dataset.logs()] == [(log.lineage, False)]
