@@ -17,6 +17,7 @@ from backcast.engine import store_commands
 from backcast.engine.audit import commands as audit_commands
 from backcast.engine.features import commands as feature_commands
 from backcast.engine.stats import commands as stats_commands
+from backcast.engine.trials_commands import add_trials
 
 if TYPE_CHECKING:
     from backcast.engine.research import Run
@@ -156,6 +157,11 @@ def _parser() -> argparse.ArgumentParser:
             "stats",
             stats_commands.add_stats,
             "Every statistic of a run and of its signal, each with its convention.",
+        ),
+        (
+            "trials",
+            add_trials,
+            "Every configuration that was evaluated on a data set, and how many there were.",
         ),
         ("sql", store_commands.add_sql, "One SELECT over the store as it was known at an instant."),
         (

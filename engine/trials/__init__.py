@@ -8,5 +8,6 @@
 """
 
 from backcast.engine.trials.log import TrialCount, TrialLog, launched_by
+from backcast.engine.trials.of_dataset import Trials
 
-__all__ = ["TrialCount", "TrialLog", "launched_by"]
+__all__ = ["TrialCount", "TrialLog", "Trials", "launched_by"]

@@ -23,7 +23,7 @@ from backcast.data.errors import InputError
 from backcast.data.types import Floats
 from backcast.engine.configure import redacted
 from backcast.engine.runs import code_version
-from backcast.engine.trials.record import COLUMNS, DONE, FAILED, STARTED, Row, plain
+from backcast.engine.trials.record import COLUMNS, DONE, FAILED, PERIOD, PLAIN, STARTED, Row, plain
 from backcast.engine.trials.segments import Segments
 
 FLUSH_SECONDS = 2.0
@@ -105,10 +105,14 @@ class TrialLog:
             "returns": np.array(returns, dtype=np.float64),
         }
         if days is not None and len(days):
-            sessions = np.unique(np.asarray(days).astype("datetime64[D]"))
+            sessions = _each_once(np.asarray(days).astype("datetime64[D]"))
             if len(sessions) != len(own["returns"]):
                 raise InputError("returns", len(own["returns"]), f"one for each of {len(sessions)} sessions")
-            own |= {"sessions": sessions, "first": sessions[0].item(), "last": sessions[-1].item()}
+            own |= {
+                "sessions": sessions,
+                "first_session": sessions[0].item(),
+                "last_session": sessions[-1].item(),
+            }
         self._append(trial, DONE, own)
 
     def fail(self, trial: str, error: str) -> None:
@@ -147,20 +151,20 @@ class TrialLog:
 
         columns: only these, which is quicker: returns are long.
         """
-        self.flush()
         wanted = [
-            name
-            for column in columns or COLUMNS
-            for name in (("first", "last") if column == "period" else (column,))
+            name for column in columns or COLUMNS for name in (PERIOD if column == "period" else (column,))
         ]
-        found = self._segments.read(wanted, upto)
-        return [plain(row) for row in found.iter_rows(named=True)]
+        return [plain(row) for row in self.table(wanted, upto).iter_rows(named=True)]
+
+    def table(self, columns: Sequence[str] = PLAIN, upto: str | None = None) -> pl.DataFrame:
+        """Every record in order of its id, a row each; columns of `record.SCHEMA`."""
+        self.flush()
+        return self._segments.read(columns, upto)
 
     def count(self, upto: str | None = None) -> TrialCount:
         """N and the variance of trials. Failed and unfinished ones count in N; of a trial that was evaluated more than once,
         the last defined Sharpe ratio is in the variance."""
-        self.flush()
-        found = self._segments.read(("id", "trial", "outcome", "sharpe_per_session"), upto)
+        found = self.table(("id", "trial", "outcome", "sharpe_per_session"), upto)
         done = found.filter((pl.col("outcome") == DONE) & pl.col("sharpe_per_session").is_not_null())
         sharpes = done.group_by("trial").agg(pl.col("sharpe_per_session").last()).sort("trial")
         values = sharpes["sharpe_per_session"].to_numpy()
@@ -173,14 +177,25 @@ class TrialLog:
 
         Trials that were recorded without their sessions (by an older version) have no rows.
         """
-        self.flush()
-        found = self._segments.read(("id", "trial", "outcome", "sessions", "returns"), upto)
-        last = (
-            found.filter((pl.col("outcome") == DONE) & pl.col("sessions").is_not_null())
-            .unique("trial", keep="last", maintain_order=True)
-            .sort("trial")
-        )
+        last = self._last_returns(upto)
         return last.select("trial", session="sessions", net_return="returns").explode("session", "net_return")
+
+    def by_trial(self, upto: str | None = None) -> dict[str, tuple[npt.NDArray[Any], Floats]]:
+        """The same as sessions (T,) datetime64[D], ascending, and returns (T,) of each trial: what `stats.luck` takes."""
+        last = self._last_returns(upto)
+        lengths = last["returns"].list.len().to_numpy()
+        ends = np.cumsum(lengths, dtype=np.int64)
+        days = last["sessions"].explode().to_numpy().astype("datetime64[D]")
+        returns = last["returns"].explode().to_numpy()
+        return {
+            name: (days[end - length : end], returns[end - length : end])
+            for name, length, end in zip(last["trial"], lengths.astype(np.int64), ends, strict=True)
+        }
+
+    def _last_returns(self, upto: str | None) -> pl.DataFrame:
+        found = self.table(("trial", "outcome", "sessions", "returns"), upto)
+        dated = found.filter((pl.col("outcome") == DONE) & (pl.col("sessions").list.len() > 0))
+        return dated.unique("trial", keep="last", maintain_order=True).sort("trial")
 
     def _append(self, trial: str, outcome: str, own: Row) -> None:
         row = {"trial": trial, "outcome": outcome, "at": datetime.now(UTC), "launched": self._launched}
@@ -197,6 +212,11 @@ class TrialLog:
     def _flush_in_time(self) -> None:
         with suppress(OSError):  # the records are held on to; the end of the batch tries again, and tells
             self.flush()
+
+
+def _each_once(days: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """The sessions of bars, ascending; sessions as they are."""
+    return days if (days[1:] > days[:-1]).all() else np.unique(days)
 
 
 @lru_cache(maxsize=2)

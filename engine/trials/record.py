@@ -6,7 +6,7 @@ outcome             started, done or failed
 at                  when it was told, UTC
 config, pin         of a start: the redacted configuration, and the pinned version of each table, as JSON
 sharpe_per_session  of an end: null where undefined
-first, last         the sessions that it covers
+first_session, last_session   that it covers
 sessions, returns   each session and its net return
 error               why it failed
 code                package version and git commit
@@ -23,9 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
-import pyarrow as pa
 
 from backcast.data.errors import InputError
 
@@ -35,28 +33,27 @@ segments (`segments.py`) brings it forward."""
 
 STARTED, DONE, FAILED = "started", "done", "failed"
 
-SCHEMA = pa.schema(
-    {
-        "id": pa.string(),
-        "trial": pa.string(),
-        "outcome": pa.string(),
-        "at": pa.timestamp("us", "UTC"),
-        "config": pa.large_string(),
-        "pin": pa.string(),
-        "sharpe_per_session": pa.float64(),
-        "first": pa.date32(),
-        "last": pa.date32(),
-        "sessions": pa.large_list(pa.date32()),
-        "returns": pa.large_list(pa.float64()),
-        "error": pa.string(),
-        "code": pa.string(),
-        "host": pa.string(),
-        "process": pa.int64(),
-        "launched": pa.string(),
-    }
-)
+SCHEMA = {
+    "id": pl.String(),
+    "trial": pl.String(),
+    "outcome": pl.String(),
+    "at": pl.Datetime("us", "UTC"),
+    "config": pl.String(),
+    "pin": pl.String(),
+    "sharpe_per_session": pl.Float64(),
+    "first_session": pl.Date(),
+    "last_session": pl.Date(),
+    "sessions": pl.List(pl.Date()),
+    "returns": pl.List(pl.Float64()),
+    "error": pl.String(),
+    "code": pl.String(),
+    "host": pl.String(),
+    "process": pl.Int64(),
+    "launched": pl.String(),
+}
 LISTS = ("sessions", "returns")
-COLUMNS = tuple(SCHEMA.names)
+PERIOD = ("first_session", "last_session")
+COLUMNS = tuple(SCHEMA)
 PLAIN = tuple(name for name in COLUMNS if name not in LISTS)
 """All columns but the long ones."""
 
@@ -64,25 +61,16 @@ Row = dict[str, Any]
 """A record by column; what is absent is null. sessions and returns are arrays."""
 
 
-def table_of(rows: Sequence[Row]) -> pa.Table:
-    """Rows as a table of `SCHEMA`."""
-    columns = [
-        _lists([row.get(field.name) for row in rows], field.type)
-        if field.name in LISTS
-        else pa.array([row.get(field.name) for row in rows], field.type)
-        for field in SCHEMA
-    ]
-    return pa.Table.from_arrays(columns, schema=SCHEMA)
+def table_of(rows: Sequence[Row]) -> pl.DataFrame:
+    """Rows as a table of `SCHEMA`. Errors: polars' and TypeError, for values of another kind."""
+    return pl.DataFrame([_column([row.get(name) for row in rows], name) for name in SCHEMA])
 
 
-def _lists(values: Sequence[npt.NDArray[Any] | None], kind: Any) -> Any:
-    """Arrays as a column of lists, without a Python object for each of their items."""
-    none = np.array([value is None for value in values])
-    offsets = np.r_[0, np.cumsum([0 if value is None else len(value) for value in values])]
-    kept = [value for value in values if value is not None]
-    items = np.concatenate(kept) if kept else np.empty(0, dtype=np.float64)
-    flat = pa.array(items).cast(kind.value_type) if len(items) else pa.array([], kind.value_type)
-    return pa.LargeListArray.from_arrays(pa.array(offsets, pa.int64()), flat, mask=pa.array(none))
+def _column(values: list[Any], name: str) -> pl.Series:
+    if name not in LISTS:
+        return pl.Series(name, values, SCHEMA[name])
+    # Series without a type given, and cast as one: polars looks at each item otherwise.
+    return pl.Series(name, [None if v is None else pl.Series(v) for v in values]).cast(SCHEMA[name])
 
 
 def row_of_json(path: Path) -> Row:
@@ -98,15 +86,15 @@ def row_of_json(path: Path) -> Row:
             "config": _json(found.get("config")),
             "pin": _json(found.get("pin")),
             "sharpe_per_session": found.get("sharpe_per_session"),
-            "first": first and date.fromisoformat(first),
-            "last": last and date.fromisoformat(last),
+            "first_session": first and date.fromisoformat(first),
+            "last_session": last and date.fromisoformat(last),
             "returns": np.array(found["returns"], dtype=np.float64) if "returns" in found else None,
             "error": found.get("error"),
         }
         table_of([row])
     except FileNotFoundError:
         raise
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, pa.ArrowException) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, pl.exceptions.PolarsError) as error:
         raise torn(path, error) from error
     return row
 
@@ -127,15 +115,11 @@ def torn(path: Path, error: object) -> InputError:
 
 def plain(row: Mapping[str, Any]) -> dict[str, Any]:
     """A record as `TrialLog.records` gives it: configuration and pin parsed, the period a pair of ISO dates."""
-    made = {name: value for name, value in row.items() if name not in ("first", "last")}
+    made = {name: value for name, value in row.items() if name not in PERIOD}
     for name in ("config", "pin"):
         if made.get(name) is not None:
             made[name] = json.loads(made[name])
-    if "first" in row:
-        made["period"] = None if row["first"] is None else [str(row["first"]), str(row["last"])]
+    if PERIOD[0] in row:
+        ends = [row[name] for name in PERIOD]
+        made["period"] = None if None in ends else [str(end) for end in ends]
     return made
-
-
-def empty(columns: Sequence[str]) -> pl.DataFrame:
-    """No records."""
-    return pl.DataFrame(pl.from_arrow(SCHEMA.empty_table().select(list(columns))))

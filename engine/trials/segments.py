@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import fcntl
 import io
+import itertools
 import os
 import re
 import threading
@@ -36,7 +37,6 @@ from backcast.engine.trials.record import (
     LISTS,
     SCHEMA,
     Row,
-    empty,
     row_of_json,
     table_of,
     torn,
@@ -46,12 +46,13 @@ FAN = 32
 """So many segments of a size are merged into one."""
 LARGE = 16 << 20
 """Bytes from which a segment stays as it is."""
-AT_ONCE = 128 << 20
-"""Bytes that are merged at most in one go."""
 WAIT = 2.0
 """Seconds that a reader waits for writers at work."""
 KEY = b"backcast.trials"
-NAME = re.compile(r"(\d{20}-[0-9a-f]{8})(?:\.(\d+)\.parquet|\.json)")
+ATTEMPTS = 100
+"""How often a reader lists the files again when one of them was merged meanwhile."""
+ID = re.compile(r"\d{20}-[0-9a-f]{8}")
+NAME = re.compile(rf"({ID.pattern})(?:\.(\d+)\.parquet|\.json)")
 
 _last = 0
 _last_lock = threading.Lock()
@@ -80,7 +81,7 @@ class Segment:
             tier, records = tier + 1, records // FAN
         return tier
 
-    def read(self, columns: Sequence[str]) -> pa.Table:
+    def read(self, columns: Sequence[str]) -> pl.DataFrame:
         """Errors: InputError where it is not what was written; FileNotFoundError where it was merged meanwhile."""
         if self.path.suffix == ".json":
             return table_of([row_of_json(self.path)]).select(list(columns))
@@ -91,11 +92,11 @@ class Segment:
                     raise InputError(str(self.path), form, f"format {FORMAT} or older", "Update backcast.")
                 if file.metadata.num_rows != self.records:
                     raise torn(self.path, f"{file.metadata.num_rows} records")
-                found = file.read(list(columns))
-            return found.select(list(columns)).cast(pa.schema([SCHEMA.field(name) for name in columns]))
+                found = pl.DataFrame(pl.from_arrow(file.read(list(columns))))
+            return found.select(pl.col(name).cast(SCHEMA[name]) for name in columns)
         except FileNotFoundError:
             raise
-        except (OSError, ValueError, KeyError, pa.ArrowException) as error:
+        except (OSError, ValueError, KeyError, pa.ArrowException, pl.exceptions.PolarsError) as error:
             raise torn(
                 self.path, str(error).splitlines()[0] if str(error) else type(error).__name__
             ) from error
@@ -120,7 +121,7 @@ class Segments:
         _made_durably(self.folder)
         with self._writing():
             ids = [new_id() for _ in rows]
-            self._write(table.set_column(0, SCHEMA.field("id"), pa.array(ids, pa.string())))
+            self._write(table.with_columns(pl.Series("id", ids, pl.String)))
         self._merge()
 
     def read(self, columns: Sequence[str] = COLUMNS, upto: str | None = None) -> pl.DataFrame:
@@ -128,31 +129,39 @@ class Segments:
 
         Errors: InputError for a file that is torn: a log that lacks a record gives no answer.
         """
+        unknown = [name for name in columns if name not in SCHEMA]
+        if unknown:
+            raise InputError("columns", unknown, f"some of {', '.join(COLUMNS)}")
+        if upto and not ID.fullmatch(upto):
+            raise InputError("upto", upto, "the id of a record, as `upto` in a run's trials.json")
         wanted = list(dict.fromkeys(("id", *columns)))
-        while True:
-            self._settle()
-            try:
-                tables = [segment.read(wanted) for segment in self.listed()]
-                break
-            except FileNotFoundError:  # merged meanwhile: the merged one is there
-                continue
-        if not tables:
-            return empty(columns)
-        found = pl.DataFrame(pl.from_arrow(pa.concat_tables(tables))).unique("id", keep="any")
+        tables = self._tables(wanted)
+        nothing = pl.DataFrame(schema={name: SCHEMA[name] for name in wanted})
+        found = pl.concat([nothing, *tables]).unique("id", keep="any")
         if upto is not None:
             found = found.filter(pl.col("id") <= upto)
         return found.sort("id").select(columns)
 
-    def _write(self, table: pa.Table) -> None:
+    def _tables(self, columns: Sequence[str]) -> list[pl.DataFrame]:
+        for _ in range(ATTEMPTS):
+            self._settle()
+            try:
+                return [segment.read(columns) for segment in self.listed()]
+            except FileNotFoundError as error:  # merged meanwhile: the merged one is there, or is seen soon
+                gone = error
+                time.sleep(0.01)
+        raise torn(self.folder, gone) from gone
+
+    def _write(self, table: pl.DataFrame) -> None:
         with io.BytesIO() as made:
             pq.write_table(
-                table.replace_schema_metadata({KEY: str(FORMAT).encode()}),
+                table.to_arrow().replace_schema_metadata({KEY: str(FORMAT).encode()}),
                 made,
                 compression="zstd",
                 use_dictionary=[n for n in COLUMNS if n not in LISTS] + ["sessions.list.element"],
                 write_page_checksum=True,
             )
-            name = f"{table['id'][0].as_py()}.{table.num_rows}.parquet"
+            name = f"{table['id'][0]}.{table.height}.parquet"
             write_bytes(self.folder / name, made.getvalue())
 
     @contextmanager
@@ -177,30 +186,23 @@ class Segments:
         ):
             while alone and (chosen := self._mergeable()):
                 # A merge that died after its file was durable left records in two files.
-                table = pa.concat_tables([segment.read(COLUMNS) for segment in chosen])
-                once = pl.DataFrame(pl.from_arrow(table.select(["id"]))).with_row_index("row")
-                order = once.unique("id", keep="any").sort("id")["row"].to_arrow()
-                self._write(table.take(order))
+                table = pl.concat([segment.read(COLUMNS) for segment in chosen])
+                self._write(table.unique("id", keep="any").sort("id"))
                 for segment in chosen:
                     segment.path.unlink(missing_ok=True)
                 sync(self.folder)
 
     def _mergeable(self) -> list[Segment]:
-        """Segments of the lowest tier that has enough of them."""
-        tiers: dict[int, list[Segment]] = {}
+        """Segments of the lowest tier that has enough of them; as many as make one that is large."""
+        tiers: dict[int, list[tuple[Segment, int]]] = {}
         for segment in self.listed():
-            tiers.setdefault(segment.tier, []).append(segment)
+            size = segment.path.stat().st_size
+            if size < LARGE:
+                tiers.setdefault(segment.tier, []).append((segment, size))
         for _, members in sorted(tiers.items()):
-            if len(members) < FAN:
-                continue
-            chosen, size = [], 0
-            for segment in members:
-                own = segment.path.stat().st_size
-                if own < LARGE and size + own <= AT_ONCE:
-                    chosen.append(segment)
-                    size += own
-            if len(chosen) >= FAN:
-                return chosen
+            if len(members) >= FAN:
+                until = itertools.accumulate(size for _, size in members)
+                return [m for (m, size), end in zip(members, until, strict=True) if end - size < LARGE]
         return []
 
 
