@@ -66,7 +66,7 @@ class LogNow:
         """Trials of the same sessions are compared once."""
         key = sessions.tobytes()
         if key not in self._luck:
-            self._luck[key] = luck_of(sessions, self.trials, self.count.n)
+            self._luck[key] = luck_of(sessions, self.trials, max(self.count.n, len(self.trials)))
         return self._luck[key]
 
     def _deflated(self, net: Floats) -> float:

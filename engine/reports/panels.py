@@ -247,7 +247,7 @@ def _conventions(estimate: float | None, benchmark: float | None) -> str:
     """Both published conventions of a probability, which differ in where they take the error of the ratio."""
     if estimate is None or benchmark is None:
         return "n/a"
-    return f"{percent(estimate)}; {percent(benchmark)} with the error under the null"
+    return f"{percent(estimate)} ({percent(benchmark)} with the null's error)"
 
 
 def _audit_row(trust: dict[str, Any]) -> dict[str, str]:

@@ -100,7 +100,7 @@ def test_says_what_decides_and_what_stands_beside_it(made_up_run: MakeRun) -> No
     page = _page(made_up_run(change={"trials.json": {"n": 2000, "luck": luck}}))
     for told in ("Chance of luck", "0.4%", "after 2,000 trials, bar 5%", "1,998 of 2,000, on 1,565 sessions",
                  "1,000 draws of blocks of 18 sessions", "Deflated Sharpe probability",
-                 "with the error under the null", "Shortest record for a Sharpe above 0"):  # fmt: skip
+                 "with the null&#39;s error)", "Shortest record for a Sharpe above 0"):  # fmt: skip
         assert told in page, told
 
 
