@@ -169,6 +169,14 @@ def test_other_verbs_work_on_it(run: Path, capsys: pytest.CaptureFixture[str]) -
     assert main(["trace", str(run), symbol, f"{day:%Y-%m-%d}"]) == 0
 
 
+def test_it_is_compared_with_its_like_alone(
+    run: Path, ridge_run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["compare", str(ridge_run), str(run)]) == 2
+    assert "One of the two was cross-validated" in capsys.readouterr().err
+    assert main(["compare", str(run), str(run)]) == 0
+
+
 def test_k_fold_has_one_path(run: Path) -> None:
     job = run.parent / "kfold"
     if not job.exists():
