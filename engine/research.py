@@ -209,6 +209,6 @@ def _walk(context: Context, model: ForecastModel, out: runs.RunFolder) -> Outcom
     out.write_table("account.parquet", runs.account_table(account, clock))
     out.write_table("events.parquet", runs.event_table(account.events, clock, account.symbols))
     if validation.is_cross_validated(made.folds):
-        paths = validation.trade_paths(made, world, context.market, fitted, account, pinned.threads)
+        paths = validation.trade_paths(context.config, world, context.market, fitted, account, pinned.threads)
         out.write_table(PATHS, paths)
     return Outcome(fitted, targets, account)

@@ -17,7 +17,7 @@ import polars as pl
 from backcast.data.market import Market
 from backcast.data.types import Clock
 from backcast.engine import walkforward
-from backcast.engine.configure import Experiment
+from backcast.engine.configure import Config, experiment
 from backcast.engine.sessions import compounded
 from backcast.engine.types import Account
 from backcast.engine.walkforward import Fitted, World
@@ -26,12 +26,18 @@ from backcast.signals.types import Fold
 
 
 def trade_paths(
-    made: Experiment, world: World, market: Market, fitted: Fitted, first: Account, threads: int
+    config: Config, world: World, market: Market, fitted: Fitted, first: Account, threads: int
 ) -> pl.DataFrame:
-    """The net returns by session of every path; first: the account of the first path, which is not traded again."""
+    """The net returns by session of every path; first: the account of the first path, which is not traded again.
+
+    Each of the others has parts of its own, made from the configuration: what a user's portfolio remembers of one path must not
+    reach the next, nor a thread beside it.
+    """
 
     def trade(path: int) -> Account:
-        return first if path == 0 else walkforward.trade(made, world, market, fitted.paths[path])[1]
+        if path == 0:
+            return first
+        return walkforward.trade(experiment(config), world, market, fitted.paths[path])[1]
 
     with ThreadPoolExecutor(threads) as pool:
         accounts = pool.map(trade, range(len(fitted.paths)))

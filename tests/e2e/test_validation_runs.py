@@ -205,7 +205,7 @@ def test_a_purge_by_rows_fails_the_audit_and_stops_the_page(
 ) -> None:
     """Rows of the horizon counted, where a holding whose payment came late reaches further into the test."""
     monkeypatch.setattr(Split, "kept_out", by_rows)
-    late = ("dataset.name=late", "+dataset.rates.delistings=1.5", "execution.exit_after=15")
+    late = ("dataset.name=paid_late", "+dataset.rates.delistings=1.5", "execution.exit_after=15")
     assert (
         main(["run", *CPCV, *late, "folds.every=1", "folds.embargo=0", "study=validation", "job=rows"]) == 0
     )
@@ -276,8 +276,9 @@ def test_noise_has_no_sharpe_ratio_on_average(tmp_path: Path) -> None:
     """Four markets without a signal, traded for free: the mean over paths and markets is zero within three errors."""
     store, ratios, years = Store(), [], 0.0
     for seed in range(4):
-        more = ("dataset.signal=0.0", f"dataset.seed={seed}", f"dataset.name=noise{seed}", "costs=free")
-        made = experiment(compose([*CPCV, *more, "study=s", "job=j"]))
+        more = ("dataset.signal=0.0", f"dataset.seed={seed}", f"dataset.name=silent{seed}", "costs=free")
+        config = compose([*CPCV, *more, "study=s", "job=j"])
+        made = experiment(config)
         ingest(store, made.source)
         pin = store.version(made.source.name)
         world, market = (
@@ -286,7 +287,7 @@ def test_noise_has_no_sharpe_ratio_on_average(tmp_path: Path) -> None:
         )
         fitted = walkforward.forecast(made, made.model, world, tmp_path / str(seed), 1, lambda _: None)
         _, account = walkforward.trade(made, world, market, fitted.forecast)
-        paths = validation.trade_paths(made, world, market, fitted, account, 1)
+        paths = validation.trade_paths(config, world, market, fitted, account, 1)
         by_path = paths.group_by("path").agg(pl.col("net_return").mean() / pl.col("net_return").std())
         ratios.append(float(by_path["net_return"].mean()) * 252**0.5)  # type: ignore[arg-type]
         years += len(account.sessions) / 252
