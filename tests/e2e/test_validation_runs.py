@@ -21,12 +21,13 @@ from backcast.data.types import Bools, Clock
 from backcast.engine import validation, walkforward
 from backcast.engine.audit import purge
 from backcast.engine.cli import compose, main
-from backcast.engine.configure import experiment
+from backcast.engine.configure import digest, experiment, trial_config
 from backcast.engine.reports.model import build_report
 from backcast.engine.reports.page import render
 from backcast.engine.reports.verdict import CROSS_VALIDATED
 from backcast.engine.sessions import compounded
 from backcast.engine.stats import performance
+from backcast.engine.trials import TrialLog
 from backcast.signals.folds import WalkForward
 from backcast.signals.models.baseline import Mean
 from backcast.signals.types import Fold, Labels
@@ -97,13 +98,14 @@ def test_every_path_is_its_forecasts_traded(run: Path, tmp_path: Path) -> None:
 
 
 def test_one_trial_is_counted_with_the_returns_of_the_first_path(run: Path) -> None:
-    found = read(run, "trials.json")
-    assert found["n"] >= 1
-    again = run.parent / "again"
-    if not again.exists():
-        assert main(["run", *CPCV, "study=validation", "job=again"]) == 0
-    assert read(again, "trials.json")["n"] == found["n"]
+    log = TrialLog(read(run, "manifest.json")["store"]["lineage"])
+    before, again = log.count().n, run.parent / "again"
+    assert main(["run", *CPCV, "study=validation", "job=again"]) == 0
+    assert log.count().n == before  # the same configuration, whatever its paths
     assert (again / "paths.parquet").read_bytes() == (run / "paths.parquet").read_bytes()
+    trial = digest(trial_config(compose([*CPCV, "study=s", "job=j"])))
+    returns = log.returns().filter(pl.col("trial") == trial)
+    assert returns["net_return"].to_list() == pl.read_parquet(run / "account.parquet")["net_return"].to_list()
 
 
 def test_the_page_never_calls_it_a_track_record(run: Path) -> None:
