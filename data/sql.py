@@ -34,9 +34,10 @@ FUNCTIONS = ("range", "generate_series", "unnest")
 
 
 def select(
-    store: Store, sql: str, at: np.datetime64, dataset: str | None = None, pin: Pin | None = None
+    store: Store, sql: str, asked: np.datetime64 | None, dataset: str | None = None, pin: Pin | None = None
 ) -> pl.DataFrame:
-    """The answer of a SELECT as of an instant. Names without a schema are those of `dataset`, or of the only data set.
+    """The answer of a SELECT as of the instant that was asked for (None: the newest). Names without a schema are those of
+    `dataset`, or of the only data set.
 
     Errors: InputError for anything but one SELECT over the views, and for what DuckDB says of it.
     """
@@ -50,10 +51,12 @@ def select(
             for n in _nodes(statement)
             if "table_name" in n
         }
-        names = [dataset] if dataset else _readable(store, {schema for schema, _ in mentioned})
+        schemas = {schema for schema, _ in mentioned}
+        names = [dataset] if dataset else _readable(store, schemas)
         files: list[Path] = []
         for name in names:
-            at_version = pin or store.version(name)
+            at_version, read = pin or store.version(name), len(names) == 1 or name in schemas
+            at = store.moment(name, asked) if read else np.datetime64("now", "us")
             files += _define(connection, leases, store, name, at_version, at)
             if any(table == "symbols" for _, table in mentioned) and store.info(name).bar_fields:
                 _tickers(connection, store, name, at_version, at)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO, cast
 
 from backcast.data.errors import BackcastError, InputError
-from backcast.engine import store_commands
+from backcast.engine import holdout_commands, store_commands
 from backcast.engine.audit import commands as audit_commands
 from backcast.engine.features import commands as feature_commands
 from backcast.engine.stats import commands as stats_commands
@@ -152,6 +152,11 @@ def _parser() -> argparse.ArgumentParser:
             "stats",
             stats_commands.add_stats,
             "Every statistic of a run and of its signal, each with its convention.",
+        ),
+        (
+            "unseal",
+            holdout_commands.add_unseal,
+            "Evaluate one run on the sealed holdout, once, recorded for ever.",
         ),
         ("sql", store_commands.add_sql, "One SELECT over the store as it was known at an instant."),
         (
@@ -369,11 +374,14 @@ def _trace(arguments: argparse.Namespace, _: list[str]) -> int:
 
 
 def _report(arguments: argparse.Namespace, _: list[str]) -> int:
+    from backcast.engine.holdout import warn_of_sight
     from backcast.engine.reports.model import write_report
     from backcast.engine.reports.page import write_tearsheet
     from backcast.engine.runs import RunFolder
 
-    folder = RunFolder.open(Path(arguments.run)).path
+    run = RunFolder.open(Path(arguments.run))
+    folder = run.path
+    warn_of_sight(run)
     print(write_report(folder).verdict.sentence)
     print(f"Tear sheet: {write_tearsheet(folder)}")
     return 0

@@ -10,8 +10,7 @@ import numpy as np
 
 from backcast.data import asof
 from backcast.data.market import Market
-from backcast.data.readonce import ReadOnce
-from backcast.engine import given, runs, walkforward
+from backcast.engine import given, holdout, runs, walkforward
 from backcast.engine.audit import checks as audit_checks
 from backcast.engine.audit import given as given_audit
 from backcast.engine.audit import outside
@@ -107,7 +106,7 @@ def audit_again(
     out = runs.RunFolder.open(folder)
     config, manifest = out.read_yaml("config.yaml"), out.read_json("manifest.json")
     made = replace(experiment(config), audit=AuditLevel(level, instants or INSTANTS.get(level, 2)))
-    pinned = Pinned(made, ReadOnce(), manifest["store"]["pin"], thread_budget(None))
+    pinned = Pinned(made, holdout.store_of(made, out), manifest["store"]["pin"], thread_budget(None))
     world = walkforward.observe(made, pinned.store, pinned.pin, pinned.threads)
     folds = walkforward.folds_of(made, world.panel)
     decisions = np.concatenate([fold.test for fold in folds])

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -137,6 +139,20 @@ class WalkForward:
             unit = sessions.astype("datetime64[M]").astype(np.int64) // _MONTHS[self._unit]
         groups: Ints = (unit - unit[0]) // self._count
         return groups
+
+
+def tested_from(folds: Sequence[Fold], clock: Clock, date: np.datetime64) -> list[Fold]:
+    """The folds with tests in sessions from a date on, and those tests alone; their fits stay as they are.
+
+    Errors: InputError where there is none.
+    """
+    tests = [fold.test[clock.sessions[fold.test] >= date] for fold in folds]
+    found = [replace(fold, test=test) for fold, test in zip(folds, tests, strict=True) if len(test)]
+    if not found:
+        raise InputError(
+            "folds.test_from", str(date), f"a date with decisions on or after it, before {clock.sessions[-1]}"
+        )
+    return found
 
 
 def _first_fit(value: object) -> np.datetime64 | int:
