@@ -103,7 +103,7 @@ class Seals:
             held = self.of(lineage)
             if held is None:
                 raise InputError("lineage", lineage, "a data set with a sealed holdout")
-            refuse_another(held, opening.trial, opening.pin, opening.run)
+            refuse_another(held, opening.run, opening.trial, opening.pin)
             if held.opened is None:
                 held = replace(held, opened=opening)
                 write_sealed(self._path(lineage), asdict(held))
@@ -118,10 +118,10 @@ class Seals:
         return self.folder / f"{lineage}.json"
 
 
-def refuse_another(seal: Seal, trial: str, pin: dict[str, int], run: str) -> None:
-    """Errors: InputError where a holdout was opened, and not for this trial at this version of the data."""
+def refuse_another(seal: Seal, run: str, trial: str, pin: dict[str, int]) -> None:
+    """Errors: InputError where a holdout was opened, and not for this run, its trial at its version of the data."""
     opened = seal.opened
-    if opened is not None and (opened.trial, opened.pin) != (trial, pin):
+    if opened is not None and (opened.run, opened.trial, opened.pin) != (run, trial, pin):
         raise InputError(
             "RUN",
             run,

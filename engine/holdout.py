@@ -138,7 +138,7 @@ def facts(pinned: Pinned, panel: Panel, out: RunFolder) -> dict[str, Any]:
     sees = bool(panel.clock.sessions[-1] >= seal.begins)
     if not sees and made.holdout_from is None:
         return {}
-    opened, place = seal.opened, "/".join(out.path.resolve().parts[-3:])
+    opened = seal.opened
     return {
         "holdout": {
             "from": seal.holdout_from if sees else str(made.holdout_from),
@@ -146,9 +146,16 @@ def facts(pinned: Pinned, panel: Panel, out: RunFolder) -> dict[str, Any]:
             "seen_before": seal.seen_before if opened is None else opened.seen_before,
             "opened_at": None if opened is None else opened.at,
             "opened_by": None if opened is None else opened.run,
-            "own": opened is not None and place == f"{opened.run}/{FOLDER}",
+            "own": opened is not None and _inside(out, opened.run),
         }
     }
+
+
+def _inside(out: RunFolder, run: str) -> bool:
+    """Whether this is the folder in which a run is evaluated on the holdout."""
+    around = RunFolder(out.path.resolve().parent)
+    whole = out.path.name == FOLDER and (around.path / "manifest.json").exists()
+    return whole and bool(around.read_json("manifest.json").get("run") == run)
 
 
 def now() -> str:

@@ -95,7 +95,7 @@ def candidate(folder: Path) -> Candidate:
         hint = "Its data set was made anew, or this is another BACKCAST_HOME."
         raise InputError("RUN", str(folder), "a run of the sealed data set that is in this store", hint)
     pin, trial = manifest["store"]["pin"], digest(trial_config(config))
-    refuse_another(seal, trial, pin, str(folder))
+    refuse_another(seal, name, trial, pin)
     _refuse_whole(run, seal)
     folds = {**config["folds"], "holdout_from": None, "test_from": seal.holdout_from}
     config = {**config, "folds": folds, "grid": {}}

@@ -14,12 +14,8 @@ def holdout_words(held: Mapping[str, Any] | None) -> str:
     by = "this run" if held["own"] else str(held["opened_by"])
     opened = f"opened once, at {held['opened_at']}, by {by}"
     if held["sees"]:
-        return f"{begins}: this run saw it sealed" if held["opened_at"] is None else f"{begins}, {opened}"
-    return (
-        f"{begins}, sealed: nothing here has seen it"
-        if held["opened_at"] is None
-        else f"{begins}, not in this run; {opened}"
-    )
+        return f"{begins}, {'seen here while it was sealed' if held['opened_at'] is None else opened}"
+    return f"{begins}, {'sealed: nothing here has seen it' if held['opened_at'] is None else f'not in this run; {opened}'}"
 
 
 def holdout_warnings(held: Mapping[str, Any] | None) -> list[str]:
