@@ -133,8 +133,9 @@ def refuse_another(seal: Seal, run: str, trial: str, pin: dict[str, int]) -> Non
 @lru_cache(maxsize=64)
 def end_before(info: DatasetInfo, date: np.datetime64) -> np.datetime64:
     """The instant at which a world without a holdout ends: the last microsecond before its first session opens."""
-    bars = clock(info.calendar, date, date + LONGEST_CLOSURE, 0, info.frequency)
-    if not len(bars):
-        raise InputError(KEY, str(date), f"a date before a session of {info.calendar}")
-    end: np.datetime64 = bars.opens_at[0] - np.timedelta64(1, "us")
+    last_day = np.datetime64(f"{date.astype('datetime64[Y]')}-12-31")
+    opens = clock(info.calendar, date, last_day, 0).opens_at
+    if not len(opens):  # asked only then, since some calendars are not known for another year
+        opens = clock(info.calendar, date, date + LONGEST_CLOSURE, 0).opens_at
+    end: np.datetime64 = opens[0] - np.timedelta64(1, "us")
     return end

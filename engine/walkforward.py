@@ -29,7 +29,7 @@ from backcast.engine.progress import Update
 from backcast.engine.sessions import refuse_early_fills
 from backcast.engine.types import Account, Targets
 from backcast.signals.dataset import training_set
-from backcast.signals.folds import tested_from
+from backcast.signals.folds import folds_from
 from backcast.signals.models.base import FittedModel, ForecastModel
 from backcast.signals.models.none import NoModel
 from backcast.signals.types import QUANTILES, Features, Fold, Forecast, Labels, Reproducible, TrainingSet
@@ -83,7 +83,7 @@ def folds_of(made: Experiment, panel: Panel) -> list[Fold]:
     """The folds of a panel. Errors: InputError where a decision of theirs would come after its fill."""
     folds = made.folds.split(panel.clock)
     if made.test_from is not None:
-        folds = tested_from(folds, panel.clock, made.test_from)
+        folds = folds_from(folds, panel.clock, made.test_from)
     refuse_early_fills(panel.clock, folds, made.execution.resolve(panel))
     return folds
 

@@ -141,7 +141,7 @@ class WalkForward:
         return groups
 
 
-def tested_from(folds: Sequence[Fold], clock: Clock, date: np.datetime64) -> list[Fold]:
+def folds_from(folds: Sequence[Fold], clock: Clock, date: np.datetime64) -> list[Fold]:
     """The folds with tests in sessions from a date on, and those tests alone; their fits stay as they are.
 
     Errors: InputError where there is none.
