@@ -12,6 +12,7 @@ trial, and whichever had seen these sessions before they were sealed.
 from __future__ import annotations
 
 import shutil
+import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ import numpy.typing as npt
 
 from backcast.data.errors import InputError
 from backcast.data.readonce import ReadOnce
-from backcast.data.seals import Opening, Seal, Seals, refuse_another
+from backcast.data.seals import HoldoutWarning, Opening, Seal, Seals, refuse_another
 from backcast.data.types import Floats
 from backcast.engine import holdout, research
 from backcast.engine.budget import thread_budget
@@ -99,8 +100,16 @@ def candidate(folder: Path) -> Candidate:
     _refuse_whole(run, seal)
     folds = {**config["folds"], "holdout_from": None, "test_from": seal.holdout_from}
     config = {**config, "folds": folds, "grid": {}}
+    if manifest["code"] != code_version():
+        codes = f"({_code(manifest['code'])}) than would evaluate it ({_code(code_version())})"
+        told = f"{run.path} was made by other code {codes}."
+        warnings.warn(told, HoldoutWarning, stacklevel=2)
     pinned = Pinned(experiment(config), store, pin, thread_budget(config["threads"]))
     return Candidate(run, name, seal, trial, config, pinned)
+
+
+def _code(of: dict[str, str]) -> str:
+    return of.get("git") or of.get("version", "?")
 
 
 def _refuse_whole(run: RunFolder, seal: Seal) -> None:

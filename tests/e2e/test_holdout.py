@@ -153,10 +153,12 @@ def test_the_store_is_asked_up_to_there(
         assert f"sealed from {DATE} on: this is as of 2016-03-07T14:29:59" in capsys.readouterr().err
         frame = pl.read_parquet(out)
         assert frame.height > 0
-        # a departure that was announced lies ahead, and so does a version's end
-        for name in (
-            c for c in frame.columns if frame[c].dtype.is_temporal() and c not in ("left", "superseded_at")
-        ):
+        ahead = (
+            "left",
+            "superseded_at",
+            "ingested_at",
+        )  # what was announced, a version's end, and when it came to us
+        for name in (c for c in frame.columns if frame[c].dtype.is_temporal() and c not in ahead):
             assert str(frame[name].max())[:10] < DATE, (command, name)
         assert main([*command, *late]) == 2
         assert "`backcast unseal RUN` opens it, once." in capsys.readouterr().err
@@ -203,9 +205,15 @@ def test_a_run_that_saw_it_before_is_said_to(
     assert "trials that had seen it before: 1; not opened." in capsys.readouterr().out
 
 
-def test_opening_it_is_asked_for(first: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_opening_it_is_asked_for(
+    first: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["unseal", str(first)]) == 2
     assert "This opens the holdout of synthetic" in capsys.readouterr().err
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    monkeypatch.setattr("builtins.input", lambda _: "yes")
+    assert main(["unseal", str(first)]) == 2
+    assert "Nothing was opened." in capsys.readouterr().err
     assert main(["unseal"]) == main(["unseal", "nowhere", "--yes"]) == 2
     seal = Seals.at_home().of("f" * 32)
     assert seal is not None and seal.sealed
