@@ -17,6 +17,7 @@ from backcast.engine import holdout_commands, store_commands
 from backcast.engine.audit import commands as audit_commands
 from backcast.engine.features import commands as feature_commands
 from backcast.engine.stats import commands as stats_commands
+from backcast.engine.trials_commands import add_trials
 
 if TYPE_CHECKING:
     from backcast.engine.research import Run
@@ -161,6 +162,11 @@ def _parser() -> argparse.ArgumentParser:
             "unseal",
             holdout_commands.add_unseal,
             "Evaluate one run on the sealed holdout, once, recorded for ever.",
+        ),
+        (
+            "trials",
+            add_trials,
+            "Every configuration that was evaluated on a data set, and how many there were.",
         ),
         ("sql", store_commands.add_sql, "One SELECT over the store as it was known at an instant."),
         (

@@ -140,7 +140,7 @@ def _searched(pinned: Pinned, config: Config, out: runs.RunFolder, progress: Pro
         raise InputError("grid", config["grid"], "{}, where targets are given")
     holdout.refuse_varied(config, [cell.config for cell in made])
     store, name, cache = pinned.store, pinned.made.source.name, FeatureCache.at_home(cache_gib(config))
-    grid = Grid(made, TrialLog(store.lineage(name)), pinned.pin)
+    grid = Grid(made, TrialLog(store.lineage(name), "grid"), pinned.pin)
     market = asof.load_market(store, name, pinned.pin)
     grid.evaluate(
         lambda one: walkforward.observe(one, store, pinned.pin, pinned.threads, cache=cache),

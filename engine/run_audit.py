@@ -13,7 +13,7 @@ from backcast.data.market import Market
 from backcast.engine import given, holdout, runs, walkforward
 from backcast.engine.audit import checks as audit_checks
 from backcast.engine.audit import given as given_audit
-from backcast.engine.audit import outside
+from backcast.engine.audit import outside, selection
 from backcast.engine.audit import own as own_audit
 from backcast.engine.audit import world as audit_world
 from backcast.engine.audit.findings import LEAK, Check, Finding, verdict
@@ -40,7 +40,7 @@ def audit(context: Context, own: Outcome, log: TrialLog, searched: Grid | None) 
     evidence = Evidence(own.fitted.forecast, own.targets, context.out.path / "models")
     checks, more = _replayed(pinned, world, evidence, context.progress)
     grid = None if searched is None else searched.facts()
-    chosen = audit_world.Chosen(digest(trial_config(config)), log.records(), grid)
+    chosen = audit_world.Chosen(digest(trial_config(config)), log.records(columns=selection.READ), grid)
     told = _told(pinned, world, context.market, own.targets, own.account, chosen, context.out)
     checks += outside.checks(config, world.panel)
     if searched is not None:
@@ -119,7 +119,7 @@ def audit_again(
     evidence = Evidence(forecast, targets, out.path / "models")
     checks, more = _replayed(pinned, world, evidence, progress or Progress(quiet=True), at)
     upto = out.read_json("trials.json")["upto"]
-    records = [r for r in TrialLog(pinned.store.lineage(made.source.name)).records() if r["id"] <= upto]
+    records = TrialLog(pinned.store.lineage(made.source.name)).records(upto, selection.READ)
     chosen = audit_world.Chosen(digest(trial_config(config)), records, manifest.get("grid"))
     told = _told(pinned, world, market, targets, account, chosen, out)
     checks += outside.checks(config, world.panel)

@@ -113,7 +113,7 @@ def sql(arguments: argparse.Namespace, _: list[str]) -> int:
     if arguments.snapshot and not arguments.dataset:
         raise InputError("--snapshot", arguments.snapshot, "a --dataset beside it")
     pin = store.version(arguments.dataset, arguments.snapshot) if arguments.snapshot else None
-    _give(select(store, arguments.query, _asked(arguments), arguments.dataset, pin), arguments.output)
+    give(select(store, arguments.query, _asked(arguments), arguments.dataset, pin), arguments.output)
     return 0
 
 
@@ -135,7 +135,7 @@ def show(arguments: argparse.Namespace, _: list[str]) -> int:
                 dataset, name, str(pin[name]), f"{sum(p.rows for p in parts):,}",
                 min(ends, default=""), max(ends, default=""), "" if copy is None else str(copy.version), names,
             )  # fmt: skip
-    _console().print(table)
+    console().print(table)
     print(f"Store: {store.folder}")
     return 0
 
@@ -206,7 +206,7 @@ def changes(arguments: argparse.Namespace, _: list[str]) -> int:
 
     store, after = HeldOut(), instant_of(arguments.after, "FROM")
     until = store.moment(arguments.dataset, instant_of(arguments.until, "TO"))
-    _give(changes_between(store, arguments.dataset, arguments.table, after, until), arguments.output)
+    give(changes_between(store, arguments.dataset, arguments.table, after, until), arguments.output)
     return 0
 
 
@@ -216,7 +216,7 @@ def prices(arguments: argparse.Namespace, _: list[str]) -> int:
 
     store = HeldOut()
     at = store.moment(arguments.dataset, _asked(arguments))
-    _give(prices_at(store, arguments.dataset, at, arguments.adjust), arguments.output)
+    give(prices_at(store, arguments.dataset, at, arguments.adjust), arguments.output)
     return 0
 
 
@@ -226,7 +226,7 @@ def universe(arguments: argparse.Namespace, _: list[str]) -> int:
 
     store = HeldOut()
     at = store.moment(arguments.dataset, _asked(arguments))
-    _give(universe_at(store, arguments.dataset, at), arguments.output)
+    give(universe_at(store, arguments.dataset, at), arguments.output)
     return 0
 
 
@@ -236,7 +236,7 @@ def symbols(arguments: argparse.Namespace, _: list[str]) -> int:
 
     store = HeldOut()
     at = store.moment(arguments.dataset, _asked(arguments))
-    _give(symbols_at(store, arguments.dataset, at), arguments.output)
+    give(symbols_at(store, arguments.dataset, at), arguments.output)
     return 0
 
 
@@ -248,7 +248,7 @@ def findings(arguments: argparse.Namespace, _: list[str]) -> int:
     store = HeldOut()
     store.moment(arguments.dataset, None)  # says where a holdout is left out
     found = store.findings(arguments.dataset, store.version(arguments.dataset))
-    _give(pl.DataFrame(pl.from_arrow(found)), arguments.output)
+    give(pl.DataFrame(pl.from_arrow(found)), arguments.output)
     return 0
 
 
@@ -290,7 +290,7 @@ def cell(arguments: argparse.Namespace, _: list[str]) -> int:
     if arguments.day:
         day = instant_of(arguments.day, "--day").astype("datetime64[D]").item()
         found = found.filter(pl.col("event_at").dt.date() == day)
-    _give(found, arguments.output)
+    give(found, arguments.output)
     return 0
 
 
@@ -335,7 +335,7 @@ def _asked(arguments: argparse.Namespace) -> np.datetime64 | None:
     return instant_of(arguments.as_of) if arguments.as_of else None
 
 
-def _give(frame: pl.DataFrame, output: Path | None) -> None:
+def give(frame: pl.DataFrame, output: Path | None) -> None:
     """Shows the first rows of an answer, or writes all of them."""
     if output is not None:
         write(frame, output)
@@ -349,7 +349,7 @@ def _give(frame: pl.DataFrame, output: Path | None) -> None:
         table.add_column(Text(name))
     for row in frame.head(SHOWN).iter_rows():
         table.add_row(*(Text(_shown(value)) for value in row))
-    _console().print(table)
+    console().print(table)
     more = (
         f" The first {SHOWN} are shown; --output FILE.parquet or .csv gives all."
         if frame.height > SHOWN
@@ -358,12 +358,12 @@ def _give(frame: pl.DataFrame, output: Path | None) -> None:
     print(f"{frame.height:,} rows.{more}")
 
 
-def _console() -> Console:
+def console() -> Console:
     """The terminal; where there is none, a page wide enough for a table."""
     from rich.console import Console
 
-    console = Console()
-    return console if console.is_terminal else Console(width=WIDTH)
+    made = Console()
+    return made if made.is_terminal else Console(width=WIDTH)
 
 
 def _shown(value: object) -> str:

@@ -17,7 +17,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
+import polars as pl
 
 from backcast.data.errors import InputError
 from backcast.data.readonce import ReadOnce
@@ -54,8 +56,13 @@ class Candidate:
 
 
 class OneLook(TrialLog):
-    """The log as the evaluation on the holdout sees it: nothing is added, and only trials that had seen its sessions before it
-    was opened count beside this one."""
+    """The log as the evaluation on the holdout sees it. What it finishes stays here and is no trial; beside it only those count
+    that had seen these sessions before they were opened. Those are not compared with it: their number alone is known to be
+    what it was then."""
+
+    def __init__(self, lineage: str) -> None:
+        super().__init__(lineage)
+        self._own: dict[str, tuple[float | None, npt.NDArray[Any], Floats]] = {}
 
     def start(self, trial: str, config: Any, pin: dict[str, int]) -> None:
         return
@@ -67,15 +74,33 @@ class OneLook(TrialLog):
         returns: Floats,
         days: npt.NDArray[Any] | None = None,
     ) -> None:
-        return
+        sessions = np.unique(np.asarray([] if days is None else days).astype("datetime64[D]"))
+        self._own[trial] = sharpe_per_session, sessions, returns
 
     def fail(self, trial: str, error: str) -> None:
         return
 
-    def count(self) -> TrialCount:
-        seal = Seals.at_home().of(self.lineage)
-        whole, n = super().count(), 1 + (seal.opened.seen_before if seal and seal.opened else 0)
-        return replace(whole, n=n, sharpe_variance=whole.sharpe_variance if n > 1 else None)
+    def count(self, upto: str | None = None) -> TrialCount:
+        seal, whole = Seals.at_home().of(self.lineage), super().count(upto)
+        seen = seal.opened.seen_before if seal and seal.opened else 0
+        own = [sharpe for sharpe, _, _ in self._own.values() if sharpe is not None]
+        alone = float(np.var(own, ddof=1)) if len(own) > 1 else None
+        return replace(
+            whole, n=len(self._own) + seen, sharpe_variance=whole.sharpe_variance if seen else alone
+        )
+
+    def returns(self, upto: str | None = None) -> pl.DataFrame:
+        schema = {"trial": pl.String(), "session": pl.Date(), "net_return": pl.Float64()}
+        parts = [
+            pl.DataFrame({"session": days.astype("datetime64[ms]"), "net_return": returns}).select(
+                pl.lit(trial).alias("trial"), pl.col("session").cast(pl.Date), "net_return"
+            )
+            for trial, (_, days, returns) in sorted(self._own.items())
+        ]
+        return pl.concat(parts) if parts else pl.DataFrame(schema=schema)
+
+    def by_trial(self, upto: str | None = None) -> dict[str, tuple[npt.NDArray[Any], Floats]]:
+        return {trial: (days, returns) for trial, (_, days, returns) in sorted(self._own.items())}
 
 
 def candidate(folder: Path) -> Candidate:
