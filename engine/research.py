@@ -36,6 +36,7 @@ from backcast.engine.reports.page import write_tearsheet
 from backcast.engine.sensitivity import haircut_table
 from backcast.engine.sessions import compounded
 from backcast.engine.stats import performance
+from backcast.engine.trial_facts import trial_facts
 from backcast.engine.trials import TrialLog
 from backcast.signals.models.base import ForecastModel
 
@@ -164,8 +165,8 @@ def _evaluate(context: Context, clock: Stopwatch, searched: Grid | None, log: Tr
         with _trial(log, digest(identity), redacted(identity), pinned) as returns:
             outcomes[name] = _walk(context, model, part)
             account = outcomes[name].account
-            days = world.panel.clock.sessions[account.sessions]
-            returns.append((compounded(days, account.net_return), days))
+            bars = world.panel.clock.sessions[account.sessions]
+            returns.append((compounded(bars, account.net_return), np.unique(bars)))
         clock.lap(f"model {name}")
     own = next(iter(outcomes.values()))
     write_facts(context, own, searched)
@@ -175,7 +176,9 @@ def _evaluate(context: Context, clock: Stopwatch, searched: Grid | None, log: Tr
     clock.lap("facts and sensitivity")
     found = run_audit.audit(context, own, log, searched)
     clock.lap("audit")
-    out.write_json("trials.json", log.count().to_json())
+    days = np.unique(world.panel.clock.sessions[own.account.sessions])
+    out.write_json("trials.json", trial_facts(log, digest(trial_config(config)), days))
+    clock.lap("luck")
     out.write_json("audit.json", found)
 
 

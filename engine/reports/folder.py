@@ -146,7 +146,21 @@ def _trials(folder: RunFolder) -> dict[str, Any]:
         raise InputError(
             str(folder.path / "trials.json"), trials["n"], "n of at least 1: this run's own trial", AGAIN
         )
+    _check_luck(folder, trials.get("luck", {}))
     return trials
+
+
+def _check_luck(folder: RunFolder, luck: Any) -> None:
+    """What decides the verdict is not taken on a broken word."""
+    where = f"luck in {folder.path / 'trials.json'}"
+    if not isinstance(luck, dict):
+        raise InputError(where, luck, "a mapping", AGAIN)
+    for name, value in luck.items():
+        whole = isinstance(value, int) and not isinstance(value, bool) and value >= 0
+        share = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1
+        if not (value is None or share if name == "p" else whole):
+            expected = "a probability or null" if name == "p" else "a whole number of at least 0"
+            raise InputError(f"{where}: {name}", value, expected, AGAIN)
 
 
 def _track(folder: RunFolder, name: str, begins: Any, capital: float) -> Track:

@@ -13,12 +13,14 @@ import numpy.typing as npt
 from backcast.data.types import Floats
 from backcast.engine.reports.figures import Figures, Rival, figures_of, number, rival_of
 from backcast.engine.reports.folder import Evidence, Track, read_evidence
+from backcast.engine.reports.numbers import Part, parts_of
+from backcast.engine.reports.significance import Significance, significance_of
 from backcast.engine.reports.trust import Trust, trust_in
 from backcast.engine.reports.verdict import Grounds, Verdict, judge
 from backcast.engine.runs import RunFolder
 from backcast.engine.stats import performance
 
-FORMAT = 3
+FORMAT = 4
 """Of report.json: raised when a page made from an older one would be wrong."""
 COSTS_BPS = (0.0, 5.0, 10.0, 20.0, 40.0)
 POINTS = 420
@@ -47,6 +49,8 @@ class Report:
     header: dict[str, Any]
     verdict: Verdict
     strategy: Figures
+    significance: Significance
+    statistics: tuple[Part, ...]
     challengers: tuple[Rival, ...]
     benchmark: Rival | None
     trust: Trust
@@ -70,6 +74,7 @@ def build_report(folder: Path) -> Report:
     evidence = read_evidence(folder)
     own, years = evidence.strategy, float(evidence.manifest["periods_per_year"])
     figures = figures_of(own, years, evidence.trials)
+    significance = significance_of(own.net, evidence.trials, years)
     challengers = tuple(rival_of(own, c, years, evidence.trials) for c in evidence.challengers)
     benchmark = _benchmark(evidence)
     trust = trust_in(evidence)
@@ -77,8 +82,10 @@ def build_report(folder: Path) -> Report:
     return Report(
         FORMAT,
         _header(evidence),
-        judge(_grounds(evidence, figures, challengers, benchmark, trust)),
+        judge(replace(_grounds(evidence, figures, challengers, benchmark, trust), luck=significance.luck)),
         figures,
+        significance,
+        parts_of(folder, evidence),
         challengers,
         benchmark,
         trust,
