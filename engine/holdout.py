@@ -28,6 +28,9 @@ from backcast.engine.trials import TrialLog
 FOLDER = "holdout"
 """Where in its own folder a run is evaluated on the holdout that it opened."""
 
+SEEN = ("trial", "outcome", "period")
+"""The columns of the trial log by which it is known who has seen which sessions."""
+
 
 def kept(pinned: Pinned, run: str) -> Pinned:
     """A run on the store that ends where its holdout begins; run: its name, for the seal that the first one makes.
@@ -47,7 +50,7 @@ def kept(pinned: Pinned, run: str) -> Pinned:
     if seal is None or date != seal.begins:
         _check(pinned, cut, date)
     if seal is None:
-        seen = seen_before(TrialLog(lineage).records(), date)
+        seen = seen_before(TrialLog(lineage).records(columns=SEEN), date)
         _refuse_sight(seals.put(Seal(lineage, name, str(date), now(), run, seen)), date)
     return cut
 

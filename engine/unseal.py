@@ -51,7 +51,8 @@ class Candidate:
 
     def opening(self) -> Opening:
         """What the seal records of it."""
-        seen = holdout.seen_before(TrialLog(self.seal.lineage).records(), self.seal.begins)
+        records = TrialLog(self.seal.lineage).records(columns=holdout.SEEN)
+        seen = holdout.seen_before(records, self.seal.begins)
         return Opening(holdout.now(), self.name, self.trial, self.pinned.pin, code_version(), seen)
 
 
