@@ -25,6 +25,8 @@ from backcast.engine.reports.panels import (
     tiles,
     trust_rows,
 )
+from backcast.engine.reports.paths_panel import HEIGHT as PATHS_HEIGHT
+from backcast.engine.reports.paths_panel import path_chart, path_tile
 from backcast.engine.reports.words import BASES, cost_words, execution_words
 from backcast.engine.runs import RunFolder
 from backcast.signals.decisions import in_words
@@ -36,6 +38,8 @@ AGAIN = "Draw it again with `backcast report RUN`."
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 A4_WIDTH_MM, A4_HEIGHT_MM, PAGE_REM = 194.0, 281.0, 96.0
 """The printable part of a page with 8 mm margins, and the width of the page's column in rem."""
+DESIGNS = {"purged_kfold": "purged k-fold", "cpcv": "combinatorial purged cross-validation"}
+"""Designs whose sessions are not out of sample as a walk forward's are."""
 SHORT_YEARS = 8
 """Up to so many years the monthly table leaves room below it for what was paid and received."""
 MONTHLY_ROOM, ROW_LEAST, ROW_MOST = 46.0, 0.95, 1.9
@@ -90,6 +94,7 @@ def view(report: dict[str, Any]) -> dict[str, Any]:
         "rivals": rival_rows(report),
         "equity": equity_chart(report["curves"], report["folds"]),
         "drawdown": drawdown_chart(report["drawdown"], report["folds"]),
+        "paths": path_chart(report["paths"]) if report.get("paths") else "",
         "trust": trust_rows(report),
         "audit_passed": report["trust"]["audit_passed"],
         "audit": audit_panel(report["trust"]),
@@ -104,6 +109,8 @@ def view(report: dict[str, Any]) -> dict[str, Any]:
         "years": rows,
         "row_rem": round(min(ROW_MOST, max(ROW_LEAST, MONTHLY_ROOM / (len(rows) + 1))), 3),
     }
+    if report.get("paths"):
+        shown["tiles"][1] = path_tile(report["paths"])
     fitting = min(A4_WIDTH_MM / PAGE_REM, A4_HEIGHT_MM / height_rem(shown))
     return {**shown, "print_rem_mm": f"{fitting:.3f}"}
 
@@ -116,6 +123,7 @@ def height_rem(shown: dict[str, Any]) -> float:
     said += sum(_lines(text, 100, 2.1) for text in verdict["warnings"])
     rivals = 4.8 + 1.85 * len(shown["rivals"])
     charts = 2 * 3.2 + (EQUITY_HEIGHT + DRAWDOWN_HEIGHT) / WIDTH * PAGE_REM
+    charts += 3.2 + PATHS_HEIGHT / WIDTH * PAGE_REM if shown["paths"] else 0.0
     how, money = 3.2 + 14.0, 5.6 + (5.6 if shown["haircuts"] else 0.0)
     left = 10.2 + sum(_lines(row["value"], 36, 1.9) for row in shown["trust"])
     right = 3.2 + (years + 1) * shown["row_rem"]
@@ -136,7 +144,7 @@ def facts(header: dict[str, Any]) -> list[str]:
     side = str(portfolio.get("side", "")).replace("_", "-")
     data = [
         f"{header['begins']} to {header['ends']}",
-        f"{header['sessions']:,} sessions, all out of sample",
+        f"{header['sessions']:,} sessions, {DESIGNS.get(header.get('design', ''), 'all out of sample')}",
         str(dataset.get("description") or dataset["name"]),
         BASES.get(dataset.get("price_basis", ""), ""),
         f"benchmark {dataset['benchmark']}" if dataset.get("benchmark") else "no benchmark",
