@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import fcntl
+import re
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -20,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from backcast.data.durable import read_sealed, unused, write_sealed
-from backcast.data.errors import BackcastError, InputError, LockedError, reason
+from backcast.data.errors import BackcastError, InputError, LockedError
 from backcast.engine.configure import SECRET
 from backcast.engine.runs import RunFolder, code_version, packages
 from backcast.engine.sweep_job import LOG, STOP
@@ -241,9 +242,15 @@ def launch_missing(study: Path, plan: Plan, launch: Launch, fail_fast: bool) -> 
                 clear(study / str(n))
                 broke = _attempt(launch, {n: plan.jobs[n]})
             if state(study / str(n))[0] == "unfinished":
-                write_failed(study / str(n), f"killed: its process ended without a word, by a signal or out of memory "
-                                             f"({reason(broke) if broke else 'the launcher lost it'})")  # fmt: skip
+                write_failed(study / str(n), _killed(broke))
         todo = [] if fail_fast and flying else waiting
+
+
+def _killed(broke: Exception | None) -> str:
+    """What is known of a job whose process ended without a word."""
+    ends = re.findall(r"[A-Z]+\(-?\d+\)", str(broke))  # as joblib tells them: SIGKILL(-9), EXIT(1)
+    how = ", ".join(ends) or type(broke).__name__
+    return f"killed: its process ended before the job did, by a signal, out of memory or by its own exit ({how})"
 
 
 def _attempt(launch: Launch, jobs: Mapping[int, Sequence[str]]) -> Exception | None:
