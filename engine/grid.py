@@ -14,29 +14,28 @@ from __future__ import annotations
 import difflib
 import itertools
 import tempfile
-import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 
-from backcast.data.errors import BackcastError, InputError, reason
+from backcast.data.errors import BackcastError, InputError
 from backcast.data.market import Market
 from backcast.engine import walkforward
 from backcast.engine.configure import SECRET, Config, Experiment, digest, experiment, redacted, trial_config
+from backcast.engine.grid_crew import Crew
+from backcast.engine.grid_trading import FIGURES, Result, Traders
 from backcast.engine.progress import Update
-from backcast.engine.sessions import compounded, periods_per_year
-from backcast.engine.stats import performance
 from backcast.engine.trials import TrialLog
-from backcast.engine.types import Account
 from backcast.engine.walkforward import World
-from backcast.signals.types import Forecast
+from backcast.signals.models.base import ForecastModel
+
+Observe = Callable[[Experiment, World | None], World]
 
 GROUPS = ("features", "label", "model", "folds", "portfolio", "costs", "execution", "seed", "capital")
 """What a grid may vary."""
@@ -45,18 +44,6 @@ FORECAST = ("features", "label", "model", "folds", "execution", "seed")
 GIVEN = ("costs", "execution", "capital")
 """What a grid may vary to see what comes of it, and a best cell is not chosen by."""
 MOST = 10_000
-COSTS = ("fee", "spread", "impact", "borrow")
-FIGURES = (
-    "sharpe_per_session",
-    "sharpe_per_year",
-    "final_equity",
-    "max_drawdown",
-    "mean_turnover",
-    *COSTS,
-    "fills",
-    "events",
-)
-"""Of a cell's row: net of costs, costs in currency; null where undefined."""
 
 
 @dataclass(frozen=True)
@@ -70,21 +57,6 @@ class Cell:
     def key(self, parts: Sequence[str]) -> str:
         """The same for cells that agree in these parts of their configuration."""
         return digest({part: self.config[part] for part in parts})
-
-
-@dataclass(frozen=True)
-class Result:
-    """What a cell came to: its net returns by session, their days and the figures of its row; or why it failed."""
-
-    returns: np.ndarray[Any, Any] | None = None
-    figures: dict[str, float | None] = field(default_factory=dict)
-    cause: Exception | None = None
-    days: np.ndarray[Any, Any] | None = None
-
-    @property
-    def error(self) -> str:
-        """Why it failed, in words; empty where it did not."""
-        return "" if self.cause is None else reason(self.cause)
 
 
 def cells(config: Config) -> list[Cell]:
@@ -172,50 +144,47 @@ class Grid:
         self.trials = [digest(identity) for identity in self.identities]
         self.results: dict[int, Result] = {}
 
-    def evaluate(
-        self, observe: Callable[[Experiment], World], market: Market, threads: int, update: Update
-    ) -> None:
-        """Walks, sizes and trades every cell, by features, then by forecast; neither worlds nor fits are kept."""
-        lock = threading.Lock()
+    def evaluate(self, observe: Observe, market: Market, threads: int, update: Update) -> None:
+        """Walks, sizes and trades every cell; neither worlds nor fits are kept.
 
-        def note(n: int, result: Result) -> None:
-            self._finish(n, result)
-            with lock:
-                self.results[n] = result
-                update(len(self.results) / len(self.cells))
-
-        for alike in self._by(range(len(self.cells)), ("features",)):
-            world = observe(self.experiments[alike[0]])
-            for members in self._by(alike, FORECAST):
-                self._walk(members, world, market, threads, note)
+        observe: an experiment's world, which shares the panel of another where one is given. Several forecasts are made at
+        once where the model is ours and needs no processes; cells are traded meanwhile.
+        """
+        traders, world = Traders(market), None
+        with self.log.batch(), Crew(threads, len(self.cells), update) as crew:
+            for alike in self._by(range(len(self.cells)), ("features",)):
+                first = self.experiments[alike[0]]
+                world = observe(first, world)
+                groups = self._by(alike, FORECAST)
+                walks = [partial(self._walk, members, world, traders, threads) for members in groups]
+                crew.walk(walks, at_once=threads > 1 and _may_share_a_process(first.model))
 
     def _walk(
-        self,
-        members: list[int],
-        world: World,
-        market: Market,
-        threads: int,
-        note: Callable[[int, Result], None],
-    ) -> None:
-        """One forecast, and every cell that trades it."""
+        self, members: list[int], world: World, traders: Traders, threads: int
+    ) -> list[Callable[[], None]]:
+        """One forecast; gives the trades of every cell that trades it."""
         first = self.experiments[members[0]]
-        for n in members:
-            self.log.start(self.trials[n], redacted(self.identities[n]), self.pin)
+        with self.log.batch():  # they count from before their work begins
+            for n in members:
+                self.log.start(self.trials[n], redacted(self.identities[n]), self.pin)
         try:
             with tempfile.TemporaryDirectory(prefix="backcast-grid-") as folder:
                 fitted = walkforward.forecast(
                     first, first.model, world, Path(folder), threads, lambda _: None
                 )
         except Exception as error:  # cells that fail are rows
-            for n in members:
-                note(n, Result(cause=error))
-            return
+            return [partial(self._note, n, Result(cause=error)) for n in members]
 
         def trade(n: int) -> None:
-            note(n, _traded(self.experiments[n], world, market, fitted.forecast))
+            made = self.experiments[n]
+            trader = traders.of(self.cells[n].key(GIVEN), made, world)
+            self._note(n, trader.result(made.portfolio, fitted.forecast))
 
-        with ThreadPoolExecutor(threads) as pool:
-            list(pool.map(trade, members))
+        return [partial(trade, n) for n in members]
+
+    def _note(self, n: int, result: Result) -> None:
+        self._finish(n, result)
+        self.results[n] = result
 
     def _finish(self, n: int, result: Result) -> None:
         if result.returns is None:
@@ -272,6 +241,11 @@ def _ranked(result: Result) -> float:
     return -np.inf if sharpe is None else sharpe
 
 
+def _may_share_a_process(model: ForecastModel) -> bool:
+    """Whether fits on several threads at once are known not to disturb each other."""
+    return type(model).__module__.startswith("backcast.") and not model.parallel
+
+
 def _experiment(cell: Cell) -> Experiment:
     try:
         made = experiment(cell.config)
@@ -279,33 +253,6 @@ def _experiment(cell: Cell) -> Experiment:
         told = ", ".join(f"{key}={value}" for key, value in cell.values.items())
         raise InputError(f"grid: {told}", "a cell", "one that can run", str(error)) from error
     return replace(made, models={made.model.name: made.model})
-
-
-def _traded(made: Experiment, world: World, market: Market, forecast: Forecast) -> Result:
-    try:
-        made.execution.check_data(world.panel, market, made.cost)
-        _, account = walkforward.trade(made, world, market, forecast)
-    except Exception as error:  # a cell that fails is a row
-        return Result(cause=error)
-    days = world.panel.clock.sessions[account.sessions]
-    returns = compounded(days, account.net_return)
-    return Result(returns, _figures(account, returns, periods_per_year(world.panel.clock)), days=days)
-
-
-def _figures(account: Account, returns: np.ndarray[Any, Any], years: float) -> dict[str, float | None]:
-    sharpe = float(performance.sharpe_per_session(returns))
-    values = (
-        sharpe,
-        sharpe * float(np.sqrt(years)),
-        float(account.equity[-1]),
-        float(performance.drawdown(returns).min()),
-        float(account.turnover.mean()),
-        *(float(getattr(account, kind).sum()) for kind in COSTS),
-        float(len(account.fills.session)),
-        float(len(account.events)),
-    )
-    pairs = zip(FIGURES, values, strict=True)
-    return {name: value if np.isfinite(value) else None for name, value in pairs}
 
 
 def _alike(values: list[Any]) -> list[Any]:
