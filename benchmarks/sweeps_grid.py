@@ -3,9 +3,9 @@
     python benchmarks/sweeps_grid.py [--small]
 
 Ours is all of `research.run`: the panel and features, 25 forecasts (5 look-backs of the signal x 5 horizons of the label, a
-ridge regression fitted anew every year), 40 portfolios of each (10 quantiles x 2 sides x 2 sizes), daily decisions filled at the
-next open with fees and spread, every cell in the trial log, then the best cell run again, audited (quick) and reported. The data
-set is in the store before the clock starts, and its features in no cache.
+ridge regression fitted anew every year), 40 portfolios of each (10 quantiles x 2 sides x 2 sizes), daily decisions filled at
+the next open with fees and spread, every cell in the trial log, then the best cell run again, audited (quick) and reported.
+The data set is in the store before the clock starts, and its features in no cache.
 
 vectorbt has neither data, forecasts, log nor audit: it is given the very forecasts, ranks them, sizes the same weights, trades
 them (`from_orders` at the next open with the same costs; cash shared; sells first) and takes equity, Sharpe ratio, drawdown,
@@ -43,7 +43,8 @@ from backcast.engine.pinned import Pinned, pin
 from backcast.engine.research import run
 from backcast.signals.types import Forecast
 
-RATES = ("splits", "dividends", "delistings", "renames", "corrections", "late", "gaps", "halts", "restatements", "listings")  # fmt: skip
+RATES = ("splits", "dividends", "delistings", "renames", "corrections", "late", "gaps", "halts", "listings")
+"""What happens to real data and vectorbt cannot express, or makes no difference here: none of it."""
 LOOKBACKS, HORIZONS = (2, 5, 10, 20, 40), (1, 2, 5, 10, 20)
 TIMED = 20
 PEER = f"vectorbt {vectorbt.__version__}"
@@ -53,7 +54,7 @@ def configuration(symbols: int, sessions: int) -> dict[str, Any]:
     """The run: what a researcher would give to `backcast run`."""
     made = compose([
         "dataset=synthetic", f"dataset.symbols={symbols}", f"dataset.sessions={sessions}",
-        *[f"+dataset.rates.{rate}=0" for rate in RATES],  # what vectorbt cannot express
+        *[f"+dataset.rates.{rate}=0" for rate in RATES],
         "folds=yearly", "folds.first_fit=63", "folds.embargo=1", "folds.every=1", "model=ridge", "portfolio=rank",
         "study=bench", "job=grid", "threads=2",
     ])  # fmt: skip

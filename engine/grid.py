@@ -5,8 +5,9 @@
    share them. Each cell is sized, planned and traded by itself, on threads, and its account is let go of.
 3. Every cell is a trial, with the identity that a run of it alone would have; one that fails is a row with its error.
 4. The cell with the highest net Sharpe ratio is the run's own, among those with the first of the costs, executions and
-   capitals that the grid lists: nobody chooses what trading costs. It is run again, from its fit, as any run is; its account
-   must be the one that the grid saw. What the page says of it counts all cells as trials.
+   capitals that the grid lists: nobody chooses what trading costs. Over seeds the mean decides (`grid_choice.py`). It is run
+   again, from its fit, as any run is; its account must be the one that the grid saw. What the page says of it counts all
+   cells as trials.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from backcast.data.errors import BackcastError, InputError
 from backcast.data.market import Market
 from backcast.engine import walkforward
 from backcast.engine.configure import SECRET, Config, Experiment, digest, experiment, redacted, trial_config
+from backcast.engine.grid_choice import SEED, Seeds, best, configurations, spread_table
 from backcast.engine.grid_crew import Crew
 from backcast.engine.grid_trading import FIGURES, Result, Traders
 from backcast.engine.progress import Update
@@ -199,18 +201,32 @@ class Grid:
         return list(groups.values())
 
     @cached_property
-    def best(self) -> int:
-        """The cell with the highest net Sharpe ratio among those with the first costs, execution and capital; the first of
-        equals. Errors: InputError where all of those failed, or the fault itself if it was none of the user's."""
+    def candidates(self) -> list[int]:
+        """The cells with the first costs, execution and capital."""
         first = self.cells[0].key(GIVEN)
-        candidates = [n for n, cell in enumerate(self.cells) if cell.key(GIVEN) == first]
-        ranked = [(_ranked(self.results[n]), -n) for n in candidates if self.results[n].cause is None]
-        if ranked:
-            return -max(ranked)[1]
-        cause = self.results[candidates[0]].cause
+        return [n for n, cell in enumerate(self.cells) if cell.key(GIVEN) == first]
+
+    def best_of(self, sharpe: Callable[[int], float | None]) -> int | None:
+        """The candidate that is best by a Sharpe ratio (see `grid_choice.best`); None where none has any."""
+        values = [self.cells[n].values for n in self.candidates]
+        configured = [[self.candidates[i] for i in members] for members in configurations(values)]
+        return best(configured, sharpe)
+
+    @cached_property
+    def best(self) -> int:
+        """The cell with the highest net Sharpe ratio (over seeds, the mean) among those with the first costs, execution and
+        capital; the first of equals. Errors: InputError where all of those failed, or the fault itself if it was none of
+        the user's."""
+        found = self.best_of(lambda n: self.results[n].sharpe)
+        if found is not None:
+            return found
+        whole = [n for n in self.candidates if self.results[n].cause is None]
+        if whole:  # none has a ratio
+            return whole[0]
+        cause = self.results[self.candidates[0]].cause
         if cause is not None and not isinstance(cause, BackcastError):
             raise cause
-        told = f"{len(candidates)} cells with the first costs, execution and capital"
+        told = f"{len(self.candidates)} cells with the first costs, execution and capital"
         raise InputError("grid", told, "one that does not fail", str(cause))
 
     @property
@@ -219,26 +235,41 @@ class Grid:
         return self.cells[self.best]
 
     def facts(self) -> dict[str, Any]:
-        """What the manifest says of it."""
+        """What the manifest says of it. seeds, where it varies them: the spread of the best configuration's Sharpe ratio a
+        year."""
         failed = sum(result.cause is not None for result in self.results.values())
-        return {"cells": len(self.cells), "failed": failed, "chosen": dict(self.chosen.values)}
+        told = {"cells": len(self.cells), "failed": failed, "chosen": dict(self.chosen.values)}
+        if not self.varies_seeds:
+            return told
+        own = next(members for members in self._configurations if self.best in members)
+        return {**told, "seeds": Seeds.of([self._sharpe_per_year(n) for n in own]).to_json()}
+
+    @property
+    def varies_seeds(self) -> bool:
+        """Whether the seed is one of its parameters."""
+        return SEED in self.cells[0].values
+
+    @property
+    def _configurations(self) -> list[list[int]]:
+        return configurations([cell.values for cell in self.cells])
+
+    def _sharpe_per_year(self, n: int) -> float | None:
+        return self.results[n].figures.get("sharpe_per_year")
 
     def table(self) -> pl.DataFrame:
         """A row a cell: its parameters, its trial, its figures, and why it failed."""
         results = [self.results[n] for n in range(len(self.cells))]
-        columns: dict[str, list[Any]] = {"cell": [cell.number for cell in self.cells]}
-        for key in self.cells[0].values:
-            columns[key] = _alike([cell.values[key] for cell in self.cells])
-        columns["trial"] = self.trials
+        columns = {"cell": [cell.number for cell in self.cells], **self._parameters(), "trial": self.trials}
         figures = {name: [result.figures.get(name) for result in results] for name in FIGURES}
         frame = pl.DataFrame(columns).hstack(pl.DataFrame(figures, schema=dict.fromkeys(FIGURES, pl.Float64)))
         return frame.with_columns(error=pl.Series([result.error for result in results], dtype=pl.String))
 
+    def seeds_table(self) -> pl.DataFrame:
+        """A row a configuration without its seed: the spread of its Sharpe ratio a year over the seeds."""
+        return spread_table(self._configurations, self._parameters(), self._sharpe_per_year)
 
-def _ranked(result: Result) -> float:
-    """A cell without a Sharpe ratio comes after all others."""
-    sharpe = result.figures["sharpe_per_session"]
-    return -np.inf if sharpe is None else sharpe
+    def _parameters(self) -> dict[str, Sequence[Any]]:
+        return {key: _alike([cell.values[key] for cell in self.cells]) for key in self.cells[0].values}
 
 
 def _may_share_a_process(model: ForecastModel) -> bool:

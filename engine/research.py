@@ -123,6 +123,8 @@ def _searched(pinned: Pinned, config: Config, out: runs.RunFolder, progress: Pro
         progress.stage(f"grid of {len(made):,} cells"),
     )
     out.write_table("grid.parquet", grid.table())
+    if grid.varies_seeds:
+        out.write_table("grid_seeds.parquet", grid.seeds_table())
     return grid
 
 
