@@ -146,12 +146,16 @@ def _searched(pinned: Pinned, config: Config, out: runs.RunFolder, progress: Pro
     grid = Grid(made, TrialLog(store.lineage(name), "grid"), pinned.pin)
     market = asof.load_market(store, name, pinned.pin)
     grid.evaluate(
-        lambda one: walkforward.observe(one, store, pinned.pin, pinned.threads, cache=cache),
+        lambda one, beside: walkforward.observe(
+            one, store, pinned.pin, pinned.threads, cache=cache, beside=beside
+        ),
         market,
         pinned.threads,
         progress.stage(f"grid of {len(made):,} cells"),
     )
     out.write_table("grid.parquet", grid.table())
+    if grid.varies_seeds:
+        out.write_table("grid_seeds.parquet", grid.seeds_table())
     return grid
 
 

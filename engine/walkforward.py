@@ -68,10 +68,12 @@ def observe(
     threads: int,
     until: np.datetime64 | None = None,
     cache: FeatureCache | None = None,
+    beside: World | None = None,
 ) -> World:
     """The world at a pinned store version; with `until`, from a store that ends at that instant. With a cache the features
-    may come from there: never in an audit, which is to compute them itself."""
-    panel = asof.load_panel(store, made.source.name, pin, until=until)
+    may come from there: never in an audit, which is to compute them itself. beside: a world of the same version and
+    instant, whose panel it shares."""
+    panel = asof.load_panel(store, made.source.name, pin, until=until) if beside is None else beside.panel
     compiled = made.features.compile(panel.fields, panel.price_basis)
     delistings = asof.delistings(store, made.source.name, pin, until)
     if cache is None or not isinstance(compiled, Reproducible):  # a user's own kind of features
