@@ -9,6 +9,7 @@ import polars as pl
 
 from backcast.engine.collect.jobs import DONE, FAILED, Job
 from backcast.engine.collect.standing import LogNow, Standing
+from backcast.engine.reports.significance import NO_RECORD
 from backcast.engine.stats import performance
 from backcast.engine.stats.luck import SIZE
 
@@ -76,7 +77,7 @@ def _own(job: Job, base: Row, log: LogNow | None) -> Row:
     told, verdict = job.report["strategy"], job.report["verdict"]
     made = base | {name: told.get(name) for name in FIGURES}
     made |= {"level": verdict.get("level", ""), "verdict": verdict.get("sentence", "")}
-    return made | _stands(_checked(log, job.trial, told.get("sharpe_per_session")), made)
+    return made | _stands(_checked(job, log, job.trial, told.get("sharpe_per_session")), made)
 
 
 def _cell(job: Job, row: Mapping[str, Any], base: Row, log: LogNow | None) -> Row:
@@ -92,7 +93,7 @@ def _cell(job: Job, row: Mapping[str, Any], base: Row, log: LogNow | None) -> Ro
         "max_drawdown": row.get("max_drawdown"),
         "turnover_per_year": None if turnover is None else turnover * years,
     }
-    standing = _checked(log, row["trial"], row.get("sharpe_per_session"))
+    standing = _checked(job, log, row["trial"], row.get("sharpe_per_session"))
     made |= _of_returns(standing, years)
     return made | _stands(standing, made)
 
@@ -111,8 +112,10 @@ def _of_returns(found: Standing, years: float) -> Row:
     }
 
 
-def _checked(log: LogNow | None, trial: str, sharpe: float | None) -> Standing:
+def _checked(job: Job, log: LogNow | None, trial: str, sharpe: float | None) -> Standing:
     """The log's standing of a trial, where its returns are those that the folder's figures are of."""
+    if job.report.get("paths"):
+        return Standing(None, None, 0, NO_RECORD)
     if log is None:
         return Standing(None, None, 0, "its folder names no trial log")
     found = log.standing(trial)

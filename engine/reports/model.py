@@ -14,7 +14,7 @@ from backcast.data.types import Floats
 from backcast.engine.reports.figures import Figures, Rival, figures_of, number, rival_of
 from backcast.engine.reports.folder import Evidence, Track, read_evidence
 from backcast.engine.reports.numbers import Part, parts_of
-from backcast.engine.reports.significance import Significance, significance_of
+from backcast.engine.reports.significance import Significance, significance_of, without_record
 from backcast.engine.reports.trust import Trust, trust_in
 from backcast.engine.reports.verdict import Grounds, Verdict, judge
 from backcast.engine.runs import RunFolder
@@ -80,7 +80,7 @@ def build_report(folder: Path) -> Report:
     significance = significance_of(own.net, evidence.trials, years)
     challengers = tuple(rival_of(own, c, years, evidence.trials) for c in evidence.challengers)
     if evidence.paths is not None:
-        figures = _no_record(figures)
+        figures, significance = _no_record(figures), without_record(significance)
         challengers = tuple(replace(c, figures=_no_record(c.figures)) for c in challengers)
     benchmark = _benchmark(evidence)
     trust = trust_in(evidence)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from backcast.data.types import Floats
@@ -17,6 +17,7 @@ from backcast.engine.stats.sharpe_tests import (
     probabilistic_sharpe,
 )
 
+NO_RECORD = "a path of a cross-validation is no track record"
 COUNTS = ("compared", "counted", "sessions", "block_length", "draws")
 
 
@@ -50,6 +51,12 @@ def significance_of(net: Floats, trials: Mapping[str, Any], years: float) -> Sig
     probabilistic, deflated = _at_benchmark(net, trials)
     return Significance(luck, without, **counts, probabilistic_at_benchmark=probabilistic, deflated_at_benchmark=deflated,
                         needed_years=_needed(net, years))  # fmt: skip
+
+
+def without_record(found: Significance) -> Significance:
+    """Of a cross-validation: no probability is told, because it would be read as that of a track record."""
+    return replace(found, luck=None, without=NO_RECORD, probabilistic_at_benchmark=None, deflated_at_benchmark=None,
+                   needed_years=None)  # fmt: skip
 
 
 def _without(told: Mapping[str, Any], net: Floats) -> str:

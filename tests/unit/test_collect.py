@@ -142,6 +142,15 @@ def test_nothing_of_a_run_that_must_not_be_used_survives(job: Callable[..., Path
     assert "do not use" in page and "1 must not be used" in page
 
 
+def test_a_cross_validation_has_no_chance_of_luck(job: Callable[..., Path], tmp_path: Path) -> None:
+    folder = job("a", 0.0015, _config(0.1))
+    report = json.loads((folder / "report.json").read_text())
+    (folder / "report.json").write_text(json.dumps(report | {"paths": {"sharpes": [1.0, 2.0]}}))
+    row = collect(tmp_path / "s").row(0, named=True)
+    assert row["p_luck"] is None and row["deflated_now"] is None and row["survivor"] is False
+    assert "no track record" in row["not_compared"]
+
+
 def test_each_job_stands_in_the_log_of_its_own_data(job: Callable[..., Path], tmp_path: Path) -> None:
     job("a", 0.001, _config(0.1))
     job("b", 0.0005, _config(0.2), "other")
