@@ -40,7 +40,6 @@ from backcast.engine.stats.paths import NAME as PATHS
 from backcast.engine.trial_facts import trial_facts
 from backcast.engine.trials import TrialLog
 from backcast.signals.models.base import ForecastModel
-from backcast.signals.validation import CombinatorialPurged
 
 
 @dataclass(frozen=True)
@@ -233,7 +232,7 @@ def _walk(context: Context, model: ForecastModel, out: runs.RunFolder) -> Outcom
     out.write_table("fills.parquet", runs.fill_table(account, clock, filled_at))
     out.write_table("account.parquet", runs.account_table(account, clock))
     out.write_table("events.parquet", runs.event_table(account.events, clock, account.symbols))
-    if isinstance(made.folds, CombinatorialPurged):
+    if validation.is_cross_validated(made.folds):
         paths = validation.trade_paths(made, world, context.market, fitted, account, pinned.threads)
         out.write_table(PATHS, paths)
     return Outcome(fitted, targets, account)

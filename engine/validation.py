@@ -21,9 +21,8 @@ from backcast.engine.configure import Experiment
 from backcast.engine.sessions import compounded
 from backcast.engine.types import Account
 from backcast.engine.walkforward import Fitted, World
-from backcast.signals.folds import Design
+from backcast.signals.folds import Design, WalkForward
 from backcast.signals.types import Fold
-from backcast.signals.validation import CombinatorialPurged, Split
 
 
 def trade_paths(
@@ -59,19 +58,17 @@ def _returns(account: Account, clock: Clock) -> tuple[Any, Any]:
     return np.unique(days), compounded(days, account.net_return)
 
 
+def is_cross_validated(design: Design) -> bool:
+    """Whether a design may fit on what came after: any that does not walk forward."""
+    return not isinstance(design, WalkForward)
+
+
 def facts(design: Design, folds: Sequence[Fold], clock: Clock) -> dict[str, Any]:
-    """What the manifest says of a cross-validation: its groups, splits and paths, and the session with which each group begins;
-    nothing of a walk forward."""
-    if not isinstance(design, CombinatorialPurged):
+    """What the manifest says of a cross-validation: its splits, paths and settings, and the sessions from which each fit
+    forecasts on the first path; nothing of a walk forward."""
+    if not is_cross_validated(design):
         return {}
-    begins = sorted({int(begin) for fold in folds if isinstance(fold, Split) for begin, _ in fold.blocks})
-    return {
-        "validation": {
-            "groups": design.groups,
-            "test_groups": design.test_groups,
-            "splits": len(folds),
-            "paths": design.paths,
-            "embargo": design.embargo,
-            "begins": [str(clock.sessions[bar]) for bar in begins],
-        }
-    }
+    decisions, routes = np.unique(np.concatenate([fold.test for fold in folds])), design.routes(folds)
+    begins = decisions[np.flatnonzero(np.diff(routes[0], prepend=-1))]
+    counts = {"splits": len(folds), "paths": len(routes), **design.facts()}
+    return {"validation": {**counts, "begins": [str(clock.sessions[bar]) for bar in begins]}}

@@ -224,7 +224,7 @@ def _no_record(figures: Figures) -> Figures:
 
 
 def _folds(evidence: Evidence) -> tuple[tuple[int, int], ...]:
-    """First and last day of what each fit forecast; of a cross-validation of each group."""
+    """First and last day of what each fit forecast; of a cross-validation on its first path."""
     if evidence.paths is not None:
         begins = np.array(evidence.manifest["validation"]["begins"], dtype="datetime64[D]").astype(int)
         last = int(evidence.strategy.sessions[-1].astype("datetime64[D]").astype(int))
