@@ -33,7 +33,8 @@ class TracedRun:
             raise InputError(
                 str(folder), f"no {error}", "a whole run folder", "Run it again in a new one."
             ) from error
-        self.store: Store = holdout.store_of(self.made, self.folder)
+        holdout.warn_of_sight(self.folder)
+        self.store: Store = holdout.store_of(self.made)
         self.panel: Panel = asof.load_panel(self.store, self.dataset, self.pin)
         self.clock: Clock = self.panel.clock
         self.forecasts = self._table(

@@ -190,10 +190,12 @@ def test_a_run_that_saw_it_before_is_said_to(
     quick = ("model=mean", "audit=off", "study=s")
     old = _run_in(base / "old", data.whole, *MARKET, *quick, "job=old")
     _enter(base / "old", monkeypatch)
-    assert main(["report", str(old)]) == 0
-    assert capsys.readouterr().err == ""
+    assert main(["stats", str(old), "--draws", "0"]) == main(["report", str(old)]) == 0
+    assert "sealed" not in capsys.readouterr().err
     sealed = backcast.run(*MARKET, *quick, f"folds.holdout_from={DATE}", "job=sealed")
     assert "1 trial had seen sessions of the holdout" in sealed.report.verdict.warnings[0]
+    assert main(["compare", str(sealed.folder), str(old)]) == 0
+    assert f"{old} shows sessions from {DATE} on" in capsys.readouterr().err
     for verb in (["report"], ["verify"], ["stats", "--draws", "0"]):
         assert main([*verb, str(old)]) == 0
         assert (
