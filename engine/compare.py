@@ -14,6 +14,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from backcast.data.errors import InputError
+from backcast.engine.holdout import warn_of_sight
 from backcast.engine.reports.folder import Evidence, read_evidence
 from backcast.engine.runs import RunFolder
 from backcast.engine.stats import performance
@@ -55,6 +56,8 @@ def compare(run: Path, others: Sequence[Path]) -> list[Compared]:
     Errors: InputError for a folder without a finished run, years of different lengths, a cross-validation beside a walk
     forward, and fewer common sessions than a Sharpe ratio needs.
     """
+    for folder in (run, *others):
+        warn_of_sight(RunFolder.open(folder))
     own = read_evidence(RunFolder.open(run).path)
     return [_compared(own, read_evidence(RunFolder.open(other).path), other) for other in others]
 

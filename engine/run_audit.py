@@ -10,8 +10,7 @@ import numpy as np
 
 from backcast.data import asof
 from backcast.data.market import Market
-from backcast.data.readonce import ReadOnce
-from backcast.engine import given, runs, validation, walkforward
+from backcast.engine import given, holdout, runs, validation, walkforward
 from backcast.engine.audit import checks as audit_checks
 from backcast.engine.audit import given as given_audit
 from backcast.engine.audit import outside, purge, selection
@@ -109,7 +108,8 @@ def audit_again(
     out = runs.RunFolder.open(folder)
     config, manifest = out.read_yaml("config.yaml"), out.read_json("manifest.json")
     made = replace(experiment(config), audit=AuditLevel(level, instants or INSTANTS.get(level, 2)))
-    pinned = Pinned(made, ReadOnce(), manifest["store"]["pin"], thread_budget(None))
+    holdout.warn_of_sight(out)
+    pinned = Pinned(made, holdout.store_of(made), manifest["store"]["pin"], thread_budget(None))
     world = walkforward.observe(made, pinned.store, pinned.pin, pinned.threads)
     folds = walkforward.folds_of(made, world.panel)
     decisions, numbers = walkforward.own_route(made, folds)

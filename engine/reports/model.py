@@ -186,6 +186,7 @@ def _header(evidence: Evidence) -> dict[str, Any]:
         "config_sha": manifest["config_sha"],
         "code": manifest["code"],
         "periods_per_year": manifest["periods_per_year"],
+        **({"holdout": manifest["holdout"]} if "holdout" in manifest else {}),
     }
 
 
