@@ -2,12 +2,13 @@
 
 1. A segment is a Parquet file, `<id of its first record>.<number of records>.parquet`, written under a hidden name, synced and
    renamed. What a killed writer left has a hidden name and is never read.
-2. Writers hold a shared lock from the moment that ids are given until the segment is there. Who reads waits for those at work
-   before listing the files, so that every later record has a later id: what was counted can be read again by its last id.
-   Where the file system has no locks, or clocks differ between machines, a record may land late: a count up to the same id can
-   then be larger than it was, never smaller.
+2. Writers hold a shared lock from the moment that ids are given until the segment is there. Who reads lists the files while
+   none is at work, and has its turn however many there are, so that every later record has a later id: what was counted can
+   be read again by its last id. Where the file system has no locks, or clocks differ between machines, a record may land late:
+   a count up to the same id can then be larger than it was, never smaller.
 3. Small segments are merged, `FAN` and more of a size into one. The merged file is durable before the others are removed, and
-   a record is known by its id: a kill in between leaves it twice in the files and once in every answer.
+   a record is known by its id: a kill in between leaves it twice in the files and once in every answer. Who merges is a writer
+   too: a folder is not listed in one step, so that both the merged file and those that it is of could be missed.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -108,10 +109,14 @@ class Segments:
         self.folder = folder
 
     def listed(self) -> list[Segment]:
-        """In order of their names."""
-        if not self.folder.is_dir():
+        """In order of their names. Errors: InputError where the folder is something else."""
+        try:
+            there = sorted(self.folder.iterdir())
+        except FileNotFoundError:
             return []
-        found = ((path, NAME.fullmatch(path.name)) for path in sorted(self.folder.iterdir()))
+        except NotADirectoryError as error:
+            raise torn(self.folder, error.strerror) from error
+        found = ((path, NAME.fullmatch(path.name)) for path in there)
         return [Segment(path, int(m[2] or 1)) for path, m in found if m]
 
     def append(self, rows: Sequence[Row]) -> None:
@@ -143,15 +148,14 @@ class Segments:
 
     def _tables(self, columns: Sequence[str]) -> list[pl.DataFrame]:
         for _ in range(ATTEMPTS):
-            self._settle()
             try:
-                return _read(self.listed(), columns)
+                return _read(self._settled(), columns)
             except FileNotFoundError as error:  # merged meanwhile: the merged one is there, or is seen soon
                 gone = error
                 time.sleep(0.01)
         raise torn(self.folder, gone) from gone
 
-    def _write(self, table: pl.DataFrame) -> None:
+    def _write(self, table: pl.DataFrame) -> Path:
         with io.BytesIO() as made:
             pq.write_table(
                 table.to_arrow().replace_schema_metadata({KEY: str(FORMAT).encode()}),
@@ -160,22 +164,28 @@ class Segments:
                 use_dictionary=[n for n in COLUMNS if n not in LISTS] + ["sessions.list.element"],
                 write_page_checksum=True,
             )
-            name = f"{table['id'][0]}.{table.height}.parquet"
-            write_bytes(self.folder / name, made.getvalue())
+            path = self.folder / f"{table['id'][0]}.{table.height}.parquet"
+            write_bytes(path, made.getvalue())
+            return path
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
-        with _locked(self.folder / ".writers", fcntl.LOCK_SH):
+        """Nobody lists the files meanwhile."""
+        with ExitStack() as held:
+            with _locked(self.folder / ".turn", fcntl.LOCK_EX):  # not while somebody waits to read
+                held.enter_context(_locked(self.folder / ".writers", fcntl.LOCK_SH))
             yield
 
-    def _settle(self) -> None:
-        """Waits until no writer is between a record's id and its file; not for one that hangs."""
+    def _settled(self) -> list[Segment]:
+        """The files while no writer is between a record's id and its file, and none replaces files; not waiting for one that
+        hangs."""
         until = time.monotonic() + WAIT
-        while self.folder.is_dir() and time.monotonic() < until:
-            with _locked(self.folder / ".writers", fcntl.LOCK_EX | fcntl.LOCK_NB) as alone:
-                if alone:
-                    return
-            time.sleep(0.001)
+        with _locked(self.folder / ".turn", fcntl.LOCK_EX):
+            while True:
+                with _locked(self.folder / ".writers", fcntl.LOCK_EX | fcntl.LOCK_NB) as alone:
+                    if alone or time.monotonic() > until:
+                        return self.listed()
+                time.sleep(0.001)
 
     def _merge(self) -> None:
         """Merges what there are `FAN` of. A torn file or a full disk stops it and nothing else: who counts is told."""
@@ -185,11 +195,12 @@ class Segments:
         ):
             while alone and (chosen := self._mergeable()):
                 # A merge that died after its file was durable left records in two files.
-                table = pl.concat(_read(chosen, COLUMNS))
-                self._write(table.unique("id", keep="any").sort("id"))
-                for segment in chosen:
-                    segment.path.unlink(missing_ok=True)
-                sync(self.folder)
+                table = pl.concat(_read(chosen, COLUMNS)).unique("id", keep="any").sort("id")
+                with self._writing():
+                    merged = self._write(table)
+                    for path in {segment.path for segment in chosen} - {merged}:
+                        path.unlink(missing_ok=True)
+                    sync(self.folder)
 
     def _mergeable(self) -> list[Segment]:
         """Segments of the lowest tier that has enough of them; as many as make one that is large."""

@@ -209,6 +209,65 @@ def test_a_count_waits_for_a_record_whose_id_is_given(monkeypatch: pytest.Monkey
     writer.join()
 
 
+def test_a_reader_has_its_turn_however_many_write(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(segments, "WAIT", 60.0)
+    log, over = TrialLog("a"), threading.Event()
+    log.start("x", {}, {})
+
+    def overlap() -> None:
+        while not over.is_set():
+            with log._segments._writing():
+                threading.Event().wait(0.01)
+
+    writers = [threading.Thread(target=overlap) for _ in range(6)]
+    for writer in writers:
+        writer.start()
+    assert [TrialLog("a").count().n for _ in range(3)] == [1, 1, 1]  # else it waits for a minute
+    over.set()
+    for writer in writers:
+        writer.join()
+
+
+def test_nobody_lists_the_files_while_a_merge_replaces_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    log, merged, write = TrialLog("a"), threading.Event(), segments.Segments._write
+    for n in range(3):
+        log.start(f"t{n}", {}, {})
+    monkeypatch.setattr(segments, "FAN", 3)
+
+    def slowly(self: segments.Segments, table: pl.DataFrame) -> Path:
+        path = write(self, table)
+        merged.set()
+        threading.Event().wait(0.1)
+        return path
+
+    monkeypatch.setattr(segments.Segments, "_write", slowly)
+    merging = threading.Thread(target=log._segments._merge)
+    merging.start()
+    merged.wait()
+    assert [segment.records for segment in log._segments._settled()] == [3]
+    merging.join()
+
+
+def test_a_merge_that_comes_to_one_of_its_own_files_keeps_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As after merges that died: the others hold nothing else."""
+    log = TrialLog("a")
+    monkeypatch.setattr(segments, "FAN", 3)
+    for n in range(3):
+        log.start(f"t{n}", {}, {})
+    expected, whole = log.records(), log._segments.read()
+    monkeypatch.setattr(segments, "FAN", 2)
+    log._segments._write(whole[1:])
+    log._segments._merge()
+    assert [segment.records for segment in log._segments.listed()] == [3] and log.records() == expected
+
+
+def test_a_log_that_is_no_folder_is_an_error_and_not_an_empty_log(home: Path) -> None:
+    (home / "trials").mkdir(parents=True)
+    (home / "trials" / "a").write_text("")
+    with pytest.raises(InputError, match="whole record of the trial log"):
+        TrialLog("a").count()
+
+
 def test_a_batch_is_few_files_and_its_starts_are_there_before_the_work() -> None:
     log, other = TrialLog("a"), TrialLog("a")
     with log.batch():
