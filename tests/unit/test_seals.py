@@ -81,6 +81,14 @@ def test_trials_that_saw_the_sessions_before_are_counted() -> None:
     assert seen_before([], np.datetime64("2021-01-01")) == 0
 
 
+@pytest.mark.parametrize(
+    ("held", "seen"), [("2021-01-01", 0), ("2019-01-01", 0), ("2021-01-02", 1), (None, 1)]
+)
+def test_a_trial_that_was_killed_saw_nothing_beyond_its_own_holdout(held: str | None, seen: int) -> None:
+    killed = {**record("killed", "started"), "config": {"folds": {"holdout_from": held}}}
+    assert seen_before([killed], np.datetime64("2021-01-01")) == seen
+
+
 def test_a_configuration_without_a_holdout_is_the_trial_that_it_was() -> None:
     old = {"folds": {"_target_": "x", "every": 5}, "model": {"a": 1}, "challengers": {}, "seed": 0}
     unset = {**old, "folds": {"holdout_from": None, "test_from": None, **old["folds"]}}  # type: ignore[dict-item]
