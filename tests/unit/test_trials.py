@@ -307,14 +307,16 @@ def test_a_batch_does_not_hold_records_for_long(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_a_full_disk_is_told_and_what_was_held_is_written_later(monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(*_: Any) -> None:
-        raise OSError(28, "No space left on device")
+    def full(path: Path, _: bytes) -> None:
+        path.touch()
+        raise OSError(28, "No space left on device")  # as a write says it, without a name
 
     log = TrialLog("a")
     with monkeypatch.context() as patch:
-        patch.setattr(segments, "write_bytes", full)
-        with pytest.raises(OSError, match="No space"), log.batch():
+        patch.setattr(Path, "write_bytes", full)
+        with pytest.raises(OSError, match=r"No space left on device: '.*trials/a/.*\.parquet'"), log.batch():
             log.start("x", {}, {})
+    assert not list(log.folder.glob(".*.partial")), "what was begun takes no room"
     log.start("y", {}, {})
     assert TrialLog("a").count().n == 2
 
