@@ -49,7 +49,8 @@ def show(frame: pl.DataFrame, study: Path) -> None:
     if rest.height > MOST:
         console.print(f"{rest.height - MOST:,} more did not end well: see {PARQUET}.")
     console.print(escape(words_of(frame).sentence), soft_wrap=True, style="bold")
-    console.print(_legend(done), soft_wrap=True)
+    if done.height:
+        console.print(_legend(done), soft_wrap=True)
     console.print(f"Written: {escape(str(study / PARQUET))}, {escape(str(study / HTML))}", soft_wrap=True)
 
 
