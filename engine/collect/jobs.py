@@ -85,7 +85,7 @@ def _in_order(name: str) -> tuple[bool, int, str]:
 
 
 def _asked(study: Path) -> dict[str, str]:
-    """By a job's name the overrides in which it differs from the others, as the sweep wrote them down; none where it did not."""
+    """By job the overrides in which it differs from the others, as the sweep wrote them down; none where it did not."""
     try:
         listed = json.loads((study / "sweep.json").read_text())["jobs"]
         told = [

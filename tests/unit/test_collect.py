@@ -142,6 +142,17 @@ def test_nothing_of_a_run_that_must_not_be_used_survives(job: Callable[..., Path
     assert "do not use" in page and "1 must not be used" in page
 
 
+def test_the_spread_over_seeds_is_told(job: Callable[..., Path], tmp_path: Path) -> None:
+    for n, (quantile, seed) in enumerate([(0.1, 0), (0.1, 1), (0.2, 0), (0.2, 1)]):
+        folder = job(str(n), 0.0, _config(quantile, seed=seed))
+        report = json.loads((folder / "report.json").read_text())
+        report["strategy"] |= {"sharpe_per_year": [0.41, 0.63, 0.5, 0.5][n]}
+        (folder / "report.json").write_text(json.dumps(report))
+    collect(tmp_path / "s")
+    told = "Net Sharpe of the best configuration over 2 seeds: 0.41 to 0.63 (mean 0.52)."
+    assert told in (tmp_path / "s/leaderboard.html").read_text()
+
+
 def test_a_cross_validation_has_no_chance_of_luck(job: Callable[..., Path], tmp_path: Path) -> None:
     folder = job("a", 0.0015, _config(0.1))
     report = json.loads((folder / "report.json").read_text())
