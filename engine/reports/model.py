@@ -186,6 +186,7 @@ def _header(evidence: Evidence) -> dict[str, Any]:
         "config_sha": manifest["config_sha"],
         "code": manifest["code"],
         "periods_per_year": manifest["periods_per_year"],
+        **({"holdout": manifest["holdout"]} if "holdout" in manifest else {}),
     }
 
 
@@ -226,7 +227,7 @@ def _no_record(figures: Figures) -> Figures:
 
 
 def _folds(evidence: Evidence) -> tuple[tuple[int, int], ...]:
-    """First and last day of what each fit forecast; of a cross-validation of each group."""
+    """First and last day of what each fit forecast; of a cross-validation on its first path."""
     if evidence.paths is not None:
         begins = np.array(evidence.manifest["validation"]["begins"], dtype="datetime64[D]").astype(int)
         last = int(evidence.strategy.sessions[-1].astype("datetime64[D]").astype(int))

@@ -12,6 +12,7 @@ from backcast.data.market import PAY_AFTER_DAYS
 from backcast.engine.reports.audit_panel import audit_panel
 from backcast.engine.reports.axes import WIDTH
 from backcast.engine.reports.charts import DRAWDOWN_HEIGHT, EQUITY_HEIGHT, drawdown_chart, equity_chart
+from backcast.engine.reports.holdout import holdout_words
 from backcast.engine.reports.model import FORMAT
 from backcast.engine.reports.numbers_panel import strip, tables
 from backcast.engine.reports.panels import (
@@ -139,7 +140,7 @@ def _lines(text: str, characters: int, rem: float) -> float:
 
 
 def facts(header: dict[str, Any]) -> list[str]:
-    """What was run: one line for the data, one for the trading."""
+    """What was run: one line for the data, one for the trading, one for the holdout where there is one."""
     dataset, portfolio = header["dataset"], header["portfolio"]
     side = str(portfolio.get("side", "")).replace("_", "-")
     data = [
@@ -158,7 +159,8 @@ def facts(header: dict[str, Any]) -> list[str]:
         f"paid in {header['paid_in']:,.0f}" if header["paid_in"] else "",
         f"taken out {header['taken_out']:,.0f}" if header["taken_out"] else "",
     ]
-    return [" · ".join(p for p in parts if p) for parts in (data, trading)]
+    held = holdout_words(header.get("holdout"))
+    return [*(" · ".join(p for p in parts if p) for parts in (data, trading)), *([held] if held else [])]
 
 
 def pins(header: dict[str, Any], trust: dict[str, Any]) -> str:

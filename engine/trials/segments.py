@@ -82,9 +82,8 @@ class Segment:
         return tier
 
     def read(self, columns: Sequence[str]) -> pl.DataFrame:
-        """Errors: InputError where it is not what was written; FileNotFoundError where it was merged meanwhile."""
-        if self.path.suffix == ".json":
-            return table_of([row_of_json(self.path)]).select(list(columns))
+        """Columns of a Parquet file's records. Errors: InputError where it is not what was written; FileNotFoundError where it
+        was merged meanwhile."""
         try:
             with pq.ParquetFile(self.path, page_checksum_verification=True) as file:
                 form = int((file.schema_arrow.metadata or {}).get(KEY, b"0"))
@@ -146,7 +145,7 @@ class Segments:
         for _ in range(ATTEMPTS):
             self._settle()
             try:
-                return [segment.read(columns) for segment in self.listed()]
+                return _read(self.listed(), columns)
             except FileNotFoundError as error:  # merged meanwhile: the merged one is there, or is seen soon
                 gone = error
                 time.sleep(0.01)
@@ -186,7 +185,7 @@ class Segments:
         ):
             while alone and (chosen := self._mergeable()):
                 # A merge that died after its file was durable left records in two files.
-                table = pl.concat([segment.read(COLUMNS) for segment in chosen])
+                table = pl.concat(_read(chosen, COLUMNS))
                 self._write(table.unique("id", keep="any").sort("id"))
                 for segment in chosen:
                     segment.path.unlink(missing_ok=True)
@@ -204,6 +203,13 @@ class Segments:
                 until = itertools.accumulate(size for _, size in members)
                 return [m for (m, size), end in zip(members, until, strict=True) if end - size < LARGE]
         return []
+
+
+def _read(segments: Sequence[Segment], columns: Sequence[str]) -> list[pl.DataFrame]:
+    """The records of segments of both formats. Errors: InputError, FileNotFoundError."""
+    old = [segment.path for segment in segments if segment.path.suffix == ".json"]
+    found = [segment.read(columns) for segment in segments if segment.path.suffix != ".json"]
+    return [*found, table_of([row_of_json(path) for path in old]).select(columns)] if old else found
 
 
 @contextmanager

@@ -323,7 +323,18 @@ def test_records_of_an_older_log_are_read_and_brought_forward(
     assert log.records()[:-1] == expected and log.count(count.upto) == count and log.count().n == 5
 
 
-@pytest.mark.parametrize("text", ['{"id": "0', "[]", "{}", '{"id": "x", "trial": "a", "outcome": "done"}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"id": "0',
+        "[]",
+        "{}",
+        '{"id": "x", "trial": "a", "outcome": "done"}',
+        '{"id": "1-0", "trial": "a", "outcome": "done", "sharpe_per_session": [], "returns": [1]}',
+        '{"id": "1-0", "trial": "a", "outcome": "done", "sharpe_per_session": 1, "returns": [[1]]}',
+        '{"id": "1-0", "trial": "a", "outcome": "done", "period": ["x", "y"]}',
+    ],
+)
 def test_a_torn_record_of_an_older_log(home: Path, text: str) -> None:
     log = json_log(home, 1)
     files(log)[0].write_text(text)
