@@ -118,9 +118,11 @@ def _parser() -> argparse.ArgumentParser:
         "--as-of", metavar="INSTANT", help="train on what was known then (UTC; default: now)"
     )
     retrain.add_argument("--strict", action="store_true", help="exit 4 where the gate kept the champion")
-    verb("collect", _collect, "One table and one Parquet file of all jobs of a study.").add_argument(
-        "study", metavar="STUDY", help="a study's name under ./runs, or its folder"
-    )
+    verb(
+        "collect",
+        _collect,
+        "A study ranked by the trial log as it stands: a table, a Parquet file and a page.",
+    ).add_argument("study", metavar="STUDY", help="a study's name under ./runs, or its folder")
     verb("verify", _verify, "Let other simulators trade a run's targets, and compare.").add_argument(
         "run", metavar="RUN", help="a run folder (runs/STUDY/JOB)"
     )
