@@ -190,6 +190,7 @@ def _carried_out(
     from backcast.engine.sweep_progress import Board
 
     plan = sweeps.Plan(tuple(overrides), config_dir, tuple(map(tuple, composed.jobs)))
+    _check_one_budget(plan.jobs)
     if arguments.resume:
         _continue(study, plan)
     else:
@@ -227,6 +228,13 @@ def _continue(study: Path, plan: Plan) -> None:
             f"warning: the sweep was begun by another version of backcast ({code} then, {now} now).",
             file=sys.stderr,
         )
+
+
+def _check_one_budget(jobs: Sequence[Sequence[str]]) -> None:
+    """Errors: InputError where jobs have budgets of their own."""
+    found = sorted({o for job in jobs for o in job if o.startswith("threads=")})
+    if len(found) > 1:
+        raise InputError("threads", ", ".join(found), "one number: the budget of the whole sweep")
 
 
 def _shares(composed: Composed, todo: int) -> tuple[int, int]:

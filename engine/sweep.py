@@ -250,7 +250,9 @@ def _killed(broke: Exception | None) -> str:
     """What is known of a job whose process ended without a word."""
     ends = re.findall(r"[A-Z]+\(-?\d+\)", str(broke))  # as joblib tells them: SIGKILL(-9), EXIT(1)
     how = ", ".join(ends) or type(broke).__name__
-    return f"killed: its process ended before the job did, by a signal, out of memory or by its own exit ({how})"
+    return (
+        f"killed: its process ended before the job did, by a signal, out of memory or by its own exit ({how})"
+    )
 
 
 def _attempt(launch: Launch, jobs: Mapping[int, Sequence[str]]) -> Exception | None:

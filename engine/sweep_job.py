@@ -79,21 +79,22 @@ def _outcome(order: Order, compose: Callable[[], dict[str, Any]], folder: Path) 
     except BackcastError as error:
         print(f"error: {error}", file=sys.stderr)
         failed: BaseException = error
-    except KeyboardInterrupt as error:
-        _note_failure(folder, error)
+    except KeyboardInterrupt:
+        (folder / "status.json").unlink(missing_ok=True)
+        _note_failure(folder, "interrupted: the sweep was stopped")
         raise
     except BaseException as error:  # SystemExit and MemoryError too: a row, not a hole
         traceback.print_exc()
         failed = error
-    _note_failure(folder, failed)
+    _note_failure(folder, reason(failed))
     return reason(failed)
 
 
-def _note_failure(folder: Path, error: BaseException) -> None:
+def _note_failure(folder: Path, error: str) -> None:
     """Where the run itself could not: it writes its own status from the moment it has a folder."""
     from backcast.engine.sweep import write_failed
 
-    write_failed(folder, reason(error))
+    write_failed(folder, error)
 
 
 @contextmanager
