@@ -8,7 +8,7 @@ read no file, set nothing and write nothing.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -40,35 +40,45 @@ def select(
 
     Errors: InputError for anything but one SELECT over the views, and for what DuckDB says of it.
     """
-    import duckdb
-    import polars.exceptions as plx
-
     with ExitStack() as leases, connected() as connection:
-        statement = _statement(connection, sql)
-        mentioned = {
-            (str(n["schema_name"]), str(n["table_name"]).lower())
-            for n in _nodes(statement)
-            if "table_name" in n
-        }
-        names = [dataset] if dataset else _readable(store, {schema for schema, _ in mentioned})
+        statement = parsed(connection, sql)
+        asked = mentioned(statement)
+        names = [dataset] if dataset else _readable(store, {schema for schema, _ in asked})
         files: list[Path] = []
         for name in names:
             at_version = pin or store.version(name)
             files += _define(connection, leases, store, name, at_version, at)
-            if any(table == "symbols" for _, table in mentioned) and store.info(name).bar_fields:
+            if any(table == "symbols" for _, table in asked) and store.info(name).bar_fields:
                 _tickers(connection, store, name, at_version, at)
         if len(names) == 1:
             connection.execute(f"SET search_path = {text(names[0])}")
-        connection.execute(f"SET allowed_paths = [{', '.join(text(str(path)) for path in files)}]")
-        connection.execute("SET enable_external_access = false")
-        connection.execute("SET python_enable_replacements = false")
-        connection.execute("SET lock_configuration = true")
-        _refuse_files(statement, set(names))
-        try:
-            return connection.sql(sql).pl()
-        except (duckdb.Error, plx.PolarsError) as error:
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise InputError("sql", sql, "a SELECT over the views", reason) from error
+        return answer(connection, sql, statement, set(names), files)
+
+
+def answer(
+    connection: duckdb.DuckDBPyConnection,
+    sql: str,
+    statement: dict[str, Any],
+    schemas: set[str],
+    files: Sequence[Path] = (),
+) -> pl.DataFrame:
+    """The answer of a parsed SELECT (`parsed`) over what a connection has in these schemas, which reads no other file.
+
+    The connection is locked for good. Errors: InputError, also for what DuckDB says of it.
+    """
+    import duckdb
+    import polars.exceptions as plx
+
+    connection.execute(f"SET allowed_paths = [{', '.join(text(str(path)) for path in files)}]")
+    connection.execute("SET enable_external_access = false")
+    connection.execute("SET python_enable_replacements = false")
+    connection.execute("SET lock_configuration = true")
+    _refuse_files(statement, schemas)
+    try:
+        return connection.sql(sql).pl()
+    except (duckdb.Error, plx.PolarsError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputError("sql", sql, "a SELECT over the views", reason) from error
 
 
 def _readable(store: Store, mentioned: set[str]) -> list[str]:
@@ -112,16 +122,23 @@ def _tickers(
     connection.unregister("given")
 
 
-def _statement(connection: duckdb.DuckDBPyConnection, sql: str) -> dict[str, Any]:
+def parsed(connection: duckdb.DuckDBPyConnection, sql: str) -> dict[str, Any]:
     """The parsed statement. Errors: InputError for anything but one SELECT."""
     try:
-        parsed = json.loads(first(connection, f"SELECT json_serialize_sql({text(sql)}::VARCHAR)")[0])
+        found = json.loads(first(connection, f"SELECT json_serialize_sql({text(sql)}::VARCHAR)")[0])
     except (RuntimeError, ValueError) as error:  # text that is no Unicode
         raise InputError("sql", sql, "one SELECT", str(error).splitlines()[0]) from error
-    if parsed["error"] or len(parsed["statements"]) != 1:
-        raise InputError("sql", sql, "one SELECT", str(parsed.get("error_message", "")))
-    statement: dict[str, Any] = parsed["statements"][0]
+    if found["error"] or len(found["statements"]) != 1:
+        raise InputError("sql", sql, "one SELECT", str(found.get("error_message", "")))
+    statement: dict[str, Any] = found["statements"][0]
     return statement
+
+
+def mentioned(statement: dict[str, Any]) -> set[tuple[str, str]]:
+    """Schema and name, in small letters, of every table that a parsed statement names."""
+    return {
+        (str(n["schema_name"]), str(n["table_name"]).lower()) for n in _nodes(statement) if "table_name" in n
+    }
 
 
 def _refuse_files(statement: dict[str, Any], names: set[str]) -> None:

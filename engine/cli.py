@@ -18,6 +18,7 @@ from backcast.engine import run_commands, store_commands
 from backcast.engine.audit import commands as audit_commands
 from backcast.engine.features import commands as feature_commands
 from backcast.engine.stats import commands as stats_commands
+from backcast.engine.trials_commands import add_trials
 
 if TYPE_CHECKING:
     from backcast.engine.research import Run
@@ -123,6 +124,10 @@ def _parser() -> argparse.ArgumentParser:
     verb("verify", _verify, "Let other simulators trade a run's targets, and compare.").add_argument(
         "run", metavar="RUN", help="a run folder (runs/STUDY/JOB)"
     )
+    compare = verb("compare", _compare, "Whether one run's Sharpe ratio differs from those of others.")
+    compare.add_argument("run", metavar="RUN", help="a run folder (runs/STUDY/JOB)")
+    compare.add_argument("others", metavar="OTHER", nargs="+", help="other run folders")
+    compare.add_argument("--json", action="store_true", help="the same as plain values")
     verb("report", _report, "Draw a run's report and tear sheet again from its files.").add_argument(
         "run", metavar="RUN", help="a run folder (runs/STUDY/JOB)"
     )
@@ -150,6 +155,11 @@ def _parser() -> argparse.ArgumentParser:
             "stats",
             stats_commands.add_stats,
             "Every statistic of a run and of its signal, each with its convention.",
+        ),
+        (
+            "trials",
+            add_trials,
+            "Every configuration that was evaluated on a data set, and how many there were.",
         ),
         ("sql", store_commands.add_sql, "One SELECT over the store as it was known at an instant."),
         (
@@ -431,6 +441,19 @@ def _verify(arguments: argparse.Namespace, _: list[str]) -> int:
     comparison = verify(Path(arguments.run))
     show(comparison)
     return 0 if comparison.agrees else 1
+
+
+def _compare(arguments: argparse.Namespace, _: list[str]) -> int:
+    from backcast.engine.compare import compare, show
+
+    found = compare(Path(arguments.run), [Path(other) for other in arguments.others])
+    if arguments.json:
+        import json
+
+        print(json.dumps([one.to_json() for one in found], indent=1, allow_nan=False))
+    else:
+        show(found)
+    return 0
 
 
 def _trace(arguments: argparse.Namespace, _: list[str]) -> int:

@@ -114,7 +114,7 @@ def sql(arguments: argparse.Namespace, _: list[str]) -> int:
         raise InputError("--snapshot", arguments.snapshot, "a --dataset beside it")
     pin = store.version(arguments.dataset, arguments.snapshot) if arguments.snapshot else None
     at = instant_of(arguments.as_of)
-    _give(select(store, arguments.query, at, arguments.dataset, pin), arguments.output)
+    give(select(store, arguments.query, at, arguments.dataset, pin), arguments.output)
     return 0
 
 
@@ -136,7 +136,7 @@ def show(arguments: argparse.Namespace, _: list[str]) -> int:
                 dataset, name, str(pin[name]), f"{sum(p.rows for p in parts):,}",
                 min(ends, default=""), max(ends, default=""), "" if copy is None else str(copy.version), names,
             )  # fmt: skip
-    _console().print(table)
+    console().print(table)
     print(f"Store: {store.folder}")
     return 0
 
@@ -205,7 +205,7 @@ def changes(arguments: argparse.Namespace, _: list[str]) -> int:
     from backcast.data.store import Store
 
     after, until = instant_of(arguments.after, "FROM"), instant_of(arguments.until, "TO")
-    _give(changes_between(Store(), arguments.dataset, arguments.table, after, until), arguments.output)
+    give(changes_between(Store(), arguments.dataset, arguments.table, after, until), arguments.output)
     return 0
 
 
@@ -215,7 +215,7 @@ def prices(arguments: argparse.Namespace, _: list[str]) -> int:
     from backcast.data.views import prices as prices_at
 
     at = instant_of(arguments.as_of)
-    _give(prices_at(Store(), arguments.dataset, at, arguments.adjust), arguments.output)
+    give(prices_at(Store(), arguments.dataset, at, arguments.adjust), arguments.output)
     return 0
 
 
@@ -224,7 +224,7 @@ def universe(arguments: argparse.Namespace, _: list[str]) -> int:
     from backcast.data.store import Store
     from backcast.data.views import universe as universe_at
 
-    _give(universe_at(Store(), arguments.dataset, instant_of(arguments.as_of)), arguments.output)
+    give(universe_at(Store(), arguments.dataset, instant_of(arguments.as_of)), arguments.output)
     return 0
 
 
@@ -233,7 +233,7 @@ def symbols(arguments: argparse.Namespace, _: list[str]) -> int:
     from backcast.data.store import Store
     from backcast.data.views import symbols as symbols_at
 
-    _give(symbols_at(Store(), arguments.dataset, instant_of(arguments.as_of)), arguments.output)
+    give(symbols_at(Store(), arguments.dataset, instant_of(arguments.as_of)), arguments.output)
     return 0
 
 
@@ -244,7 +244,7 @@ def findings(arguments: argparse.Namespace, _: list[str]) -> int:
 
     store = Store()
     found = store.findings(arguments.dataset, store.version(arguments.dataset))
-    _give(pl.DataFrame(pl.from_arrow(found)), arguments.output)
+    give(pl.DataFrame(pl.from_arrow(found)), arguments.output)
     return 0
 
 
@@ -285,7 +285,7 @@ def cell(arguments: argparse.Namespace, _: list[str]) -> int:
     if arguments.day:
         day = instant_of(arguments.day, "--day").astype("datetime64[D]").item()
         found = found.filter(pl.col("event_at").dt.date() == day)
-    _give(found, arguments.output)
+    give(found, arguments.output)
     return 0
 
 
@@ -323,7 +323,7 @@ def _chosen(arguments: argparse.Namespace) -> list[str]:
     return Store().names()
 
 
-def _give(frame: pl.DataFrame, output: Path | None) -> None:
+def give(frame: pl.DataFrame, output: Path | None) -> None:
     """Shows the first rows of an answer, or writes all of them."""
     if output is not None:
         write(frame, output)
@@ -337,7 +337,7 @@ def _give(frame: pl.DataFrame, output: Path | None) -> None:
         table.add_column(Text(name))
     for row in frame.head(SHOWN).iter_rows():
         table.add_row(*(Text(_shown(value)) for value in row))
-    _console().print(table)
+    console().print(table)
     more = (
         f" The first {SHOWN} are shown; --output FILE.parquet or .csv gives all."
         if frame.height > SHOWN
@@ -346,12 +346,12 @@ def _give(frame: pl.DataFrame, output: Path | None) -> None:
     print(f"{frame.height:,} rows.{more}")
 
 
-def _console() -> Console:
+def console() -> Console:
     """The terminal; where there is none, a page wide enough for a table."""
     from rich.console import Console
 
-    console = Console()
-    return console if console.is_terminal else Console(width=WIDTH)
+    made = Console()
+    return made if made.is_terminal else Console(width=WIDTH)
 
 
 def _shown(value: object) -> str:

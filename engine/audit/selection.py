@@ -8,6 +8,8 @@ from typing import Any
 from backcast.engine.audit.findings import INFORMATION, Check, Finding
 
 NAME = "chosen on these sessions"
+READ = ("trial", "outcome", "sharpe_per_session", "period")
+"""What of the trial log's records is read here."""
 
 
 def check(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "audit", "ingest", "run", "simulate", "statistics", "store"]
+__all__ = ["__version__", "audit", "ingest", "run", "simulate", "statistics", "store", "trials"]
 
 # Imports happen on first use: importing backcast stays instant, and `--help` with it.
 
@@ -132,3 +132,15 @@ def statistics(returns: Any, **settings: Any) -> Any:
     from backcast.engine.stats.of_run import statistics as all_of_them
 
     return all_of_them(returns, **settings)
+
+
+def trials(dataset: str) -> Any:
+    """Every configuration that was evaluated on a data set, a row each: `backcast.trials("us20").frame()`.
+
+    dataset: its name, or a lineage (also of a data set that was dropped). Gives a `backcast.engine.trials.Trials`: `.count()` (n
+    trials and the variance of their Sharpe ratios per session), `.frame()`, `.returns()`, `.sql("SELECT ...")`.
+    Errors: InputError for a name that has neither data nor a log.
+    """
+    from backcast.engine.trials.of_dataset import trials_of
+
+    return trials_of(dataset)
