@@ -185,6 +185,7 @@ def _says_how(override: str, replaced: set[str]) -> bool:
 def _carried_out(
     arguments: Namespace, study: Path, composed: Composed, overrides: Sequence[str], config_dir: str | None
 ) -> int:
+    from backcast.engine import between_jobs
     from backcast.engine import sweep as sweeps
     from backcast.engine.sweep_job import Order
     from backcast.engine.sweep_progress import Board
@@ -206,6 +207,8 @@ def _carried_out(
     except KeyboardInterrupt:
         print(f"\nTo continue: backcast run -m --resume study={study.name}", file=sys.stderr)
         raise
+    finally:
+        between_jobs.forget()
     return _ended(study, plan)
 
 

@@ -54,7 +54,8 @@ def run_job(order: Order, compose: Callable[[], dict[str, Any]], folder: Path) -
     """
     study = folder.parent
     if order.fail_fast and (study / STOP).exists():
-        folder.rmdir()  # made by Hydra a moment ago
+        with contextlib.suppress(OSError):  # it holds logs of earlier attempts
+            folder.rmdir()  # made by Hydra a moment ago
         return
     own_process = os.getpid() != order.launched_by
     if own_process:
@@ -70,10 +71,11 @@ def _outcome(order: Order, compose: Callable[[], dict[str, Any]], folder: Path) 
     """Runs the job; gives its error, or ''."""
     try:
         config = {**compose(), "study": folder.parent.name, "job": folder.name, "threads": order.threads}
-        from backcast.engine import research
+        from backcast.engine import between_jobs, research
         from backcast.engine.progress import Progress
         from backcast.engine.run_commands import show_run
 
+        between_jobs.keep()
         show_run(research.run(config, folder, Progress()))
         return ""
     except BackcastError as error:
