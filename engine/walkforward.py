@@ -24,6 +24,7 @@ from backcast.data.errors import InputError
 from backcast.data.market import Market
 from backcast.data.store import Store
 from backcast.data.types import Bools, Floats, Ints, Panel
+from backcast.engine import between_jobs
 from backcast.engine.configure import Experiment
 from backcast.engine.features.cache import FeatureCache
 from backcast.engine.progress import Update
@@ -73,9 +74,12 @@ def observe(
     """The world at a pinned store version; with `until`, from a store that ends at that instant. With a cache the features
     may come from there: never in an audit, which is to compute them itself. beside: a world of the same version and
     instant, whose panel it shares."""
-    panel = asof.load_panel(store, made.source.name, pin, until=until) if beside is None else beside.panel
+    if beside is not None:
+        panel = beside.panel
+    else:
+        panel = between_jobs.read(asof.load_panel, store, made.source.name, pin, until)
     compiled = made.features.compile(panel.fields, panel.price_basis)
-    delistings = asof.delistings(store, made.source.name, pin, until)
+    delistings = between_jobs.read(asof.delistings, store, made.source.name, pin, until)
     if cache is None or not isinstance(compiled, Reproducible):  # a user's own kind of features
         return World(panel, compiled.evaluate(panel, threads=threads), delistings)
     features = cache.features(store, made.source.name, pin, until, compiled, panel, threads)
