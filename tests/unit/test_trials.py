@@ -196,10 +196,10 @@ def test_a_count_waits_for_a_record_whose_id_is_given(monkeypatch: pytest.Monkey
     """Else that record would land later with an earlier id, and the count could not be made again."""
     given, write = threading.Event(), segments.Segments._write
 
-    def slowly(self: segments.Segments, table: pl.DataFrame) -> None:
+    def slowly(self: segments.Segments, table: pl.DataFrame, name: str) -> None:
         given.set()
         threading.Event().wait(0.1)
-        write(self, table)
+        write(self, table, name)
 
     monkeypatch.setattr(segments.Segments, "_write", slowly)
     writer = threading.Thread(target=lambda: TrialLog("a").start("x", {}, {}))
@@ -270,20 +270,23 @@ def test_small_segments_are_merged(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [r["returns"][0] for r in log.records()] == [0.01 + n for n in range(30)]
 
 
-def test_a_merge_that_died_before_it_removed_anything(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("large", [0.5, 3.5, 1000])
+def test_merges_that_died_before_they_removed_anything(monkeypatch: pytest.MonkeyPatch, large: float) -> None:
+    """With whatever size from which segments are large, so that what is left over is merged with what it became."""
     log = TrialLog("a")
-    for n in range(5):
+    for n in range(6):
         log.finish(f"t{n}", 0.1 * n, RETURNS, DAYS)
     expected, count = log.records(), log.count()
     before = {path: path.read_bytes() for path in files(log)}
     monkeypatch.setattr(segments, "FAN", 3)
-    log._segments._merge()
-    assert len(files(log)) == 1
-    for path, content in before.items():
-        path.write_bytes(content)
-    assert log.records() == expected and log.count() == count
-    log._segments._merge()
-    assert log.records() == expected and log.count() == count
+    monkeypatch.setattr(segments, "LARGE", int(large * files(log)[0].stat().st_size))
+    for _ in range(4):
+        log._segments._merge()
+        assert log.records() == expected and log.count() == count
+        before |= {path: path.read_bytes() for path in files(log)}
+        for path, content in before.items():
+            path.write_bytes(content)
+        assert log.records() == expected and log.count() == count
 
 
 def test_a_torn_file_stops_merging_and_not_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -301,7 +304,7 @@ def test_a_reader_whose_files_are_merged_meanwhile_looks_again(monkeypatch: pyte
     log = TrialLog("a")
     log.start("x", {}, {})
     listed, stale = log._segments.listed(), [segments.Segment(log.folder / "gone.1.parquet", 1)]
-    answers = iter([stale, listed])
+    answers = iter([stale, stale, listed, listed])
     monkeypatch.setattr(segments.Segments, "listed", lambda _: next(answers))
     assert log.count().n == 1
 
