@@ -126,6 +126,10 @@ def _parser() -> argparse.ArgumentParser:
     verb("verify", _verify, "Let other simulators trade a run's targets, and compare.").add_argument(
         "run", metavar="RUN", help="a run folder (runs/STUDY/JOB)"
     )
+    compare = verb("compare", _compare, "Whether one run's Sharpe ratio differs from those of others.")
+    compare.add_argument("run", metavar="RUN", help="a run folder (runs/STUDY/JOB)")
+    compare.add_argument("others", metavar="OTHER", nargs="+", help="other run folders")
+    compare.add_argument("--json", action="store_true", help="the same as plain values")
     verb("report", _report, "Draw a run's report and tear sheet again from its files.").add_argument(
         "run", metavar="RUN", help="a run folder (runs/STUDY/JOB)"
     )
@@ -357,6 +361,19 @@ def _verify(arguments: argparse.Namespace, _: list[str]) -> int:
     comparison = verify(Path(arguments.run))
     show(comparison)
     return 0 if comparison.agrees else 1
+
+
+def _compare(arguments: argparse.Namespace, _: list[str]) -> int:
+    from backcast.engine.compare import compare, show
+
+    found = compare(Path(arguments.run), [Path(other) for other in arguments.others])
+    if arguments.json:
+        import json
+
+        print(json.dumps([one.to_json() for one in found], indent=1, allow_nan=False))
+    else:
+        show(found)
+    return 0
 
 
 def _trace(arguments: argparse.Namespace, _: list[str]) -> int:

@@ -23,7 +23,7 @@ from backcast.engine.execution import Execution
 from backcast.engine.given import prepared
 from backcast.engine.portfolio import Portfolio
 from backcast.engine.simulators.base import Simulator
-from backcast.signals.folds import WalkForward
+from backcast.signals.folds import Design
 from backcast.signals.labels import ForwardReturn
 from backcast.signals.models.base import ForecastModel
 from backcast.signals.types import FeatureSource
@@ -57,13 +57,13 @@ class AuditLevel:
 
 @dataclass(frozen=True)
 class Experiment:
-    """Everything that a walk-forward run is made of, each part already validated."""
+    """Everything that a run is made of, each part already validated."""
 
     source: Source
     features: FeatureSource
     label: ForwardReturn
     models: dict[str, ForecastModel]  # the first is the run's own, the rest challenge it
-    folds: WalkForward
+    folds: Design
     portfolio: Portfolio
     cost: Cost
     execution: Execution
@@ -151,7 +151,7 @@ def experiment(config: Config) -> Experiment:
         features=build(config["features"], "features", FeatureSource),
         label=build(config["label"], "label", ForwardReturn),
         models={model.name: model, **{k: v for k, v in challengers.items() if k != model.name}},
-        folds=build(config["folds"], "folds", WalkForward),
+        folds=build(config["folds"], "folds", Design),
         portfolio=build(config["portfolio"], "portfolio", Portfolio),
         cost=build(config["costs"], "costs", Cost),
         execution=build(config["execution"], "execution", Execution),

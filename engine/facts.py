@@ -8,7 +8,7 @@ import numpy as np
 
 from backcast.data import asof
 from backcast.data.coverage import coverage
-from backcast.engine import given, runs, walkforward
+from backcast.engine import given, runs, validation, walkforward
 from backcast.engine.configure import Config, Experiment, digest, redacted
 from backcast.engine.grid import Grid
 from backcast.engine.pinned import Context, Outcome
@@ -46,6 +46,8 @@ def write_facts(context: Context, own: Outcome, searched: Grid | None) -> None:
             **given.facts(made, own.targets),
             "grid": None if searched is None else searched.facts(),
             "every": made.folds.every,
+            "design": made.folds.name,
+            **validation.facts(made.folds, folds, panel.clock),
             "config_sha": digest(redacted(config)),
             "code": runs.code_version(),
             "packages": runs.packages(),

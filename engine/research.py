@@ -17,7 +17,7 @@ import numpy as np
 from backcast.data import asof
 from backcast.data.errors import InputError, reason
 from backcast.data.types import Floats
-from backcast.engine import given, run_audit, runs, walkforward
+from backcast.engine import given, run_audit, runs, validation, walkforward
 from backcast.engine.configure import (
     Config,
     cache_gib,
@@ -36,8 +36,11 @@ from backcast.engine.reports.page import write_tearsheet
 from backcast.engine.sensitivity import haircut_table
 from backcast.engine.sessions import compounded
 from backcast.engine.stats import performance
+from backcast.engine.stats.paths import NAME as PATHS
+from backcast.engine.trial_facts import trial_facts
 from backcast.engine.trials import TrialLog
 from backcast.signals.models.base import ForecastModel
+from backcast.signals.validation import CombinatorialPurged
 
 
 @dataclass(frozen=True)
@@ -144,8 +147,8 @@ def _evaluate(
         with _trial(log, digest(identity), redacted(identity), pinned) as returns:
             outcomes[name] = _walk(context, model, part)
             account = outcomes[name].account
-            days = world.panel.clock.sessions[account.sessions]
-            returns.append((compounded(days, account.net_return), days))
+            bars = world.panel.clock.sessions[account.sessions]
+            returns.append((compounded(bars, account.net_return), np.unique(bars)))
         clock.lap(f"model {name}")
     own = next(iter(outcomes.values()))
     write_facts(context, own, searched)
@@ -155,7 +158,9 @@ def _evaluate(
     clock.lap("facts and sensitivity")
     found = run_audit.audit(context, own, log, searched)
     clock.lap("audit")
-    out.write_json("trials.json", log.count().to_json())
+    days = np.unique(world.panel.clock.sessions[own.account.sessions])
+    out.write_json("trials.json", trial_facts(log, digest(trial_config(config)), days))
+    clock.lap("luck")
     out.write_json("audit.json", found)
 
 
@@ -195,7 +200,7 @@ def _walk(context: Context, model: ForecastModel, out: runs.RunFolder) -> Outcom
     """One model from fit to account, and its tables."""
     pinned, world = context.pinned, context.world
     made, clock = pinned.made, world.panel.clock
-    update = context.progress.stage(f"walk forward: {model.name}")
+    update = context.progress.stage(f"{made.folds.name.replace('_', ' ')}: {model.name}")
     fitted = walkforward.forecast(made, model, world, out.path / "models", pinned.threads, update)
     targets, account = walkforward.trade(made, world, context.market, fitted.forecast)
     out.write_table("forecasts.parquet", runs.forecast_table(fitted.forecast, clock, made.label.horizon))
@@ -204,4 +209,7 @@ def _walk(context: Context, model: ForecastModel, out: runs.RunFolder) -> Outcom
     out.write_table("fills.parquet", runs.fill_table(account, clock, filled_at))
     out.write_table("account.parquet", runs.account_table(account, clock))
     out.write_table("events.parquet", runs.event_table(account.events, clock, account.symbols))
+    if isinstance(made.folds, CombinatorialPurged):
+        paths = validation.trade_paths(made, world, context.market, fitted, account, pinned.threads)
+        out.write_table(PATHS, paths)
     return Outcome(fitted, targets, account)

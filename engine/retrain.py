@@ -19,7 +19,7 @@ import numpy as np
 from backcast.data.errors import InputError, StaleDataError
 from backcast.data.types import Bools, Floats, Ints
 from backcast.engine import walkforward
-from backcast.engine.configure import Config, digest, experiment, redacted
+from backcast.engine.configure import Config, Experiment, digest, experiment, redacted
 from backcast.engine.given import is_given
 from backcast.engine.pinned import Pinned, pin
 from backcast.engine.progress import Progress
@@ -27,6 +27,7 @@ from backcast.engine.registry import Registry
 from backcast.engine.sessions import refuse_early_fills
 from backcast.engine.walkforward import World, forecast_instant, labels_as_known
 from backcast.signals.dataset import complete_over, training_set
+from backcast.signals.folds import WalkForward
 from backcast.signals.models.base import FittedModel, ForecastModel
 from backcast.signals.models.baseline import Mean
 from backcast.signals.types import QUANTILES, Fold, Labels, TrainingSet
@@ -66,6 +67,7 @@ def retrain(config: Config, as_of: np.datetime64, progress: Progress) -> Decisio
         raise InputError(
             "portfolio", "given", "a portfolio that follows a model's forecasts", "Nothing is to be trained."
         )
+    _walk_forward(made)
     model = next(iter(made.models))
     registry = Registry(f"{model}_{made.source.name}")
     week = "{}-W{:02d}".format(*as_of.astype("datetime64[s]").item().isocalendar()[:2])
@@ -172,9 +174,17 @@ def _holdout_fold(pinned: Pinned, world: World, holdout: int) -> Fold:
     if fit_at < 1:
         days = len(np.unique(clock.sessions))
         raise InputError("retrain.holdout_sessions", holdout, f"fewer sessions than the {days} known by then")
-    fold = pinned.made.folds.fold_at(clock, fit_at, end)
+    fold = _walk_forward(pinned.made).fold_at(clock, fit_at, end)
     refuse_early_fills(clock, [fold], pinned.made.execution.resolve(world.panel))
     return fold
+
+
+def _walk_forward(made: Experiment) -> WalkForward:
+    """Its folds, which can be fitted at any time. Errors: InputError for a cross-validation."""
+    if not isinstance(made.folds, WalkForward):
+        hint = "A cross-validation has no fit of today: its models are for comparing, not for use."
+        raise InputError("folds", made.folds.name, "a walk forward, such as folds=yearly", hint)
+    return made.folds
 
 
 def _refuse_stale(world: World, as_of: np.datetime64, max_age_days: float) -> None:

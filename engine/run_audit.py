@@ -14,7 +14,7 @@ from backcast.data.readonce import ReadOnce
 from backcast.engine import given, runs, walkforward
 from backcast.engine.audit import checks as audit_checks
 from backcast.engine.audit import given as given_audit
-from backcast.engine.audit import outside, selection
+from backcast.engine.audit import outside, purge, selection
 from backcast.engine.audit import own as own_audit
 from backcast.engine.audit import world as audit_world
 from backcast.engine.audit.findings import LEAK, Check, Finding, verdict
@@ -30,6 +30,7 @@ from backcast.engine.sessions import compounded
 from backcast.engine.trials import TrialLog
 from backcast.engine.types import Account, Targets
 from backcast.engine.walkforward import World
+from backcast.signals.folds import WalkForward
 
 
 def audit(context: Context, own: Outcome, log: TrialLog, searched: Grid | None) -> dict[str, Any]:
@@ -58,11 +59,13 @@ def _replayed(
     if given.is_given(made):
         return given_audit.checks(*of, update, at), {}
     checks, more = own_audit.checks(*of, pinned.threads, update, at)
-    return [
-        *checks,
-        audit_checks.training_check(made, world),
-        audit_checks.fold_check(made, world.panel),
-    ], more
+    if isinstance(made.folds, WalkForward):
+        return [
+            *checks,
+            audit_checks.training_check(made, world),
+            audit_checks.fold_check(made, world.panel),
+        ], more
+    return [*checks, *purge.checks(made, world)], more
 
 
 def _seen_again(world: World, account: Account, searched: Grid) -> Check:
@@ -110,8 +113,7 @@ def audit_again(
     pinned = Pinned(made, ReadOnce(), manifest["store"]["pin"], thread_budget(None))
     world = walkforward.observe(made, pinned.store, pinned.pin, pinned.threads)
     folds = walkforward.folds_of(made, world.panel)
-    decisions = np.concatenate([fold.test for fold in folds])
-    numbers = np.concatenate([np.full(len(fold.test), fold.number, dtype=np.int64) for fold in folds])
+    decisions, numbers = walkforward.own_route(made, folds)
     clock, symbols = world.panel.clock, world.panel.symbols
     forecast = runs.read_forecast(out.read_table("forecasts.parquet"), clock, symbols, decisions, numbers)
     targets = runs.read_targets(out.read_table("targets.parquet"), clock, symbols)

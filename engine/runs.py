@@ -23,6 +23,7 @@ from backcast.data.types import Clock, Floats, Ints
 from backcast.engine.sessions import compounded, first_bars
 from backcast.engine.types import ORDERS, SHARES, WEIGHTS, Account, Events, Targets
 from backcast.signals.types import QUANTILES, Fold, Forecast
+from backcast.signals.validation import Split
 
 PACKAGES = (
     "numpy",
@@ -143,8 +144,12 @@ def utc(instants: Any) -> pl.Series:
 
 
 def fold_table(folds: Sequence[Fold], counts: Sequence[dict[str, int]], clock: Clock) -> pl.DataFrame:
-    """A row a fold: when it was fitted, on which decisions, and which decisions it served."""
+    """A row a fold: when it was fitted, on which decisions, and which decisions it served. Of a cross-validation also
+    which groups it was tested on, and how many rows the embargo kept out."""
     decided = clock.decides_at
+    splits = [f for f in folds if isinstance(f, Split)]
+    more = {"test_groups": [np.unique(f.group).tolist() for f in splits],
+            "embargoed_rows": [c.get("embargoed", 0) for c in counts]} if splits else {}  # fmt: skip
     return pl.DataFrame(
         {
             "fold": [f.number for f in folds],
@@ -157,6 +162,7 @@ def fold_table(folds: Sequence[Fold], counts: Sequence[dict[str, int]], clock: C
             "test_end": utc([decided[f.test[-1]] for f in folds]),
             "test_decisions": [len(f.test) for f in folds],
             "embargo": [f.embargo for f in folds],
+            **more,
         }
     )
 

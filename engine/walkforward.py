@@ -2,7 +2,8 @@
 
 1. `observe`: read the panel as each decision knew it, and compute the features.
 2. `forecast`: split the decisions into folds. For each fold build labels from prices as known at the fit instant, keep
-   the rows whose label was known by then, fit, save the fitted model, forecast the fold's decisions one at a time.
+   the rows whose label was known by then, fit, save the fitted model, forecast the fold's decisions one at a time. In a
+   cross-validation (`engine/validation.py`) labels are those known at the end, and rows are purged by their spans.
 3. `trade`: forecasts become target weights, execution adds the lag, the simulator trades.
 """
 
@@ -22,7 +23,7 @@ from backcast.data import asof
 from backcast.data.errors import InputError
 from backcast.data.market import Market
 from backcast.data.store import Store
-from backcast.data.types import Bools, Floats, Panel
+from backcast.data.types import Bools, Floats, Ints, Panel
 from backcast.engine.configure import Experiment
 from backcast.engine.features.cache import FeatureCache
 from backcast.engine.progress import Update
@@ -32,6 +33,9 @@ from backcast.signals.dataset import training_set
 from backcast.signals.models.base import FittedModel, ForecastModel
 from backcast.signals.models.none import NoModel
 from backcast.signals.types import QUANTILES, Features, Fold, Forecast, Labels, Reproducible, TrainingSet
+
+BATCH = 64
+"""Folds whose training sets are held at once."""
 
 
 @dataclass(frozen=True)
@@ -45,10 +49,15 @@ class World:
 
 @dataclass(frozen=True)
 class Fitted:
-    """The forecasts of one model over all folds, and the rows that each fold used and left out."""
+    """The forecasts of one model on each path of the design, and the rows that each fold used and left out."""
 
-    forecast: Forecast
+    paths: list[Forecast]
     counts: list[dict[str, int]]
+
+    @property
+    def forecast(self) -> Forecast:
+        """That of the first path: the run's own."""
+        return self.paths[0]
 
 
 def observe(
@@ -78,6 +87,19 @@ def labels_as_known(made: Experiment, world: World, decision: int) -> Labels:
     return made.label.build(made.execution.fill_table(values, world.panel, delisted))
 
 
+def fold_training(
+    made: Experiment, world: World, fold: Fold, model: ForecastModel, labels: Labels | None = None
+) -> tuple[TrainingSet, dict[str, int]]:
+    """The training set of a fold for a model, and its counts. labels: as known at `fold.labels_at`, where at hand."""
+    known = labels_as_known(made, world, fold.labels_at) if labels is None else labels
+    return training_set(world.features, known, fold, world.panel.member, model.lookback)
+
+
+def own_route(made: Experiment, folds: Sequence[Fold]) -> tuple[Ints, Ints]:
+    """(D,) the decisions of the folds, ascending, and the number of the fold that forecasts each on the run's own path."""
+    return np.unique(np.concatenate([fold.test for fold in folds])), made.folds.routes(folds)[0]
+
+
 def folds_of(made: Experiment, panel: Panel) -> list[Fold]:
     """The folds of a panel. Errors: InputError where a decision of theirs would come after its fill."""
     folds = made.folds.split(panel.clock)
@@ -95,41 +117,49 @@ def forecast(
     """
     folds = folds_of(made, world.panel)
     if isinstance(model, NoModel):
-        return _no_forecast(folds, world.panel.symbols)
-    sets = [
-        training_set(
-            world.features,
-            labels_as_known(made, world, fold.fit_at),
-            fold,
-            world.panel.member,
-            model.lookback,
-        )
-        for fold in folds
-    ]
-    jobs = threads if model.parallel else 1
+        return _no_forecast(made, folds, world.panel.symbols)
+    counts: list[dict[str, int]] = []
+    results: list[tuple[Floats, Floats]] = []
+    jobs = min(threads if model.parallel else 1, len(folds))
     with _watched(folds, update) as notes:
-        calls = [
-            joblib.delayed(_fit_fold)(
-                model,
-                train,
-                world.features,
-                world.panel.member,
-                fold,
-                made.seed + fold.number,
-                folder / f"{fold.number:03d}",
-                notes,
-            )
-            for fold, (train, _) in zip(folds, sets, strict=True)
-        ]
-        results = joblib.Parallel(n_jobs=min(jobs, len(folds)), backend="loky")(calls)
-    return Fitted(_join(folds, results, world.panel.symbols), [counts for _, counts in sets])
+        for part in [folds[i : i + BATCH] for i in range(0, len(folds), BATCH)]:
+            sets = _training_sets(made, world, part, model)
+            calls = [
+                joblib.delayed(_fit_fold)(
+                    model,
+                    train,
+                    world.features,
+                    world.panel.member,
+                    fold,
+                    made.seed + fold.number,
+                    folder / f"{fold.number:03d}",
+                    notes,
+                )
+                for fold, (train, _) in zip(part, sets, strict=True)
+            ]
+            results += joblib.Parallel(n_jobs=jobs, backend="loky")(calls)
+            counts += [counted for _, counted in sets]
+    return Fitted(_paths(made, folds, results, world.panel.symbols), counts)
 
 
-def _no_forecast(folds: Sequence[Fold], symbols: tuple[str, ...]) -> Fitted:
+def _training_sets(
+    made: Experiment, world: World, folds: Sequence[Fold], model: ForecastModel
+) -> list[tuple[TrainingSet, dict[str, int]]]:
+    """Those of some folds; labels as known at one instant are built once."""
+    sets, at, labels = [], -1, None
+    for fold in folds:
+        if labels is None or fold.labels_at != at:
+            at, labels = fold.labels_at, labels_as_known(made, world, fold.labels_at)
+        sets.append(fold_training(made, world, fold, model, labels))
+    return sets
+
+
+def _no_forecast(made: Experiment, folds: Sequence[Fold], symbols: tuple[str, ...]) -> Fitted:
     """Nothing for every decision."""
     shapes = [(len(fold.test), len(symbols)) for fold in folds]
     nothing = [(np.full(shape, np.nan), np.full((*shape, len(QUANTILES)), np.nan)) for shape in shapes]
-    return Fitted(_join(folds, nothing, symbols), [{"rows": 0, "purged": 0, "unlabelled": 0} for _ in folds])
+    counts = [{"rows": 0, "purged": 0, "unlabelled": 0} for _ in folds]
+    return Fitted(_paths(made, folds, nothing, symbols), counts)
 
 
 def _fit_fold(
@@ -177,14 +207,24 @@ def simulate(made: Experiment, panel: Panel, market: Market, targets: Targets) -
     return made.simulator.simulate(plan, made.cost, made.capital)
 
 
-def _join(
-    folds: Sequence[Fold], results: Sequence[tuple[Floats, Floats]], symbols: tuple[str, ...]
-) -> Forecast:
-    decisions = np.concatenate([fold.test for fold in folds])
-    numbers = np.concatenate([np.full(len(fold.test), fold.number, dtype=np.int64) for fold in folds])
-    mean = np.concatenate([mean for mean, _ in results])
-    quantiles = np.concatenate([quantiles for _, quantiles in results])
-    return Forecast(decisions, symbols, mean, quantiles, numbers)
+def _paths(
+    made: Experiment,
+    folds: Sequence[Fold],
+    results: Sequence[tuple[Floats, Floats]],
+    symbols: tuple[str, ...],
+) -> list[Forecast]:
+    """A forecast of every decision for each path of the design. results: of each fold (N, S) and (N, S, Q)."""
+    decisions = np.unique(np.concatenate([fold.test for fold in folds]))
+    paths = []
+    for route in made.folds.routes(folds):
+        mean = np.full((len(decisions), len(symbols)), np.nan)
+        quantiles = np.full((*mean.shape, len(QUANTILES)), np.nan)
+        for number in np.unique(route):
+            at = route == number
+            place = np.searchsorted(folds[number].test, decisions[at])
+            mean[at], quantiles[at] = results[number][0][place], results[number][1][place]
+        paths.append(Forecast(decisions, symbols, mean, quantiles, route))
+    return paths
 
 
 def _write_share(note: Path, share: float) -> None:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +22,25 @@ _REFIT = (
 )
 
 
-class WalkForward:
+class Design(ABC):
+    """How a result is validated: which fits there are, and which of them forecasts which decision.
+
+    name: what the run's manifest calls it. every: when decisions fall (see `signals/decisions.py`).
+    """
+
+    name: ClassVar[str]
+    every: Every
+
+    @abstractmethod
+    def split(self, clock: Clock) -> list[Fold]:
+        """Every fit, numbered in order. Errors: InputError where the clock leaves none."""
+
+    @abstractmethod
+    def routes(self, folds: Sequence[Fold]) -> Ints:
+        """(P, D) the number of the fold that forecasts each of the D decisions, ascending, on each of the P paths."""
+
+
+class WalkForward(Design):
     """Refits at the first decision of each period and forecasts the decisions of that period.
 
     Parameters
@@ -36,6 +57,8 @@ class WalkForward:
 
     Raises: InputError for any other value, and from `split` where the clock leaves no fold.
     """
+
+    name: ClassVar[str] = "walk_forward"
 
     def __init__(
         self,
@@ -57,11 +80,11 @@ class WalkForward:
                 f"kind is {kind}.",
             )
         self.kind = kind
-        self.first_fit = _first_fit(first_fit)
+        self.first_fit = date_or_sessions("folds.first_fit", first_fit, 1)
         self.refit = refit
         self._unit, self._count = _period(refit)
-        self.train_sessions = None if train_sessions is None else _whole("train_sessions", train_sessions, 1)
-        self.embargo = _whole("embargo", embargo, 0)
+        self.train_sessions = None if train_sessions is None else whole("train_sessions", train_sessions, 1)
+        self.embargo = whole("embargo", embargo, 0)
         self.every: Every = checked("folds.every", every)
         self.train_every: Every = (
             self.every if train_every is None else checked("folds.train_every", train_every)
@@ -92,6 +115,10 @@ class WalkForward:
             )
         return folds
 
+    def routes(self, folds: Sequence[Fold]) -> Ints:
+        """One path: each decision by the newest fit."""
+        return np.repeat([fold.number for fold in folds], [len(fold.test) for fold in folds])[None]
+
     def fold_at(self, clock: Clock, fit_at: int, test_end: int) -> Fold:
         """One fold that fits at any bar and tests the decisions in [fit_at, test_end)."""
         test = fit_at + np.flatnonzero(falls(clock, self.every)[fit_at:test_end])
@@ -115,12 +142,7 @@ class WalkForward:
         if not len(clock):
             raise InputError("dataset", "no sessions", "at least one session")
         if isinstance(self.first_fit, int):
-            days = np.unique(clock.sessions)
-            if self.first_fit >= len(days):
-                raise InputError(
-                    "folds.first_fit", self.first_fit, f"fewer sessions than the data have ({len(days)})"
-                )
-            return int(np.searchsorted(clock.sessions, days[self.first_fit]))
+            return bar_after(clock, self.first_fit, "folds.first_fit")
         if not clock.sessions[0] < self.first_fit <= clock.sessions[-1]:
             raise InputError(
                 "folds.first_fit",
@@ -139,17 +161,25 @@ class WalkForward:
         return groups
 
 
-def _first_fit(value: object) -> np.datetime64 | int:
-    if isinstance(value, int) and not isinstance(value, bool) and value >= 1:
+def bar_after(clock: Clock, sessions: int, parameter: str) -> int:
+    """Index of the first bar that has so many sessions before its own. Errors: InputError where the clock is shorter."""
+    days = np.unique(clock.sessions)
+    if sessions >= len(days):
+        raise InputError(parameter, sessions, f"fewer sessions than the data have ({len(days)})")
+    return int(np.searchsorted(clock.sessions, days[sessions]))
+
+
+def date_or_sessions(parameter: str, value: object, least: int) -> np.datetime64 | int:
+    """A date, or a number of sessions. Errors: InputError for anything else."""
+    if isinstance(value, int) and not isinstance(value, bool) and value >= least:
         return value
     if isinstance(value, str) and re.fullmatch(r"\d{4}-\d{2}-\d{2}", value):
         try:
             return np.datetime64(value, "D")
         except ValueError:
             pass
-    raise InputError(
-        "folds.first_fit", value, "an ISO date such as '1998-01-01', or a number of sessions, at least 1"
-    )
+    expected = f"an ISO date such as '1998-01-01', or a number of sessions, at least {least}"
+    raise InputError(parameter, value, expected)
 
 
 def _period(refit: object) -> tuple[str, int]:
@@ -160,7 +190,8 @@ def _period(refit: object) -> tuple[str, int]:
     return found[2], int(found[1])
 
 
-def _whole(name: str, value: object, least: int) -> int:
+def whole(name: str, value: object, least: int) -> int:
+    """A parameter that is a number of sessions. Errors: InputError for anything else."""
     if not isinstance(value, int) or isinstance(value, bool) or value < least:
         raise InputError(f"folds.{name}", value, f"a whole number of sessions, at least {least}")
     return value

@@ -115,6 +115,15 @@ class Fold:
         """Labels known by this decision train."""
         return self.fit_at - self.embargo if self.known_by is None else self.known_by
 
+    @property
+    def labels_at(self) -> int:
+        """The decision as of which labels that train are known: that of the fit."""
+        return self.fit_at
+
+    def kept_out(self, labels: Labels, member: Bools) -> dict[str, Bools]:
+        """Which cells (S, fit_at + 1) may not train because of their labels, by reason. labels and member are (S, T)."""
+        return {"purged": labels.known[:, : self.fit_at + 1] > self.labels_until}
+
 
 @dataclass(frozen=True)
 class TrainingSet:

@@ -25,8 +25,7 @@ from backcast.engine.audit.leftovers import of_a_later_fold
 from backcast.engine.audit.path import Recorded, fresh
 from backcast.engine.audit.static import proved
 from backcast.engine.progress import Update
-from backcast.engine.walkforward import World, folds_of, labels_as_known
-from backcast.signals.dataset import training_set
+from backcast.engine.walkforward import World, fold_training, folds_of
 from backcast.signals.models.base import ForecastModel
 from backcast.signals.models.none import NoModel
 from backcast.signals.types import Features, Fold, TrainingSet
@@ -110,9 +109,7 @@ def _elsewhere(recorded: Recorded, fold: Fold) -> World:
 
 def _set_of(recorded: Recorded, world: World, fold: Fold) -> TrainingSet:
     """A fold's training set in a world, as the walk forward makes it."""
-    labels = labels_as_known(recorded.made, world, fold.fit_at)
-    lookback = recorded.made.model.lookback
-    return training_set(world.features, labels, fold, world.panel.member, lookback)[0]
+    return fold_training(recorded.made, world, fold, recorded.made.model)[0]
 
 
 class _Again:

@@ -1,7 +1,8 @@
 """The audit of a run of our own path: what its level asks for, in the order of layers.
 
 quick: worlds and looks (`replay.py`), what the graph proves (`static.py`), and the features of a user's own in Python bar by
-bar over half of the rows (`live.py`). full: more of them, all features over all rows, and the fits (`fits.py`).
+bar over half of the rows (`live.py`). full: more of them, all features over all rows, and the fits (`fits.py`)
+of a walk forward.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from backcast.engine.audit.replay import Replay
 from backcast.engine.configure import Experiment
 from backcast.engine.progress import Update
 from backcast.engine.walkforward import World
+from backcast.signals.folds import WalkForward
 
 HALF = 2
 """In quick, one row in so many is replayed bar by bar, the last ones."""
@@ -52,7 +54,7 @@ def checks(
     if at is None:
         live, every = _live(recorded, held, lambda share: update(0.4 + 0.2 * share))
         found += live
-    if made.audit.level == "full":
+    if made.audit.level == "full" and isinstance(made.folds, WalkForward):
         k = None if at is None else int(evidence.forecast.decisions[_row(recorded, at)])
         found += fit_replay(recorded, lambda share: update(0.6 + 0.4 * share), k)
     update(1.0)

@@ -36,7 +36,7 @@ def equity_chart(curves: Sequence[dict[str, Any]], folds: Sequence[Sequence[int]
     parts += [_line(c, style, scale) for c, style in reversed(lines)]
     parts += _end_labels(lines, scale)
     text = "; ".join(f"{_label(c)} ends at {c['values'][-1]:.2f} times its start" for c in drawn)
-    return _svg("equity", EQUITY_HEIGHT, "Equity, log scale", text, parts)
+    return drawing("equity", EQUITY_HEIGHT, "Equity, log scale", text, parts)
 
 
 def drawdown_chart(curve: dict[str, Any], folds: Sequence[Sequence[int]]) -> Markup:
@@ -54,9 +54,11 @@ def drawdown_chart(curve: dict[str, Any], folds: Sequence[Sequence[int]]) -> Mar
     x, y, when = scale.x(worst), scale.y(deepest), _date(worst)
     parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="2.5" fill="#8a3600"/>')
     side, anchor = (6, "start") if x < WIDTH / 2 else (-6, "end")
-    parts.append(_text(x + side, y + 3.5, f"worst −{-deepest:.1%}, {when:%b %Y}", "#8a3600", anchor, "bold"))
+    parts.append(
+        caption(x + side, y + 3.5, f"worst −{-deepest:.1%}, {when:%b %Y}", "#8a3600", anchor, "bold")
+    )
     text = f"The largest drawdown is {-deepest:.1%}, reached on {when.isoformat()}"
-    return _svg("drawdown", DRAWDOWN_HEIGHT, "Drawdown", text, parts)
+    return drawing("drawdown", DRAWDOWN_HEIGHT, "Drawdown", text, parts)
 
 
 def _span(curves: Sequence[dict[str, Any]]) -> tuple[int, int]:
@@ -113,7 +115,7 @@ def _end_labels(lines: Sequence[tuple[dict[str, Any], tuple[str, str, float]]], 
         )
         weight = "bold" if curve["kind"] == "net" else "normal"
         text = f"{_label(curve)} {curve['values'][-1]:.2f}x"
-        parts.append(_text(WIDTH - RIGHT + 27, place + 3.5, text, colour, weight=weight))
+        parts.append(caption(WIDTH - RIGHT + 27, place + 3.5, text, colour, weight=weight))
     return parts
 
 
@@ -122,7 +124,7 @@ def _value_grid(scale: Scale) -> list[str]:
     for value in grid_values(math.exp(scale.low), math.exp(scale.high)):
         start = abs(value - 1) < 1e-9
         parts.append(_rule(scale.y(math.log(value)), "#8a929a" if start else "#d9dde1"))
-        parts.append(_text(LEFT - 4, scale.y(math.log(value)) + 3.5, f"{value:.4g}x", anchor="end"))
+        parts.append(caption(LEFT - 4, scale.y(math.log(value)) + 3.5, f"{value:.4g}x", anchor="end"))
     return parts
 
 
@@ -135,7 +137,7 @@ def _depth_grid(scale: Scale) -> list[str]:
     parts = []
     for i in range(int(-scale.low * 0.95 / step) + 1):  # the last label needs room below its line
         parts.append(_rule(scale.y(-i * step), "#8a929a" if i == 0 else "#d9dde1"))
-        parts.append(_text(LEFT - 4, scale.y(-i * step) + 3.5, _depth(i * step), anchor="end"))
+        parts.append(caption(LEFT - 4, scale.y(-i * step) + 3.5, _depth(i * step), anchor="end"))
     return parts
 
 
@@ -160,7 +162,7 @@ def _date_axis(scale: Scale) -> list[str]:
     for day, name in marks[::every]:
         x = scale.x((day - EPOCH).days)
         parts.append(f'<path d="M{x:.1f} {y:.1f}v4" stroke="#5b646c" stroke-width=".8"/>')
-        parts.append(_text(x, y + 14, name, anchor="middle"))
+        parts.append(caption(x, y + 14, name, anchor="middle"))
     return parts
 
 
@@ -179,18 +181,22 @@ def _rule(y: float, colour: str) -> str:
     return f'<path d="M{LEFT} {y:.1f}H{WIDTH - RIGHT:.1f}" stroke="{colour}" stroke-width=".8"/>'
 
 
-def _text(
+def caption(
     x: float, y: float, text: str, colour: str = "#4a535b", anchor: str = "start", weight: str = "normal"
 ) -> str:
+    """Escaped text with a white edge, so that lines below it do not cut it."""
     return (
         f'<text x="{x:.1f}" y="{y:.1f}" fill="{colour}" text-anchor="{anchor}" font-weight="{weight}"'
         f' stroke="#fff" stroke-width="2.5" paint-order="stroke">{escape(text)}</text>'
     )
 
 
-def _svg(name: str, height: float, title: str, description: str, parts: Sequence[str]) -> Markup:
+def drawing(
+    name: str, height: float, title: str, description: str, parts: Sequence[str], width: float = WIDTH
+) -> Markup:
+    """The parts as one picture, with a title and a description for those who cannot see it."""
     head = (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH:g} {height:g}" role="img" '
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:g} {height:g}" role="img" '
         f'aria-labelledby="{name}-title {name}-text" font-size="11">'
         f'<title id="{name}-title">{escape(title)}</title><desc id="{name}-text">{escape(description)}</desc>'
     )

@@ -82,22 +82,27 @@ def figures_of(track: Track, years: float, trials: dict[str, Any]) -> Figures:
 
 
 def _probabilities(net: Floats, trials: dict[str, Any]) -> tuple[float | None, float | None]:
-    """Probabilistic (against zero) and deflated Sharpe probability.
-
-    Without a variance of trials, the estimate's own: what trials without skill would show on as many sessions.
-    """
+    """Probabilistic (against zero) and deflated Sharpe probability, both with the error at the estimate."""
     if performance.undefined(net):
         return None, None
     ratio, sessions = performance.sharpe_per_session(net), len(net)
     skew, kurt = performance.skewness(net), performance.kurtosis(net)
-    variance = trials["sharpe_variance"]
-    if variance is None:
-        variance = performance.sharpe_error_per_session(ratio, skew, kurt, sessions) ** 2
+    variance = trials_variance(net, trials["sharpe_variance"])
     zero = performance.SharpePerSession(0.0)
     return (
         number(significance.probabilistic_sharpe(ratio, zero, skew, kurt, sessions)),
         number(significance.deflated_sharpe(ratio, trials["n"], variance, skew, kurt, sessions)),
     )
+
+
+def trials_variance(net: Floats, known: float | None) -> float:
+    """Of the trials' Sharpe ratios per session; where it is not known, the estimate's own: what trials without skill would show
+    on as many sessions."""
+    if known is not None:
+        return known
+    ratio = performance.sharpe_per_session(net)
+    skew, kurt = performance.skewness(net), performance.kurtosis(net)
+    return performance.sharpe_error_per_session(ratio, skew, kurt, len(net)) ** 2
 
 
 def rival_of(own: Track, other: Track, years: float, trials: dict[str, Any]) -> Rival:

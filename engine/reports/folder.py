@@ -15,6 +15,8 @@ from backcast.data.types import Floats
 from backcast.engine.reports.audited import Audited, audited
 from backcast.engine.runs import ACCOUNT, COSTS, FILL_COSTS, RunFolder, check_format
 from backcast.engine.sessions import compounded, first_bars, summed
+from backcast.engine.stats.paths import NAME as PATHS
+from backcast.engine.stats.paths import PathSharpes, is_cross_validated, path_sharpes
 
 AGAIN = "The run was cut off or its files were changed: run it again in a new folder."
 MANIFEST = ("format", "run", "capital", "dataset", "store", "model", "challengers", "periods_per_year", "costs",
@@ -56,7 +58,8 @@ class Track:
 @dataclass(frozen=True)
 class Evidence:
     """The files of one run. benchmark (T,) returns on the strategy's sessions, None where the run has none; haircuts:
-    net returns (T,) of the same targets by what was not got for vanished holdings, empty where there were none."""
+    net returns (T,) of the same targets by what was not got for vanished holdings, empty where there were none; paths: of a
+    cross-validation, None for a walk forward."""
 
     manifest: dict[str, Any]
     trials: dict[str, Any]
@@ -67,6 +70,7 @@ class Evidence:
     challengers: tuple[Track, ...]
     benchmark: Floats | None
     haircuts: dict[float, Floats]
+    paths: PathSharpes | None = None
 
 
 def read_evidence(path: Path) -> Evidence:
@@ -99,6 +103,7 @@ def read_evidence(path: Path) -> Evidence:
         challengers,
         _benchmark(folder, strategy),
         _haircuts(folder),
+        _paths(folder, manifest),
     )
 
 
@@ -146,7 +151,21 @@ def _trials(folder: RunFolder) -> dict[str, Any]:
         raise InputError(
             str(folder.path / "trials.json"), trials["n"], "n of at least 1: this run's own trial", AGAIN
         )
+    _check_luck(folder, trials.get("luck", {}))
     return trials
+
+
+def _check_luck(folder: RunFolder, luck: Any) -> None:
+    """What decides the verdict is not taken on a broken word."""
+    where = f"luck in {folder.path / 'trials.json'}"
+    if not isinstance(luck, dict):
+        raise InputError(where, luck, "a mapping", AGAIN)
+    for name, value in luck.items():
+        whole = isinstance(value, int) and not isinstance(value, bool) and value >= 0
+        share = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1
+        if not (value is None or share if name == "p" else whole):
+            expected = "a probability or null" if name == "p" else "a whole number of at least 0"
+            raise InputError(f"{where}: {name}", value, expected, AGAIN)
 
 
 def _track(folder: RunFolder, name: str, begins: Any, capital: float) -> Track:
@@ -195,6 +214,15 @@ def _haircuts(folder: RunFolder) -> dict[float, Floats]:
     frame = _table(folder, "haircut.parquet", ("haircut", "session", "net_return")).sort("haircut", "session")
     parts = frame.group_by("haircut", maintain_order=True)
     return {float(key[0]): part["net_return"].to_numpy() for key, part in parts}
+
+
+def _paths(folder: RunFolder, manifest: dict[str, Any]) -> PathSharpes | None:
+    if not is_cross_validated(manifest):
+        return None
+    frame = _table(folder, PATHS, ("path", "session", "net_return"))
+    if frame.height == 0:
+        raise InputError(str(folder.path / PATHS), 0, "at least one path", AGAIN)
+    return path_sharpes(frame, float(manifest["periods_per_year"]))
 
 
 def _benchmark(folder: RunFolder, strategy: Track) -> Floats | None:

@@ -13,12 +13,15 @@ import numpy.typing as npt
 from backcast.data.types import Floats
 from backcast.engine.reports.figures import Figures, Rival, figures_of, number, rival_of
 from backcast.engine.reports.folder import Evidence, Track, read_evidence
+from backcast.engine.reports.numbers import Part, parts_of
+from backcast.engine.reports.significance import Significance, significance_of, without_record
 from backcast.engine.reports.trust import Trust, trust_in
 from backcast.engine.reports.verdict import Grounds, Verdict, judge
 from backcast.engine.runs import RunFolder
 from backcast.engine.stats import performance
+from backcast.engine.stats.paths import PathSharpes, in_words
 
-FORMAT = 3
+FORMAT = 4
 """Of report.json: raised when a page made from an older one would be wrong."""
 COSTS_BPS = (0.0, 5.0, 10.0, 20.0, 40.0)
 POINTS = 420
@@ -41,12 +44,15 @@ class Report:
 
     Sensitivities: net Sharpe a year by cost per unit traded in basis points, and by the haircut on vanished holdings;
     charged_bps: what a unit traded did cost; flows: by kind what was paid, and got, a year, as shares of equity.
+    paths: of a cross-validation, the Sharpe ratios of its paths as in `PathSharpes`.
     """
 
     format: int
     header: dict[str, Any]
     verdict: Verdict
     strategy: Figures
+    significance: Significance
+    statistics: tuple[Part, ...]
     challengers: tuple[Rival, ...]
     benchmark: Rival | None
     trust: Trust
@@ -59,6 +65,7 @@ class Report:
     curves: tuple[Curve, ...]
     drawdown: Curve
     folds: tuple[tuple[int, int], ...]
+    paths: dict[str, Any] | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Plain values only, as report.json holds them."""
@@ -70,15 +77,21 @@ def build_report(folder: Path) -> Report:
     evidence = read_evidence(folder)
     own, years = evidence.strategy, float(evidence.manifest["periods_per_year"])
     figures = figures_of(own, years, evidence.trials)
+    significance = significance_of(own.net, evidence.trials, years)
     challengers = tuple(rival_of(own, c, years, evidence.trials) for c in evidence.challengers)
+    if evidence.paths is not None:
+        figures, significance = _no_record(figures), without_record(significance)
+        challengers = tuple(replace(c, figures=_no_record(c.figures)) for c in challengers)
     benchmark = _benchmark(evidence)
     trust = trust_in(evidence)
     costs = performance.cost_sensitivity(own.before_trading, own.turnover, COSTS_BPS, years)
     return Report(
         FORMAT,
         _header(evidence),
-        judge(_grounds(evidence, figures, challengers, benchmark, trust)),
+        judge(replace(_grounds(evidence, figures, challengers, benchmark, trust), luck=significance.luck)),
         figures,
+        significance,
+        parts_of(folder, evidence),
         challengers,
         benchmark,
         trust,
@@ -90,9 +103,8 @@ def build_report(folder: Path) -> Report:
         performance.by_year(own.net, own.sessions),
         _curves(evidence),
         _thinned("drawdown", "drawdown", own.sessions, performance.drawdown(own.net)),
-        tuple(
-            (_day(row["test_start"]), _day(row["test_end"])) for row in evidence.folds.iter_rows(named=True)
-        ),
+        _folds(evidence),
+        None if evidence.paths is None else asdict(evidence.paths),
     )
 
 
@@ -142,6 +154,7 @@ def _grounds(
         evidence.trials["n"],
         tuple((r.figures.name, r.difference_per_year, r.low_per_year, r.high_per_year) for r in rivals),
         trust.warnings,
+        paths="" if evidence.paths is None else _path_words(evidence.paths),
     )
 
 
@@ -166,6 +179,7 @@ def _header(evidence: Evidence) -> dict[str, Any]:
         "simulator": manifest.get("simulator", ""),
         "label": manifest.get("label", {}),
         "every": manifest.get("every"),
+        "design": manifest.get("design"),
         "config_sha": manifest["config_sha"],
         "code": manifest["code"],
         "periods_per_year": manifest["periods_per_year"],
@@ -196,6 +210,27 @@ def _thinned(name: str, kind: str, sessions: npt.NDArray[Any], values: Floats) -
     keep = np.unique([0, len(values) - 1, *(i for pair in extremes for i in pair)])
     days = sessions[keep].astype("datetime64[D]").astype(int)
     return Curve(name, kind, tuple(days.tolist()), tuple(float(f"{v:.6g}") for v in values[keep]))
+
+
+def _path_words(paths: PathSharpes) -> str:
+    own = " The account below is that of the first path, whatever the others came to."
+    return in_words(paths) + (own if len(paths.sharpes) > 1 else "")
+
+
+def _no_record(figures: Figures) -> Figures:
+    """Of a path of a cross-validation no probability is told: it would be read as that of a track record."""
+    return replace(figures, probabilistic_probability=None, deflated_probability=None)
+
+
+def _folds(evidence: Evidence) -> tuple[tuple[int, int], ...]:
+    """First and last day of what each fit forecast; of a cross-validation of each group."""
+    if evidence.paths is not None:
+        begins = np.array(evidence.manifest["validation"]["begins"], dtype="datetime64[D]").astype(int)
+        last = int(evidence.strategy.sessions[-1].astype("datetime64[D]").astype(int))
+        return tuple(pairwise([*begins.tolist(), last]))
+    return tuple(
+        (_day(row["test_start"]), _day(row["test_end"])) for row in evidence.folds.iter_rows(named=True)
+    )
 
 
 def _day(instant: Any) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from backcast.data.calendar import DAILY
 from backcast.data.durable import write_text
@@ -13,6 +13,7 @@ from backcast.engine.reports.audit_panel import audit_panel
 from backcast.engine.reports.axes import WIDTH
 from backcast.engine.reports.charts import DRAWDOWN_HEIGHT, EQUITY_HEIGHT, drawdown_chart, equity_chart
 from backcast.engine.reports.model import FORMAT
+from backcast.engine.reports.numbers_panel import strip, tables
 from backcast.engine.reports.panels import (
     cost_note,
     cost_row,
@@ -23,14 +24,21 @@ from backcast.engine.reports.panels import (
     tiles,
     trust_rows,
 )
+from backcast.engine.reports.paths_panel import HEIGHT as PATHS_HEIGHT
+from backcast.engine.reports.paths_panel import path_chart, path_tile
 from backcast.engine.reports.words import BASES, cost_words, execution_words
 from backcast.engine.runs import RunFolder
 from backcast.signals.decisions import in_words
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 AGAIN = "Draw it again with `backcast report RUN`."
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 A4_WIDTH_MM, A4_HEIGHT_MM, PAGE_REM = 194.0, 281.0, 96.0
 """The printable part of a page with 8 mm margins, and the width of the page's column in rem."""
+DESIGNS = {"purged_kfold": "purged k-fold", "cpcv": "combinatorial purged cross-validation"}
+"""Designs whose sessions are not out of sample as a walk forward's are."""
 SHORT_YEARS = 8
 """Up to so many years the monthly table leaves room below it for what was paid and received."""
 MONTHLY_ROOM, ROW_LEAST, ROW_MOST = 46.0, 0.95, 1.9
@@ -58,12 +66,16 @@ def write_tearsheet(folder: Path) -> Path:
 
 def render(report: dict[str, Any]) -> str:
     """The page as text. Everything that comes from data or config is escaped."""
+    return environment().get_template("tearsheet.html.j2").render(**view(report))
+
+
+def environment() -> Environment:
+    """The templates of all pages; what is put into them is escaped."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     loader = FileSystemLoader(Path(__file__).parent / "templates")
-    environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True,
-                              lstrip_blocks=True)  # fmt: skip
-    return environment.get_template("tearsheet.html.j2").render(**view(report))
+    return Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True,
+                       lstrip_blocks=True)  # fmt: skip
 
 
 def view(report: dict[str, Any]) -> dict[str, Any]:
@@ -74,10 +86,14 @@ def view(report: dict[str, Any]) -> dict[str, Any]:
         "facts": facts(report["header"]),
         "pins": pins(report["header"], report["trust"]),
         "verdict": report["verdict"],
-        "tiles": tiles(report["strategy"], report["trust"]),
+        "significance": report["significance"],
+        "tiles": tiles(report),
+        "strip": strip(report["statistics"]),
+        "numbers": tables(report["statistics"]),
         "rivals": rival_rows(report),
         "equity": equity_chart(report["curves"], report["folds"]),
         "drawdown": drawdown_chart(report["drawdown"], report["folds"]),
+        "paths": path_chart(report["paths"]) if report.get("paths") else "",
         "trust": trust_rows(report),
         "audit_passed": report["trust"]["audit_passed"],
         "audit": audit_panel(report["trust"]),
@@ -92,6 +108,8 @@ def view(report: dict[str, Any]) -> dict[str, Any]:
         "years": rows,
         "row_rem": round(min(ROW_MOST, max(ROW_LEAST, MONTHLY_ROOM / (len(rows) + 1))), 3),
     }
+    if report.get("paths"):
+        shown["tiles"][1] = path_tile(report["paths"])
     fitting = min(A4_WIDTH_MM / PAGE_REM, A4_HEIGHT_MM / height_rem(shown))
     return {**shown, "print_rem_mm": f"{fitting:.3f}"}
 
@@ -104,11 +122,13 @@ def height_rem(shown: dict[str, Any]) -> float:
     said += sum(_lines(text, 100, 2.1) for text in verdict["warnings"])
     rivals = 4.8 + 1.85 * len(shown["rivals"])
     charts = 2 * 3.2 + (EQUITY_HEIGHT + DRAWDOWN_HEIGHT) / WIDTH * PAGE_REM
-    how, money = 3.2 + 11.0, 5.6 + (5.6 if shown["haircuts"] else 0.0)
+    charts += 3.2 + PATHS_HEIGHT / WIDTH * PAGE_REM if shown["paths"] else 0.0
+    how, money = 3.2 + 14.0, 5.6 + (5.6 if shown["haircuts"] else 0.0)
     left = 10.2 + sum(_lines(row["value"], 36, 1.9) for row in shown["trust"])
     right = 3.2 + (years + 1) * shown["row_rem"]
     left, right = (left + how, right) if years > 14 else (left, right + how)
     left, right = (left, right + money) if shown["short"] else (left + money, right)
+    rivals += 6.0 if shown["strip"] else 0.0
     return head + said + 7.4 + rivals + charts + max(left, right)
 
 
@@ -123,7 +143,7 @@ def facts(header: dict[str, Any]) -> list[str]:
     side = str(portfolio.get("side", "")).replace("_", "-")
     data = [
         f"{header['begins']} to {header['ends']}",
-        f"{header['sessions']:,} sessions, all out of sample",
+        f"{header['sessions']:,} sessions, {DESIGNS.get(header.get('design', ''), 'all out of sample')}",
         str(dataset.get("description") or dataset["name"]),
         BASES.get(dataset.get("price_basis", ""), ""),
         f"benchmark {dataset['benchmark']}" if dataset.get("benchmark") else "no benchmark",

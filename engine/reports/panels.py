@@ -6,33 +6,17 @@ from typing import Any
 
 from backcast.engine.audit.universe import SURVIVORS
 from backcast.engine.reports.audit_panel import chosen_words, cut, delay_words
-from backcast.engine.reports.verdict import BAR, percent, signed
-from backcast.engine.reports.words import event_words
+from backcast.engine.reports.verdict import BAR, SIZE, chance, percent
+from backcast.engine.reports.words import MINUS, event_words, interval, ratio, share
 
-MINUS = "−"
 SHADES = 5
 """Steps of colour in the monthly table, each way."""
 
 
-def share(value: float | None, digits: int = 1) -> str:
-    """A fraction as a percentage with a true minus sign; n/a for None."""
-    if value is None:
-        return "n/a"
-    text = f"{abs(value) * 100:,.{digits}f}"
-    return f"{MINUS if value < 0 and float(text.replace(',', '')) else ''}{text}%"
-
-
-def ratio(value: float | None, plus: str = "") -> str:
-    return "n/a" if value is None else signed(value, plus)
-
-
-def interval(low: float | None, high: float | None, plus: str = "") -> str:
-    return "" if low is None or high is None else f"{ratio(low, plus)} to {ratio(high, plus)}"
-
-
-def tiles(own: dict[str, Any], trust: dict[str, Any]) -> list[dict[str, str]]:
+def tiles(report: dict[str, Any]) -> list[dict[str, str]]:
     """The six numbers: name, value, what it means, and mark (bad or empty)."""
-    return [_sharpe_tile(own), _luck_tile(own, trust), _return_tile(own), _drawdown_tile(own), _turnover_tile(own),
+    own = report["strategy"]
+    return [_sharpe_tile(own), _luck_tile(report), _return_tile(own), _drawdown_tile(own), _turnover_tile(own),
             _cost_tile(own)]  # fmt: skip
 
 
@@ -46,11 +30,16 @@ def _sharpe_tile(own: dict[str, Any]) -> dict[str, str]:
     return _tile("Net Sharpe, a year", ratio(own["sharpe_per_year"]), note, low is None or low <= 0)
 
 
-def _luck_tile(own: dict[str, Any], trust: dict[str, Any]) -> dict[str, str]:
-    chance, n = own["deflated_probability"], trust["trials"]
-    shown = "n/a" if chance is None else percent(chance)
-    note = f"after {n:,} trial{'s' if n > 1 else ''}, bar {BAR:.0%}"
-    return _tile("Deflated probability", shown, own["undefined"] or note, chance is None or chance < BAR)
+def _luck_tile(report: dict[str, Any]) -> dict[str, str]:
+    """What decides: the chance of luck, or the deflated probability where the folder has none."""
+    own, n, p = report["strategy"], report["trust"]["trials"], report["significance"]["luck"]
+    after = f"after {n:,} trial{'s' if n > 1 else ''}, bar "
+    if p is not None:
+        return _tile("Chance of luck", chance(p), f"{after}{SIZE:.0%}", p > SIZE)
+    deflated = own["deflated_probability"]
+    shown = "n/a" if deflated is None else percent(deflated)
+    note = own["undefined"] or f"{after}{BAR:.0%}"
+    return _tile("Deflated probability", shown, note, deflated is None or deflated < BAR)
 
 
 def _return_tile(own: dict[str, Any]) -> dict[str, str]:
@@ -183,14 +172,13 @@ def haircut_row(report: dict[str, Any]) -> list[dict[str, Any]]:
 
 def trust_rows(report: dict[str, Any]) -> list[dict[str, str]]:
     """Why to believe it or not: name, value and mark (good, bad or empty)."""
-    trust, own, coverage = report["trust"], report["strategy"], report["trust"]["coverage"]
-    one = own["probabilistic_probability"]
+    trust, coverage = report["trust"], report["trust"]["coverage"]
     refits = f"{trust['refits']:,}; {trust['train_rows'] // trust['refits']:,} rows each on average"
     purged = f"{trust['purged_rows']:,} rows purged; embargo {trust['embargo_sessions']} sessions"
     return [
         _audit_row(trust),
         _fact("Trials counted on this data", _trial_words(trust, report["header"]["periods_per_year"])),
-        _fact("Probability, were this the only trial", "n/a" if one is None else percent(one)),
+        *_luck_rows(report),
         *_told_rows(trust),
         _survivorship_row(trust),
         _fact("Prices known by a rule, not observed", _rule(coverage, report["header"]["dataset"])),
@@ -217,6 +205,37 @@ def _trial_words(trust: dict[str, Any], periods_per_year: float) -> str:
         "" if variance is None else f"; Sharpes differ by {(variance * periods_per_year) ** 0.5:.2f} (s.d.)"
     )
     return f"{trust['trials']:,}{spread}"
+
+
+def _luck_rows(report: dict[str, Any]) -> list[dict[str, str]]:
+    """How many trials the chance of luck compares, and both conventions of the probabilities that stand beside it."""
+    own, found = report["strategy"], report["significance"]
+    counts = (
+        f"{found['compared']:,} of {found['counted']:,}, on {found['sessions']:,} sessions"
+        if found["luck"] is not None
+        else f"no: {found['without']}"
+    )
+    needed, years = found["needed_years"], own["sessions"] / report["header"]["periods_per_year"]
+    record = "n/a" if needed is None else f"{needed:,.1f} years; there are {years:.1f}"
+    names = (
+        ("Deflated Sharpe probability", "deflated"),
+        ("Probabilistic, were it the only trial", "probabilistic"),
+    )
+    return [
+        _fact("Compared for the chance of luck", counts),
+        *(
+            _fact(name, _conventions(own[f"{kind}_probability"], found[f"{kind}_at_benchmark"]))
+            for name, kind in names
+        ),
+        _fact("Shortest record for a Sharpe above 0", record),
+    ]  # fmt: skip
+
+
+def _conventions(estimate: float | None, benchmark: float | None) -> str:
+    """Both published conventions of a probability, which differ in where they take the error of the ratio."""
+    if estimate is None or benchmark is None:
+        return "n/a"
+    return f"{percent(estimate)}; {percent(benchmark)} with the error under the null"
 
 
 def _audit_row(trust: dict[str, Any]) -> dict[str, str]:

@@ -10,6 +10,11 @@ BAR = 0.95
 SIZE = 0.05
 """The chance of calling luck skill over a whole search: StepM's adjusted p-value up to which a result is better than luck."""
 
+CROSS_VALIDATED = (
+    "Cross-validated, not walked forward: models were fitted on data from after what they forecast. A distribution for "
+    "choosing, not a track record."
+)
+
 
 @dataclass(frozen=True)
 class Verdict:
@@ -29,7 +34,8 @@ class Grounds:
     stopped: why the numbers mean nothing at all, empty where they do; rivals: name and 95 % interval of the Sharpe
     difference (per year) of everything that the strategy has to beat; luck: the trial's p-value by StepM over all trials of
     the log (`engine/stats/luck.py`), which decides where it is known; None where the folder has none, and the far stricter
-    deflated probability decides.
+    deflated probability decides. paths: of a cross-validation the distribution of the Sharpe ratio over its paths, in words;
+    empty for a walk forward.
     """
 
     stopped: str
@@ -42,15 +48,19 @@ class Grounds:
     rivals: tuple[tuple[str, float | None, float | None, float | None], ...]
     warnings: tuple[str, ...]
     luck: float | None = None
+    paths: str = ""
 
 
 def judge(grounds: Grounds) -> Verdict:
-    """The first that holds: it must not be used; there is nothing to judge; luck; no better than a rival; better."""
+    """The first that holds: it must not be used; there is nothing to judge; it is no track record; luck; no better than
+    a rival; better."""
     if grounds.stopped:
         return Verdict(grounds.stopped, "", "stop", grounds.warnings)
     if grounds.undefined:
         sentence = f"Nothing to judge: {grounds.undefined}."
         return Verdict(sentence, "", "stop", grounds.warnings)
+    if grounds.paths:
+        return Verdict(CROSS_VALIDATED, grounds.paths, "doubt", grounds.warnings)
     beaten, unbeaten = _rivals(grounds)
     luck = _luck(grounds)
     if luck:

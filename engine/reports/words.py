@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from backcast.engine.reports.verdict import signed
+
+MINUS = "−"
 BASES = {
     "raw": "raw prices, dividends paid in cash",
     "total_return": "dividends are in the prices",
@@ -105,3 +108,21 @@ def execution_words(execution: Mapping[str, Any]) -> list[str]:
         _lots(execution.get("lot")),
         f"margin up to {most:g}x" if most else "on margin" if execution.get("margin") else "",
     ]
+
+
+def share(value: float | None, digits: int = 1) -> str:
+    """A fraction as a percentage with a true minus sign; n/a for None."""
+    if value is None:
+        return "n/a"
+    text = f"{abs(value) * 100:,.{digits}f}"
+    return f"{MINUS if value < 0 and float(text.replace(',', '')) else ''}{text}%"
+
+
+def ratio(value: float | None, plus: str = "") -> str:
+    """Two decimals with a true minus sign; n/a for None."""
+    return "n/a" if value is None else signed(value, plus)
+
+
+def interval(low: float | None, high: float | None, plus: str = "") -> str:
+    """Both ends as ratios; empty where there is none."""
+    return "" if low is None or high is None else f"{ratio(low, plus)} to {ratio(high, plus)}"

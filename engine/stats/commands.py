@@ -37,7 +37,7 @@ def stats(arguments: argparse.Namespace, _: list[str]) -> int:
     """Gathers what the folder lacks, computes, writes, and prints."""
     from backcast.data.errors import InputError
     from backcast.engine.progress import Progress
-    from backcast.engine.stats import frames, of_run, outcomes, ratios
+    from backcast.engine.stats import frames, of_run, outcomes, paths, ratios
 
     draws = ratios.DRAWS if arguments.draws is None else arguments.draws
     if not 0 <= draws <= 1_000_000:
@@ -61,6 +61,9 @@ def stats(arguments: argparse.Namespace, _: list[str]) -> int:
     from backcast.engine.stats.drawing import draw
 
     draw(found)
+    told = paths.of_run(arguments.run)
+    if told is not None:
+        print(f"Cross-validated; the figures above are of the first path. {paths.in_words(told)}")
     print(
         f"Written: {arguments.run / written[0]}, {written[1]}, and tables by session in {outcomes.FOLDER}/."
     )

@@ -35,6 +35,7 @@ _DIGITS = {
     Unit.DAYS: 0,
     Unit.DATES: 0,
     Unit.NAMES: 1,
+    Unit.TRIALS: 0,
     Unit.CURRENCY: 0,
 }
 

@@ -29,6 +29,7 @@ class Unit(StrEnum):
     DAYS = "calendar days"
     DATES = "decisions"
     NAMES = "names"
+    TRIALS = "trials"
     CURRENCY = "currency"
     BPS = "basis points"
 

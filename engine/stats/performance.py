@@ -7,7 +7,7 @@ Shapes: returns (T,) simple returns per session, of one account. No risk-free ra
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NewType
+from typing import Any, Literal, NewType
 
 import numpy as np
 import numpy.typing as npt
@@ -75,9 +75,11 @@ def kurtosis(returns: Floats) -> float:
     return _standardised_moment(returns, 4)
 
 
-def _standardised_moment(returns: Floats, order: int) -> float:
+def _standardised_moment(returns: Floats, order: Literal[3, 4]) -> float:
     centred = returns - returns.mean()
-    return float((centred**order).mean() / (centred**2).mean() ** (order / 2))
+    square = centred * centred  # products are ten times as fast as powers
+    power = square * centred if order == 3 else square * square
+    return float(power.mean() / square.mean() ** (order / 2))
 
 
 def sharpe_error_per_session(sharpe: SharpePerSession, skew: float, kurt: float, sessions: int) -> float:

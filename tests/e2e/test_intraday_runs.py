@@ -176,3 +176,31 @@ def test_statistics_are_by_session_and_horizons_by_bar(hours: Any) -> None:
     assert found["sharpe_per_session", ""] == pytest.approx(hours.report.strategy.sharpe_per_session)
     assert found["rank_ic_at_horizon", "4 bars"] == pytest.approx(found["rank_ic", ""])
     assert found["sharpe_at_delay", "1 bar"] is not None
+
+
+def test_a_cross_validation_of_sessions_trains_on_bars(hours: Any) -> None:
+    """Groups and embargo count sessions, label spans count bars: an embargo of two sessions keeps out two sessions of bars."""
+    small = (
+        "folds=cpcv",
+        "folds.groups=4",
+        "folds.begin=5",
+        "folds.embargo=2",
+        "folds.every=session",
+        "+folds.train_every=1",
+    )
+    made = backcast.run(
+        *(text for text in RUN if text != "folds=intraday"), *small, "study=hours", "job=cpcv"
+    )
+    audit = json.loads((made.folder / "audit.json").read_text())
+    assert audit["passed"] is True
+    paths, account = (
+        pl.read_parquet(made.folder / "paths.parquet"),
+        pl.read_parquet(made.folder / "account.parquet"),
+    )
+    assert paths["path"].n_unique() == 3
+    returns = compounded(account["session"].to_numpy(), account["net_return"].to_numpy())
+    np.testing.assert_array_equal(paths.filter(pl.col("path") == 0)["net_return"].to_numpy(), returns)
+    folds = pl.read_parquet(made.folder / "folds.parquet")
+    sides = [sum(b < 3 and b + 1 not in groups for b in groups) for groups in folds["test_groups"].to_list()]
+    kept_out = folds["embargoed_rows"].to_numpy() / 6  # six members on every bar
+    assert ((kept_out >= 7 * np.array(sides)) & (kept_out <= 14 * np.array(sides))).all()

@@ -8,13 +8,15 @@ from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
+import polars as pl
 import pytest
 
 from backcast.data.errors import InputError
 from backcast.engine.reports.model import write_report
 from backcast.engine.reports.page import A4_HEIGHT_MM, A4_WIDTH_MM, PAGE_REM, write_tearsheet
-from backcast.engine.reports.panels import monthly_rows, share
-from backcast.engine.reports.words import cost_words
+from backcast.engine.reports.panels import monthly_rows
+from backcast.engine.reports.words import cost_words, share
 
 MakeRun = Callable[..., Path]
 VOID = {"meta", "link", "br", "img"}
@@ -29,6 +31,7 @@ TOLD = (
     "survivors only",
     "0 of 4,420 cells changed",
     "after 3 trials, bar 95%",
+    "no: made before runs were compared with the other trials",
     "break-even cost",
     "10 bp per unit traded",
     "2 spells at an old price · 1 rejected order",
@@ -83,6 +86,41 @@ def test_says_what_a_manager_must_know(made_up_run: MakeRun) -> None:
     assert first < page.index("Net Sharpe, a year")
     for told in TOLD:
         assert told in page, told
+
+
+def test_says_what_decides_and_what_stands_beside_it(made_up_run: MakeRun) -> None:
+    luck = {
+        "p": 0.004,
+        "compared": 1998,
+        "counted": 2000,
+        "sessions": 1565,
+        "block_length": 18,
+        "draws": 1000,
+    }
+    page = _page(made_up_run(change={"trials.json": {"n": 2000, "luck": luck}}))
+    for told in ("Chance of luck", "0.4%", "after 2,000 trials, bar 5%", "1,998 of 2,000, on 1,565 sessions",
+                 "1,000 draws of blocks of 18 sessions", "Deflated Sharpe probability",
+                 "with the error under the null", "Shortest record for a Sharpe above 0"):  # fmt: skip
+        assert told in page, told
+
+
+def test_the_statistics_stand_on_the_page_with_their_conventions(made_up_run: MakeRun) -> None:
+    folder = made_up_run()
+    page = _page(folder)
+    net = pl.read_parquet(folder / "account.parquet")["net_return"].to_numpy()
+    worst = net[net <= np.quantile(net, 0.05)].mean()
+    for told in (f"−{-worst:.2%}", "Sharpe, Lo-adjusted", "Expected shortfall, 95%", "Beside SPX"):
+        assert told in page, told
+    assert 'title="Hit rate: sessions that gained over sessions that gained or lost' in page
+    assert 'title="slope of least squares' in page and "Rank IC" not in page
+
+
+def test_a_run_without_a_benchmark_says_so(made_up_run: MakeRun) -> None:
+    folder = made_up_run(change={"manifest.json": {"dataset": {"name": "mine", "benchmark": None}}})
+    (folder / "benchmark.parquet").unlink()
+    page = _page(folder)
+    assert "Beside a benchmark" in page and "no benchmark</i>" in page
+    assert "<th>Beta</th>" not in page
 
 
 def test_text_from_data_and_config_is_escaped(made_up_run: MakeRun) -> None:

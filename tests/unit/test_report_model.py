@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+from scipy.stats import kurtosis, norm, skew
 
 from backcast.data.errors import InputError
 from backcast.engine.reports.model import POINTS, Report, build_report, write_report
@@ -168,6 +169,52 @@ def test_an_account_whose_owner_took_all_of_it_lost_nothing(made_up_run: MakeRun
 def test_one_trial_is_plain_probabilistic_sharpe(made_up_run: MakeRun) -> None:
     own = build_report(made_up_run(change={"trials.json": {"n": 1, "sharpe_variance": None}})).strategy
     assert own.deflated_probability == own.probabilistic_probability
+
+
+def _luck(p: Any, more: Any = ()) -> dict[str, Any]:
+    told = {"p": p, "compared": 1998, "counted": 2000, "sessions": 1565, "block_length": 18, "draws": 1000}
+    return {"trials.json": {"n": 2000, "luck": told | dict(more)}}
+
+
+def test_the_chance_of_luck_decides_where_the_folder_has_one(made_up_run: MakeRun, tmp_path: Path) -> None:
+    found = build_report(made_up_run(means=(0.0006,), change=_luck(0.02), folder=tmp_path / "a"))
+    assert found.strategy.deflated_probability < 0.95  # type: ignore[operator]
+    assert found.verdict.sentence == "Better than luck."
+    assert "Chance of luck after 2,000 trials: 2.0% (StepM, bar 5%)" in found.verdict.detail
+    worse = build_report(made_up_run(means=(0.0006,), change=_luck(0.06), folder=tmp_path / "b"))
+    assert worse.verdict.sentence == "Not distinguishable from luck."
+
+
+@pytest.mark.parametrize("change", [{}, _luck(None)])
+def test_without_a_chance_of_luck_the_deflated_probability_decides(
+    made_up_run: MakeRun, change: dict[str, Any]
+) -> None:
+    found = build_report(made_up_run(means=(0.0006,), change={"trials.json": {"n": 2000}, **change}))
+    assert found.significance.luck is None and found.significance.without
+    assert found.verdict.sentence == "Not distinguishable from luck."
+    assert "(bar 95%)" in found.verdict.detail
+
+
+def test_the_probabilities_have_two_conventions(made_up_run: MakeRun) -> None:
+    folder = made_up_run()
+    net = pl.read_parquet(folder / "account.parquet")["net_return"].to_numpy()
+    ratio, length = net.mean() / net.std(ddof=1), len(net)
+    bar = 0.02 * ((1 - np.euler_gamma) * norm.ppf(2 / 3) + np.euler_gamma * norm.ppf(1 - 1 / (3 * np.e)))
+    at_bar = (1 - skew(net) * bar + (kurtosis(net) + 2) / 4 * bar**2) / length
+    found = build_report(folder).significance
+    assert found.probabilistic_at_benchmark == pytest.approx(norm.cdf(ratio * length**0.5))
+    assert found.deflated_at_benchmark == pytest.approx(norm.cdf((ratio - bar) / at_bar**0.5))
+    at_ratio = 1 - skew(net) * ratio + (kurtosis(net) + 2) / 4 * ratio**2
+    needed = 1 + at_ratio * (norm.ppf(0.95) / ratio) ** 2
+    assert found.needed_years == pytest.approx(needed / 252)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("p", 1.5), ("p", "0"), ("p", True), ("compared", -1), ("draws", 0.5)]
+)
+def test_a_broken_chance_of_luck_is_refused(made_up_run: MakeRun, name: str, value: Any) -> None:
+    with pytest.raises(InputError, match=rf"trials\.json: {name}"):
+        build_report(made_up_run(change=_luck(0.01, {name: value})))
 
 
 def test_trials_without_a_variance_still_deflate(made_up_run: MakeRun) -> None:

@@ -1,0 +1,96 @@
+"""The study's table on the terminal: ranked, survivors starred, what failed below, and where all of it was written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from backcast.engine.collect.jobs import DONE
+from backcast.engine.collect.study import PARQUET, settings_of
+from backcast.engine.reports.leaderboard import HTML, counted, heading_of, name_of, shown, when, words_of
+from backcast.engine.reports.verdict import SIZE
+
+MOST = 40
+"""Rows of the ranking on the terminal, and jobs of which the error is told."""
+METRICS = {
+    "deflated_now": ("deflated", "{:.0%}"),
+    "p_luck": ("luck", "{:.1%}"),
+    "sharpe_per_year": ("Sharpe", "{:.2f}"),
+    "sharpe_error_per_year": ("±", "{:.2f}"),
+    "return_per_year": ("return", "{:.1%}"),
+    "volatility_per_year": ("vol", "{:.1%}"),
+    "max_drawdown": ("worst", "{:.0%}"),
+    "turnover_per_year": ("turnover", "{:.0f}x"),
+}
+"""Columns, their headings and their forms."""
+NARROW, WIDTH = 110, 150
+"""Below so many characters a terminal shows the first four of them; what is no terminal has `WIDTH`."""
+
+
+def show(frame: pl.DataFrame, study: Path) -> None:
+    """Prints it. frame: as `collect` gives it."""
+    console = _console()
+    done, rest = frame.filter(pl.col("state") == DONE), frame.filter(pl.col("state") != DONE)
+    if done.height:
+        console.print(_ranking(done.head(MOST), settings_of(frame), console.width))
+    if done.height > MOST:
+        console.print(f"{done.height - MOST:,} more are in {PARQUET}.")
+    for row in rest.head(MOST).iter_rows(named=True):
+        console.print(
+            escape(f"job {name_of(row)}: {row['state']}: {_asked(row)}{row['error']}"), soft_wrap=True
+        )
+    if rest.height > MOST:
+        console.print(f"{rest.height - MOST:,} more did not end well: see {PARQUET}.")
+    console.print(escape(words_of(frame).sentence), soft_wrap=True, style="bold")
+    console.print(_legend(done), soft_wrap=True)
+    console.print(f"Written: {escape(str(study / PARQUET))}, {escape(str(study / HTML))}", soft_wrap=True)
+
+
+def _console() -> Console:
+    console = Console()
+    return console if console.is_terminal else Console(width=WIDTH)
+
+
+def _asked(row: Mapping[str, Any]) -> str:
+    return f"{row['overrides']}: " if row["overrides"] else ""
+
+
+def _ranking(done: pl.DataFrame, settings: list[str], width: int) -> Table:
+    metrics = dict(list(METRICS.items())[: 4 if width < NARROW else None])
+    grid = done["cell"].is_not_null().any()
+    named = ("job", "cell") if grid else ("job",)
+    headings = [heading for heading, _ in metrics.values()]
+    table = Table(
+        "",
+        *named,
+        *(escape(heading_of(s)) for s in settings),
+        *headings,
+        box=SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+    )
+    for column in table.columns[1 + len(named) + len(settings) :]:
+        column.justify, column.no_wrap = "right", True
+    for row in done.iter_rows(named=True):
+        figures = ["n/a" if row[m] is None else form.format(row[m]) for m, (_, form) in metrics.items()]
+        words = [escape(shown(row[c])) for c in (*named, *settings)]
+        table.add_row("★" if row["survivor"] else "", *words, *figures)
+    return table
+
+
+def _legend(done: pl.DataFrame) -> str:
+    logs = done.select("dataset", "trials", "upto").drop_nulls().unique(maintain_order=True)
+    told = [f"{counted(n)} on {name} up to {when(upto)}" for name, n, upto in logs.iter_rows()]
+    missing = done.filter(pl.col("p_luck").is_null() & (pl.col("not_compared") != ""))
+    why = "; ".join(sorted(set(missing["not_compared"])))
+    left = f" Without a chance of luck: {missing.height:,} ({why})." if missing.height else ""
+    return escape(
+        f"The trial log as it stands: {', '.join(told) or 'none'}. ★: better than luck, StepM p at most {SIZE:.0%} "
+        f"and its 95% interval above 0. deflated: probability after all these trials. luck: StepM's p.{left}"
+    )
