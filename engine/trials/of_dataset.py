@@ -16,6 +16,8 @@ from backcast.engine.trials.log import TrialCount, TrialLog
 from backcast.engine.trials.record import DONE, STARTED
 
 UNFINISHED = "unfinished"
+RETURNS = """CREATE VIEW returns AS
+SELECT trial, unnest(sessions) AS session, unnest(returns) AS net_return FROM returns_by_trial"""
 SHORTEST = 8
 """Letters of a lineage that name it."""
 
@@ -54,9 +56,11 @@ class Trials:
             records = self._log.table()
             views = {"trials": by_trial(records), "records": records}
             if "returns" in names:
-                views["returns"] = self._log.returns()
+                views["returns_by_trial"] = self._log.last_returns()
             for name, frame in views.items():
                 connection.register(name, frame.to_arrow())
+            if "returns" in names:
+                connection.execute(RETURNS)
             return answer(connection, query, statement, set())
 
     @property

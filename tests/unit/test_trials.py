@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from backcast.data.errors import InputError
+from backcast.engine.stats import luck
 from backcast.engine.trials import TrialLog, launched_by, segments
 
 RETURNS = np.array([0.01, -0.02, 0.03])
@@ -162,6 +163,11 @@ def test_returns_are_those_that_a_trial_finished_with_last() -> None:
     assert list(own) == ["a", "b"]
     np.testing.assert_array_equal(own["b"][0], DAYS)
     np.testing.assert_array_equal(own["b"][1], -RETURNS)
+    of_frame = luck.by_trial(log.returns())
+    assert list(own) == list(of_frame)
+    for name, (days, returns) in own.items():
+        np.testing.assert_array_equal(days, of_frame[name][0])
+        np.testing.assert_array_equal(returns, of_frame[name][1])
 
 
 def test_bars_of_a_day_are_one_session_and_any_other_mismatch_is_refused() -> None:
