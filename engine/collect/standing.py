@@ -12,7 +12,7 @@ import numpy.typing as npt
 from backcast.data.types import Floats
 from backcast.engine.reports.figures import trials_variance
 from backcast.engine.stats import performance
-from backcast.engine.stats.luck import Dated, Luck, luck_of
+from backcast.engine.stats.luck import Dated, Luck, by_trial, luck_of
 from backcast.engine.stats.sharpe_tests import deflated_sharpe
 from backcast.engine.trials import TrialCount, TrialLog
 
@@ -47,7 +47,7 @@ class LogNow:
     @cached_property
     def trials(self) -> dict[str, Dated]:
         """Sessions and net returns of each."""
-        return self._log.by_trial(self.count.upto)
+        return by_trial(self._log.returns(self.count.upto))
 
     def standing(self, trial: str) -> Standing:
         """One trial's, on its own sessions."""
