@@ -21,7 +21,7 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,7 +47,8 @@ FAN = 32
 LARGE = 16 << 20
 """Bytes from which a segment stays as it is."""
 WAIT = 2.0
-"""Seconds that a reader waits for writers at work."""
+"""Seconds for which readers and writers wait for each other."""
+HOUR = 3600.0
 KEY = b"backcast.trials"
 ATTEMPTS = 100
 """How often a reader lists the files again when one of them was merged meanwhile."""
@@ -118,7 +119,7 @@ class Segments:
         """Makes records durable, in this order; their ids are given here."""
         table = table_of(rows)
         _made_durably(self.folder)
-        with self._lock(fcntl.LOCK_SH):
+        with self._changing():
             ids = [new_id() for _ in rows]
             self._write(table.with_columns(pl.Series("id", ids, pl.String)), ids[0])
         self._merge()
@@ -163,34 +164,48 @@ class Segments:
             )
             write_bytes(self.folder / f"{name}.{table.height}.parquet", made.getvalue())
 
-    def _lock(self, how: int) -> AbstractContextManager[bool]:
-        """Shared by who adds or removes files, exclusive for who lists them."""
-        return _locked(self.folder / ".writers", how)
+    @contextmanager
+    def _changing(self) -> Iterator[None]:
+        """Nobody lists the files meanwhile; others may change them too."""
+        with ExitStack() as held:
+            with _locked(self.folder / ".gate", fcntl.LOCK_EX):
+                held.enter_context(_locked(self.folder / ".writers", fcntl.LOCK_SH))
+            yield
 
     def _settled(self) -> list[Segment]:
         """The segments while no writer is between a record's id and its file; not waiting for one that hangs."""
-        until = time.monotonic() + WAIT
-        while self.folder.is_dir():
-            with self._lock(fcntl.LOCK_EX | fcntl.LOCK_NB) as alone:
-                found = self.listed()
-                # Twice alike: without the lock, a list may miss what was removed and what was put in its place.
-                if (alone or time.monotonic() > until) and found == self.listed():
-                    return found
-            time.sleep(0.001)
-        return []
+        if not self.folder.is_dir():
+            return []
+        # The gate is shut to writers that come, so that those at work come to an end.
+        with (
+            _locked(self.folder / ".gate", fcntl.LOCK_EX),
+            _locked(self.folder / ".writers", fcntl.LOCK_EX),
+        ):
+            found = self.listed()
+            for _ in range(
+                ATTEMPTS
+            ):  # without locks, a list may miss both what was merged and what it became
+                before, found = found, self.listed()
+                if before == found:
+                    break
+            return found
 
     def _merge(self) -> None:
         """Merges what there are `FAN` of. A torn file or a full disk stops it and nothing else: who counts is told."""
-        merging = _locked(self.folder / ".merging", fcntl.LOCK_EX | fcntl.LOCK_NB)
+        merging = _locked(self.folder / ".merging", fcntl.LOCK_EX, wait=0)
         with suppress(InputError, OSError), merging as alone:
             while alone and (chosen := self._mergeable()):
                 table = pl.concat(_read(chosen, COLUMNS))
                 # A merge that died left records in two files. The name is new: it can be that of none of the chosen.
                 self._write(table[_in_order(table["id"])], new_id())
-                with self._lock(fcntl.LOCK_SH):
-                    for segment in chosen:
-                        segment.path.unlink(missing_ok=True)
+                with self._changing():
+                    for path in (*(segment.path for segment in chosen), *self._left_over()):
+                        path.unlink(missing_ok=True)
                     sync(self.folder)
+
+    def _left_over(self) -> list[Path]:
+        """What killed writers left long ago."""
+        return [p for p in self.folder.glob(".*.partial") if time.time() - p.stat().st_mtime > HOUR]
 
     def _mergeable(self) -> list[Segment]:
         """Segments of the lowest tier that has enough of them; as many as make one that is large."""
@@ -220,24 +235,31 @@ def _read(segments: Sequence[Segment], columns: Sequence[str]) -> list[pl.DataFr
 
 
 @contextmanager
-def _locked(path: Path, how: int) -> Iterator[bool]:
-    """Whether the lock was got. Where the folder cannot be written, or its file system has no locks, it counts as got."""
+def _locked(path: Path, how: int, wait: float | None = None) -> Iterator[bool]:
+    """Whether the lock was got in time: nobody waits for ever for a process that hangs. Where the folder cannot be written, or
+    its file system has no locks, it counts as got."""
     try:
         handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
     except OSError:
         yield True
         return
     try:
-        try:
-            fcntl.flock(handle, how)
-            got = True
-        except BlockingIOError:
-            got = False
-        except OSError:
-            got = True
-        yield got
+        yield _got(handle, how, time.monotonic() + (WAIT if wait is None else wait))
     finally:
         os.close(handle)
+
+
+def _got(handle: int, how: int, until: float) -> bool:
+    while True:
+        try:
+            fcntl.flock(handle, how | fcntl.LOCK_NB)
+            return True
+        except BlockingIOError:
+            if time.monotonic() >= until:
+                return False
+            time.sleep(0.001)
+        except OSError:
+            return True
 
 
 def _made_durably(folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import subprocess
@@ -107,11 +108,29 @@ def test_a_later_format_is_refused() -> None:
         log.count()
 
 
-def test_what_a_killed_writer_left_is_ignored() -> None:
+def test_what_a_killed_writer_left_is_ignored_and_some_day_removed(monkeypatch: pytest.MonkeyPatch) -> None:
     log = TrialLog("a")
     log.start("x", {}, {})
-    files(log)[0].with_name(".00.1.parquet.1.partial").write_bytes(b"PAR1")
+    new, old = (log.folder / f".{name}.1.parquet.1.partial" for name in ("new", "old"))
+    for path in (new, old):
+        path.write_bytes(b"PAR1")
+    os.utime(old, (0, 0))
     assert log.count().n == 1
+    monkeypatch.setattr(segments, "FAN", 2)
+    log.start("y", {}, {})
+    assert new.exists() and not old.exists() and log.count().n == 2
+
+
+def test_nobody_waits_for_ever_for_a_process_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(segments, "WAIT", 0.01)
+    log = TrialLog("a")
+    log.start("x", {}, {})
+    with (log.folder / ".gate").open() as gate, (log.folder / ".writers").open() as writers:
+        fcntl.flock(gate, fcntl.LOCK_EX)
+        fcntl.flock(writers, fcntl.LOCK_EX)
+        assert log.count().n == 1
+        log.start("y", {}, {})
+        assert log.count().n == 2
 
 
 def test_a_record_says_what_was_evaluated_when_and_by_which_code() -> None:
