@@ -140,9 +140,8 @@ class Segments:
         found = pl.concat([nothing, *tables])
         rows = _in_order(found["id"], upto)
         there = len(rows) == len(found) and bool((rows.diff().drop_nulls() == 1).all())
-        return (found if there else found[rows]).select(
-            columns
-        )  # returns are long: copied where they must be
+        # Returns are long: they are copied only where they must be.
+        return (found if there else found[rows]).select(columns)
 
     def _tables(self, columns: Sequence[str]) -> list[pl.DataFrame]:
         for _ in range(ATTEMPTS):
@@ -182,9 +181,8 @@ class Segments:
             _locked(self.folder / ".writers", fcntl.LOCK_EX),
         ):
             found = self.listed()
-            for _ in range(
-                ATTEMPTS
-            ):  # without locks, a list may miss both what was merged and what it became
+            # Where there are no locks, one list may miss both what was merged and what it became.
+            for _ in range(ATTEMPTS):
                 before, found = found, self.listed()
                 if before == found:
                     break
