@@ -7,13 +7,14 @@ import errno
 import os
 import sys
 import warnings
-from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO, cast
 
 from backcast.data.errors import BackcastError, InputError
-from backcast.engine import store_commands
+from backcast.engine import holdout_commands, run_commands, store_commands
 from backcast.engine.audit import commands as audit_commands
 from backcast.engine.features import commands as feature_commands
 from backcast.engine.stats import commands as stats_commands
@@ -21,8 +22,7 @@ from backcast.engine.trials_commands import add_trials
 
 if TYPE_CHECKING:
     from backcast.engine.research import Run
-
-RUNS = Path("runs")
+    from backcast.engine.sweep_job import Order
 
 DESCRIPTION = "A research engine for trading signals that cannot see the future."
 
@@ -104,9 +104,7 @@ def _parser() -> argparse.ArgumentParser:
         return made
 
     run = verb("run", _run, "Walk forward, simulate, audit, and draw the tear sheet.", overrides=True)
-    run.add_argument(
-        "-m", "--multirun", action="store_true", help="a sweep: one job for each combination of a,b,c"
-    )
+    run_commands.add_run(run)
     ingest = verb("ingest", _ingest, "Put a data set into the store.", overrides=True)
     ingest.add_argument("--check", action="store_true", help="only read and check; write nothing")
     ingest.add_argument(
@@ -159,6 +157,11 @@ def _parser() -> argparse.ArgumentParser:
             "Every statistic of a run and of its signal, each with its convention.",
         ),
         (
+            "unseal",
+            holdout_commands.add_unseal,
+            "Evaluate one run on the sealed holdout, once, recorded for ever.",
+        ),
+        (
             "trials",
             add_trials,
             "Every configuration that was evaluated on a data set, and how many there were.",
@@ -188,116 +191,174 @@ def _groups() -> str:
 
 
 def _run(arguments: argparse.Namespace, overrides: list[str]) -> int:
-    overrides = _with_defaults(overrides, arguments.multirun)
-    flags = ["-m"] if arguments.multirun else []
-    _hydra(_job, [*flags, *overrides])
-    if not arguments.multirun:
-        return 0
-    from backcast.engine.collect import collect, failed_jobs, show
-
-    study = RUNS / _value(overrides, "study")
-    show(collect(study), study)
-    return 5 if failed_jobs(study) else 0
+    if arguments.multirun:
+        return run_commands.sweep(arguments, overrides, _composed_sweep)
+    run_commands.refuse_sweep_flags(arguments)
+    _hydra(run_commands.run_one, run_commands.with_defaults(overrides, multirun=False))
+    return 0
 
 
-def _job(config: dict[str, Any], folder: Path, sweep: bool) -> None:
-    """One job of a run or of a sweep; in a sweep a job that fails is a row, and the next one runs."""
-    from backcast.engine import research
-    from backcast.engine.progress import Progress
-
-    config = {**config, "study": folder.parent.name, "job": folder.name}
-    try:
-        show_run(research.run(config, folder, Progress()))
-    except BackcastError as error:
-        if not sweep:
-            raise
-        _fail(error)
-    except Exception as error:
-        if not sweep:
-            raise
-        print(f"error: job {folder.name}: {type(error).__name__}: {error} (a bug)", file=sys.stderr)
-
-
-def show_run(run: Run) -> None:
-    """What a run came to, in words, and where it was written."""
-    verdict = run.report.verdict
-    print(f"{verdict.sentence} {verdict.detail}")
-    for warning in verdict.warnings:
-        print(f"Warning: {warning}")
-    print(f"Run folder: {run.folder}")
-    print(f"Tear sheet: {run.tearsheet}")
-
-
-def _with_defaults(overrides: list[str], multirun: bool) -> list[str]:
-    """The overrides with a study and a job, where the user named none."""
-    now = datetime.now(UTC).strftime("%Y%m%d-%H%M%S-%f")[:-3]
-    given = _value(overrides, "portfolio") == "given"
-    plain = (
-        f"{'given' if given else _value(overrides, 'model', 'tft')}_{_value(overrides, 'dataset', 'us20')}"
-    )
-    study = _value(overrides, "study", f"sweep_{now}" if multirun else plain)
-    job = _value(overrides, "job", now)
-    for name, value in (("study", study), ("job", job)):
-        if not value.replace("-", "").replace("_", "").replace(".", "").isalnum() or value.startswith("."):
-            raise InputError(name, value, "letters, digits, '-', '_' and '.'")
-    rest = [o for o in overrides if not o.startswith(("study=", "job="))]
-    return [*rest, f"study={study}", f"job={job}"]
-
-
-def _value(overrides: list[str], key: str, default: str = "") -> str:
-    found = [o.partition("=")[2] for o in overrides if o.startswith(f"{key}=")]
-    return found[-1] if found else default
-
-
-def _hydra(job: Callable[[dict[str, Any], Path, bool], None], arguments: list[str]) -> None:
-    """Lets Hydra compose, sweep and call the job with plain containers."""
+def _hydra(job: Callable[[dict[str, Any], Path], None], arguments: list[str]) -> None:
+    """Lets Hydra compose, and call the job with plain containers."""
     os.environ["HYDRA_FULL_ERROR"] = (
         "1"  # so that errors reach us rather than being printed and turned into exit 1
     )
     import hydra
     from hydra.core.hydra_config import HydraConfig
-    from hydra.errors import HydraException
-    from hydra.types import RunMode
     from omegaconf import DictConfig
-    from omegaconf.errors import OmegaConfBaseException
 
     refused: list[BackcastError] = []  # raised again outside of Hydra, which would print a line of its own
 
     def call(config: DictConfig) -> None:
-        runtime = HydraConfig.get()
         try:
-            job(_plain(config), Path(runtime.runtime.output_dir), runtime.mode == RunMode.MULTIRUN)
+            job(_plain(config), Path(HydraConfig.get().runtime.output_dir))
         except BackcastError as error:
             refused.append(error)
 
     before = sys.argv
     sys.argv = ["backcast run", *arguments]
     try:
-        hydra.main(version_base="1.3", config_path="pkg://backcast.conf", config_name="config")(call)()
-    except (HydraException, OmegaConfBaseException) as error:
-        raise InputError(
-            "configuration", " ".join(arguments), "groups and keys that exist", str(error)
-        ) from error
+        with _named_errors(arguments):
+            hydra.main(version_base="1.3", config_path="pkg://backcast.conf", config_name="config")(call)()
     finally:
         sys.argv = before
     if refused:
         raise refused[0]
 
 
-def compose(overrides: Sequence[str]) -> dict[str, Any]:
-    """The resolved configuration of some overrides, as plain containers."""
-    from hydra import compose as hydra_compose
-    from hydra import initialize_config_module
+@contextmanager
+def _named_errors(overrides: Sequence[str]) -> Iterator[None]:
+    """Turns what Hydra and OmegaConf raise about a configuration into an InputError."""
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
     try:
-        with initialize_config_module("backcast.conf", version_base="1.3"):
-            return _plain(hydra_compose("config", overrides=list(overrides)))
+        yield
     except (HydraException, OmegaConfBaseException) as error:
         raise InputError(
             "configuration", " ".join(overrides), "groups and keys that exist", str(error)
         ) from error
+
+
+class _Sweep:
+    """A sweep composed by Hydra, and launched by its launcher plugins. Hydra's own sweeper would launch all jobs at once under
+    numbers of its own: a sweep that is continued launches those that are missing, under theirs."""
+
+    def __init__(self, overrides: Sequence[str]) -> None:
+        from hydra._internal.callbacks import Callbacks
+        from hydra.core.global_hydra import GlobalHydra
+        from hydra.types import HydraContext, RunMode
+
+        hydra = GlobalHydra.instance().hydra
+        assert hydra is not None
+        self._config = hydra.compose_config(
+            "config", [*overrides, "job=0"], RunMode.MULTIRUN, with_log_configuration=False
+        )
+        self._context = HydraContext(config_loader=hydra.config_loader, callbacks=Callbacks(self._config))
+        self._check_sweeper()
+        self.threads = self._config.get("threads")
+        self.launcher = self._launcher()
+        self.jobs = self._jobs()
+
+    def _check_sweeper(self) -> None:
+        """Errors: InputError where the configuration would have another sweeper, or jobs elsewhere than in their study."""
+        hydra = self._config.hydra
+        if not str(hydra.sweeper.get("_target_")).endswith("BasicSweeper"):
+            hint = "A sweep's jobs are written down before the first begins."
+            raise InputError("hydra/sweeper", hydra.sweeper.get("_target_"), "basic", hint)
+        if hydra.sweep.dir != f"runs/{self._config.study}" or hydra.sweep.subdir != str(self._config.job):
+            raise InputError(
+                "hydra.sweep", hydra.sweep.dir, "runs/STUDY with a folder a job", "Name the study by study=."
+            )
+
+    def _launcher(self) -> run_commands.Launcher:
+        from omegaconf import OmegaConf
+
+        settings = cast(dict[str, Any], OmegaConf.to_container(self._config.hydra.launcher, resolve=True))
+        name = str(settings.get("_target_")).rpartition(".")[2]
+        kinds = {"BasicLauncher": "basic", "JoblibLauncher": "joblib", "RayLauncher": "ray"}
+        return run_commands.Launcher(kinds.get(name, name), settings)
+
+    def _jobs(self) -> list[list[str]]:
+        """Each job's overrides but for the study and the job, after each of them was composed once."""
+        from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+        from hydra.core.override_parser.overrides_parser import OverridesParser
+
+        hydra = self._config.hydra
+        swept = [f"{key}={value}" for key, value in (hydra.sweeper.get("params") or {}).items()]
+        parsed = OverridesParser.create(self._context.config_loader).parse_overrides(
+            [*swept, *hydra.overrides.task]
+        )
+        jobs = [job for batch in BasicSweeper.split_arguments(parsed, None) for job in batch]
+        for job in jobs:
+            self._context.config_loader.load_sweep_config(self._config, job)
+        return [[o for o in job if not o.startswith(("study=", "job="))] for job in jobs]
+
+    def launch(self, jobs: Mapping[int, Sequence[str]], order: Order, at_once: int) -> None:
+        """Runs the jobs, numbers and overrides, through the launcher, at most so many at once where that is ours to say."""
+        from hydra.core.plugins import Plugins
+
+        config = self._config
+        if self.launcher.kind == "joblib":  # a job is long: one at a time to a process
+            config.hydra.launcher.update(n_jobs=at_once, batch_size=1, pre_dispatch=at_once)
+        launcher = Plugins.instance().instantiate_launcher(self._context, partial(_sweep_job, order), config)
+        numbered = [[*job, f"study={config.study}", f"job={n}"] for n, job in jobs.items()]
+        try:
+            with _quiet_workers():
+                launcher.launch(numbered, 0)
+        finally:
+            if (
+                self.launcher.kind == "ray" and "ray" in sys.modules
+            ):  # what is in flight, where one was lost, ends with it
+                sys.modules["ray"].shutdown()
+
+
+@contextmanager
+def _quiet_workers() -> Iterator[None]:
+    """Keeps from the terminal what Hydra says, in each new process, of plugins that cannot be imported."""
+    before = os.environ.get("PYTHONWARNINGS")
+    quiet = "ignore::UserWarning:hydra.core.plugins"
+    os.environ["PYTHONWARNINGS"] = f"{quiet},{before}" if before else quiet
+    try:
+        yield
+    finally:
+        del os.environ["PYTHONWARNINGS"]
+        if before is not None:
+            os.environ["PYTHONWARNINGS"] = before
+
+
+@contextmanager
+def _composed_sweep(overrides: Sequence[str], config_dir: str | None) -> Iterator[run_commands.Composed]:
+    """A sweep as Hydra reads it, with the user's folder of configurations. Errors: InputError."""
+    from hydra import initialize_config_module
+
+    more = [f"hydra.searchpath=[file://{Path(config_dir).resolve()}]"] if config_dir else []
+    with initialize_config_module("backcast.conf", version_base="1.3", job_name="backcast"):
+        with _named_errors(overrides):
+            composed = _Sweep([*overrides, *more])
+        yield composed
+
+
+def _sweep_job(order: Order, config: Any) -> None:
+    """What a launcher calls, in whichever process it has."""
+    from hydra.core.hydra_config import HydraConfig
+
+    from backcast.engine.sweep_job import run_job
+
+    def compose() -> dict[str, Any]:
+        with _named_errors([str(o) for o in HydraConfig.get().overrides.task]):
+            return _plain(config)
+
+    run_job(order, compose, Path(HydraConfig.get().runtime.output_dir))
+
+
+def compose(overrides: Sequence[str]) -> dict[str, Any]:
+    """The resolved configuration of some overrides, as plain containers."""
+    from hydra import compose as hydra_compose
+    from hydra import initialize_config_module
+
+    with _named_errors(overrides), initialize_config_module("backcast.conf", version_base="1.3"):
+        return _plain(hydra_compose("config", overrides=list(overrides)))
 
 
 def _plain(config: Any) -> dict[str, Any]:
@@ -311,8 +372,8 @@ def run(*overrides: str) -> Run:
     """`backcast run` for notebooks: the same overrides, the same folder under ./runs, the run as a value."""
     from backcast.engine import research
 
-    config = compose(_with_defaults(list(overrides), multirun=False))
-    return research.run(config, RUNS / config["study"] / config["job"])
+    config = compose(run_commands.with_defaults(list(overrides), multirun=False))
+    return research.run(config, run_commands.RUNS / config["study"] / config["job"])
 
 
 def _ingest(arguments: argparse.Namespace, overrides: list[str]) -> int:
@@ -322,7 +383,7 @@ def _ingest(arguments: argparse.Namespace, overrides: list[str]) -> int:
     from backcast.engine.configure import build
     from backcast.engine.progress import Progress
 
-    config = compose(_with_defaults(overrides, multirun=False))
+    config = compose(run_commands.with_defaults(overrides, multirun=False))
     source = build(config["dataset"], "dataset", Source)
     with Progress() as progress:
         report = ingest(Store(), source, check_only=arguments.check, told=progress.counter("rows read"))
@@ -338,7 +399,7 @@ def _retrain(arguments: argparse.Namespace, overrides: list[str]) -> int:
     from backcast.engine.progress import Progress
     from backcast.engine.retrain import retrain
 
-    config = compose(_with_defaults(overrides, multirun=False))
+    config = compose(run_commands.with_defaults(overrides, multirun=False))
     with Progress() as progress:
         decision = retrain(config, instant_of(arguments.as_of), progress)
     print(decision.sentence)
@@ -350,7 +411,7 @@ def _collect(arguments: argparse.Namespace, _: list[str]) -> int:
     from backcast.engine.collect import collect, show
 
     given = Path(arguments.study)
-    study = given if given.is_dir() else RUNS / arguments.study
+    study = given if given.is_dir() else run_commands.RUNS / arguments.study
     show(collect(study), study)
     return 0
 
@@ -392,15 +453,20 @@ def _trace(arguments: argparse.Namespace, _: list[str]) -> int:
 
 
 def _report(arguments: argparse.Namespace, _: list[str]) -> int:
+    from backcast.engine.holdout import warn_of_sight
     from backcast.engine.reports.model import write_report
     from backcast.engine.reports.page import write_tearsheet
     from backcast.engine.runs import RunFolder
 
-    folder = RunFolder.open(Path(arguments.run)).path
+    run = RunFolder.open(Path(arguments.run))
+    folder = run.path
+    warn_of_sight(run)
     print(write_report(folder).verdict.sentence)
     print(f"Tear sheet: {write_tearsheet(folder)}")
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    from backcast.engine.cli import main as imported  # a job's process imports what it runs: never `__main__`
+
+    sys.exit(imported())

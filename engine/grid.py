@@ -5,8 +5,9 @@
    share them. Each cell is sized, planned and traded by itself, on threads, and its account is let go of.
 3. Every cell is a trial, with the identity that a run of it alone would have; one that fails is a row with its error.
 4. The cell with the highest net Sharpe ratio is the run's own, among those with the first of the costs, executions and
-   capitals that the grid lists: nobody chooses what trading costs. It is run again, from its fit, as any run is; its account
-   must be the one that the grid saw. What the page says of it counts all cells as trials.
+   capitals that the grid lists: nobody chooses what trading costs. Over seeds the mean decides (`grid_choice.py`). It is run
+   again, from its fit, as any run is; its account must be the one that the grid saw. What the page says of it counts all
+   cells as trials.
 """
 
 from __future__ import annotations
@@ -14,29 +15,29 @@ from __future__ import annotations
 import difflib
 import itertools
 import tempfile
-import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 
-from backcast.data.errors import BackcastError, InputError, reason
+from backcast.data.errors import BackcastError, InputError
 from backcast.data.market import Market
 from backcast.engine import walkforward
 from backcast.engine.configure import SECRET, Config, Experiment, digest, experiment, redacted, trial_config
+from backcast.engine.grid_choice import SEED, Seeds, best, configurations, spread_table
+from backcast.engine.grid_crew import Crew
+from backcast.engine.grid_trading import FIGURES, Result, Traders
 from backcast.engine.progress import Update
-from backcast.engine.sessions import compounded, periods_per_year
-from backcast.engine.stats import performance
 from backcast.engine.trials import TrialLog
-from backcast.engine.types import Account
 from backcast.engine.walkforward import World
-from backcast.signals.types import Forecast
+from backcast.signals.models.base import ForecastModel
+
+Observe = Callable[[Experiment, World | None], World]
 
 GROUPS = ("features", "label", "model", "folds", "portfolio", "costs", "execution", "seed", "capital")
 """What a grid may vary."""
@@ -45,18 +46,6 @@ FORECAST = ("features", "label", "model", "folds", "execution", "seed")
 GIVEN = ("costs", "execution", "capital")
 """What a grid may vary to see what comes of it, and a best cell is not chosen by."""
 MOST = 10_000
-COSTS = ("fee", "spread", "impact", "borrow")
-FIGURES = (
-    "sharpe_per_session",
-    "sharpe_per_year",
-    "final_equity",
-    "max_drawdown",
-    "mean_turnover",
-    *COSTS,
-    "fills",
-    "events",
-)
-"""Of a cell's row: net of costs, costs in currency; null where undefined."""
 
 
 @dataclass(frozen=True)
@@ -70,21 +59,6 @@ class Cell:
     def key(self, parts: Sequence[str]) -> str:
         """The same for cells that agree in these parts of their configuration."""
         return digest({part: self.config[part] for part in parts})
-
-
-@dataclass(frozen=True)
-class Result:
-    """What a cell came to: its net returns by session, their days and the figures of its row; or why it failed."""
-
-    returns: np.ndarray[Any, Any] | None = None
-    figures: dict[str, float | None] = field(default_factory=dict)
-    cause: Exception | None = None
-    days: np.ndarray[Any, Any] | None = None
-
-    @property
-    def error(self) -> str:
-        """Why it failed, in words; empty where it did not."""
-        return "" if self.cause is None else reason(self.cause)
 
 
 def cells(config: Config) -> list[Cell]:
@@ -172,50 +146,47 @@ class Grid:
         self.trials = [digest(identity) for identity in self.identities]
         self.results: dict[int, Result] = {}
 
-    def evaluate(
-        self, observe: Callable[[Experiment], World], market: Market, threads: int, update: Update
-    ) -> None:
-        """Walks, sizes and trades every cell, by features, then by forecast; neither worlds nor fits are kept."""
-        lock = threading.Lock()
+    def evaluate(self, observe: Observe, market: Market, threads: int, update: Update) -> None:
+        """Walks, sizes and trades every cell; neither worlds nor fits are kept.
 
-        def note(n: int, result: Result) -> None:
-            self._finish(n, result)
-            with lock:
-                self.results[n] = result
-                update(len(self.results) / len(self.cells))
-
-        for alike in self._by(range(len(self.cells)), ("features",)):
-            world = observe(self.experiments[alike[0]])
-            for members in self._by(alike, FORECAST):
-                self._walk(members, world, market, threads, note)
+        observe: an experiment's world, which shares the panel of another where one is given. Several forecasts are made at
+        once where the model is ours and needs no processes; cells are traded meanwhile.
+        """
+        traders, world = Traders(market), None
+        with self.log.batch(), Crew(threads, len(self.cells), update) as crew:
+            for alike in self._by(range(len(self.cells)), ("features",)):
+                first = self.experiments[alike[0]]
+                world = observe(first, world)
+                groups = self._by(alike, FORECAST)
+                walks = [partial(self._walk, members, world, traders, threads) for members in groups]
+                crew.walk(walks, at_once=threads > 1 and _may_share_a_process(first.model))
 
     def _walk(
-        self,
-        members: list[int],
-        world: World,
-        market: Market,
-        threads: int,
-        note: Callable[[int, Result], None],
-    ) -> None:
-        """One forecast, and every cell that trades it."""
+        self, members: list[int], world: World, traders: Traders, threads: int
+    ) -> list[Callable[[], None]]:
+        """One forecast; gives the trades of every cell that trades it."""
         first = self.experiments[members[0]]
-        for n in members:
-            self.log.start(self.trials[n], redacted(self.identities[n]), self.pin)
+        with self.log.batch():  # they count from before their work begins
+            for n in members:
+                self.log.start(self.trials[n], redacted(self.identities[n]), self.pin)
         try:
             with tempfile.TemporaryDirectory(prefix="backcast-grid-") as folder:
                 fitted = walkforward.forecast(
                     first, first.model, world, Path(folder), threads, lambda _: None
                 )
         except Exception as error:  # cells that fail are rows
-            for n in members:
-                note(n, Result(cause=error))
-            return
+            return [partial(self._note, n, Result(cause=error)) for n in members]
 
         def trade(n: int) -> None:
-            note(n, _traded(self.experiments[n], world, market, fitted.forecast))
+            made = self.experiments[n]
+            trader = traders.of(self.cells[n].key(GIVEN), made, world)
+            self._note(n, trader.result(made.portfolio, fitted.forecast))
 
-        with ThreadPoolExecutor(threads) as pool:
-            list(pool.map(trade, members))
+        return [partial(trade, n) for n in members]
+
+    def _note(self, n: int, result: Result) -> None:
+        self._finish(n, result)
+        self.results[n] = result
 
     def _finish(self, n: int, result: Result) -> None:
         if result.returns is None:
@@ -230,18 +201,32 @@ class Grid:
         return list(groups.values())
 
     @cached_property
-    def best(self) -> int:
-        """The cell with the highest net Sharpe ratio among those with the first costs, execution and capital; the first of
-        equals. Errors: InputError where all of those failed, or the fault itself if it was none of the user's."""
+    def candidates(self) -> list[int]:
+        """The cells with the first costs, execution and capital."""
         first = self.cells[0].key(GIVEN)
-        candidates = [n for n, cell in enumerate(self.cells) if cell.key(GIVEN) == first]
-        ranked = [(_ranked(self.results[n]), -n) for n in candidates if self.results[n].cause is None]
-        if ranked:
-            return -max(ranked)[1]
-        cause = self.results[candidates[0]].cause
+        return [n for n, cell in enumerate(self.cells) if cell.key(GIVEN) == first]
+
+    def best_of(self, sharpe: Callable[[int], float | None]) -> int | None:
+        """The candidate that is best by a Sharpe ratio (see `grid_choice.best`); None where none has any."""
+        values = [self.cells[n].values for n in self.candidates]
+        configured = [[self.candidates[i] for i in members] for members in configurations(values)]
+        return best(configured, sharpe)
+
+    @cached_property
+    def best(self) -> int:
+        """The cell with the highest net Sharpe ratio (over seeds, the mean) among those with the first costs, execution and
+        capital; the first of equals. Errors: InputError where all of those failed, or the fault itself if it was none of
+        the user's."""
+        found = self.best_of(lambda n: self.results[n].sharpe)
+        if found is not None:
+            return found
+        whole = [n for n in self.candidates if self.results[n].cause is None]
+        if whole:  # none has a ratio
+            return whole[0]
+        cause = self.results[self.candidates[0]].cause
         if cause is not None and not isinstance(cause, BackcastError):
             raise cause
-        told = f"{len(candidates)} cells with the first costs, execution and capital"
+        told = f"{len(self.candidates)} cells with the first costs, execution and capital"
         raise InputError("grid", told, "one that does not fail", str(cause))
 
     @property
@@ -250,26 +235,46 @@ class Grid:
         return self.cells[self.best]
 
     def facts(self) -> dict[str, Any]:
-        """What the manifest says of it."""
+        """What the manifest says of it. seeds, where it varies them: the spread of the best configuration's Sharpe ratio a
+        year."""
         failed = sum(result.cause is not None for result in self.results.values())
-        return {"cells": len(self.cells), "failed": failed, "chosen": dict(self.chosen.values)}
+        told = {"cells": len(self.cells), "failed": failed, "chosen": dict(self.chosen.values)}
+        if not self.varies_seeds:
+            return told
+        own = next(members for members in self._configurations if self.best in members)
+        return {**told, "seeds": Seeds.of([self._sharpe_per_year(n) for n in own]).to_json()}
+
+    @property
+    def varies_seeds(self) -> bool:
+        """Whether the seed is one of its parameters."""
+        return SEED in self.cells[0].values
+
+    @property
+    def _configurations(self) -> list[list[int]]:
+        return configurations([cell.values for cell in self.cells])
+
+    def _sharpe_per_year(self, n: int) -> float | None:
+        return self.results[n].figures.get("sharpe_per_year")
 
     def table(self) -> pl.DataFrame:
         """A row a cell: its parameters, its trial, its figures, and why it failed."""
         results = [self.results[n] for n in range(len(self.cells))]
-        columns: dict[str, list[Any]] = {"cell": [cell.number for cell in self.cells]}
-        for key in self.cells[0].values:
-            columns[key] = _alike([cell.values[key] for cell in self.cells])
-        columns["trial"] = self.trials
+        columns = {"cell": [cell.number for cell in self.cells], **self._parameters(), "trial": self.trials}
         figures = {name: [result.figures.get(name) for result in results] for name in FIGURES}
         frame = pl.DataFrame(columns).hstack(pl.DataFrame(figures, schema=dict.fromkeys(FIGURES, pl.Float64)))
         return frame.with_columns(error=pl.Series([result.error for result in results], dtype=pl.String))
 
+    def seeds_table(self) -> pl.DataFrame:
+        """A row a configuration without its seed: the spread of its Sharpe ratio a year over the seeds."""
+        return spread_table(self._configurations, self._parameters(), self._sharpe_per_year)
 
-def _ranked(result: Result) -> float:
-    """A cell without a Sharpe ratio comes after all others."""
-    sharpe = result.figures["sharpe_per_session"]
-    return -np.inf if sharpe is None else sharpe
+    def _parameters(self) -> dict[str, Sequence[Any]]:
+        return {key: _alike([cell.values[key] for cell in self.cells]) for key in self.cells[0].values}
+
+
+def _may_share_a_process(model: ForecastModel) -> bool:
+    """Whether fits on several threads at once are known not to disturb each other."""
+    return type(model).__module__.startswith("backcast.") and not model.parallel
 
 
 def _experiment(cell: Cell) -> Experiment:
@@ -279,33 +284,6 @@ def _experiment(cell: Cell) -> Experiment:
         told = ", ".join(f"{key}={value}" for key, value in cell.values.items())
         raise InputError(f"grid: {told}", "a cell", "one that can run", str(error)) from error
     return replace(made, models={made.model.name: made.model})
-
-
-def _traded(made: Experiment, world: World, market: Market, forecast: Forecast) -> Result:
-    try:
-        made.execution.check_data(world.panel, market, made.cost)
-        _, account = walkforward.trade(made, world, market, forecast)
-    except Exception as error:  # a cell that fails is a row
-        return Result(cause=error)
-    days = world.panel.clock.sessions[account.sessions]
-    returns = compounded(days, account.net_return)
-    return Result(returns, _figures(account, returns, periods_per_year(world.panel.clock)), days=days)
-
-
-def _figures(account: Account, returns: np.ndarray[Any, Any], years: float) -> dict[str, float | None]:
-    sharpe = float(performance.sharpe_per_session(returns))
-    values = (
-        sharpe,
-        sharpe * float(np.sqrt(years)),
-        float(account.equity[-1]),
-        float(performance.drawdown(returns).min()),
-        float(account.turnover.mean()),
-        *(float(getattr(account, kind).sum()) for kind in COSTS),
-        float(len(account.fills.session)),
-        float(len(account.events)),
-    )
-    pairs = zip(FIGURES, values, strict=True)
-    return {name: value if np.isfinite(value) else None for name, value in pairs}
 
 
 def _alike(values: list[Any]) -> list[Any]:

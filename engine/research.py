@@ -6,7 +6,7 @@ The path itself is `engine/walkforward.py`; here it is pinned, counted as trials
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,7 +17,7 @@ import numpy as np
 from backcast.data import asof
 from backcast.data.errors import InputError, reason
 from backcast.data.types import Floats
-from backcast.engine import given, run_audit, runs, validation, walkforward
+from backcast.engine import given, holdout, run_audit, runs, validation, walkforward
 from backcast.engine.configure import (
     Config,
     cache_gib,
@@ -40,7 +40,6 @@ from backcast.engine.stats.paths import NAME as PATHS
 from backcast.engine.trial_facts import trial_facts
 from backcast.engine.trials import TrialLog
 from backcast.signals.models.base import ForecastModel
-from backcast.signals.validation import CombinatorialPurged
 
 
 @dataclass(frozen=True)
@@ -69,7 +68,7 @@ def run(config: Config, folder: Path, progress: Progress | None = None) -> Run:
         made = experiment(config)
         config = given.recorded(made, config)
         out.write_yaml("config.yaml", redacted(config))
-        pinned = pin(made, config)
+        pinned = holdout.kept(pin(made, config), "/".join(folder.resolve().parts[-2:]))
         pinned.hold(folder)
         searched = _searched(pinned, config, out, shown)
         if searched is not None:
@@ -77,12 +76,39 @@ def run(config: Config, folder: Path, progress: Progress | None = None) -> Run:
             pinned = replace(pinned, made=experiment(config))
             out.write_yaml("config.yaml", redacted(config))
             clock.lap("grid")
-        _evaluate(pinned, config, out, shown, clock, searched)
-        report = write_report(folder)
-        write_tearsheet(folder)
-        clock.lap("report")
-        out.write_json("status.json", {"state": "done", "error": "", "timings": clock.laps})
-    return Run(folder, report)
+        context = _observed(pinned, config, out, shown)
+        log = TrialLog(pinned.store.lineage(pinned.made.source.name))
+        return _written(context, clock, searched, log)
+
+
+def evaluate(
+    pinned: Pinned,
+    config: Config,
+    out: runs.RunFolder,
+    log: TrialLog,
+    progress: Progress | None,
+    before: Callable[[], object],
+) -> Run:
+    """A run of a pinned experiment with a trial log of the caller's. before: called once it is known that the run can be made,
+    and before anything of it is evaluated."""
+    with _failure_recorded(out), progress or Progress(quiet=True) as shown:
+        out.write_yaml("config.yaml", redacted(config))
+        clock = Stopwatch()
+        context = _observed(pinned, config, out, shown)
+        before()
+        pinned.hold(out.path)
+        return _written(context, clock, None, log)
+
+
+def _written(context: Context, clock: Stopwatch, searched: Grid | None, log: TrialLog) -> Run:
+    """Everything that is evaluated, then its report, its page and, last, its status."""
+    out = context.out
+    _evaluate(context, clock, searched, log)
+    report = write_report(out.path)
+    write_tearsheet(out.path)
+    clock.lap("report")
+    out.write_json("status.json", {"state": "done", "error": "", "timings": clock.laps})
+    return Run(out.path, report)
 
 
 class Stopwatch:
@@ -114,32 +140,29 @@ def _searched(pinned: Pinned, config: Config, out: runs.RunFolder, progress: Pro
         return None
     if given.is_given(pinned.made):
         raise InputError("grid", config["grid"], "{}, where targets are given")
+    holdout.refuse_varied(config, [cell.config for cell in made])
     store, name, cache = pinned.store, pinned.made.source.name, FeatureCache.at_home(cache_gib(config))
     grid = Grid(made, TrialLog(store.lineage(name), "grid"), pinned.pin)
     market = asof.load_market(store, name, pinned.pin)
     grid.evaluate(
-        lambda one: walkforward.observe(one, store, pinned.pin, pinned.threads, cache=cache),
+        lambda one, beside: walkforward.observe(
+            one, store, pinned.pin, pinned.threads, cache=cache, beside=beside
+        ),
         market,
         pinned.threads,
         progress.stage(f"grid of {len(made):,} cells"),
     )
     out.write_table("grid.parquet", grid.table())
+    if grid.varies_seeds:
+        out.write_table("grid_seeds.parquet", grid.seeds_table())
     return grid
 
 
-def _evaluate(
-    pinned: Pinned,
-    config: Config,
-    out: runs.RunFolder,
-    progress: Progress,
-    clock: Stopwatch,
-    searched: Grid | None,
-) -> None:
+def _evaluate(context: Context, clock: Stopwatch, searched: Grid | None, log: TrialLog) -> None:
     """Every model's walk through the folds; the first is the run's own, the rest go under `challengers/`."""
-    context = _observed(pinned, config, out, progress)
+    pinned, config, out = context.pinned, context.config, context.out
     world, market = context.world, context.market
     clock.lap("prices and features")
-    log = TrialLog(pinned.store.lineage(pinned.made.source.name))
     outcomes: dict[str, Outcome] = {}
     for name, model in pinned.made.models.items():
         part = out if not outcomes else out.inside(f"challengers/{name}")
@@ -209,7 +232,7 @@ def _walk(context: Context, model: ForecastModel, out: runs.RunFolder) -> Outcom
     out.write_table("fills.parquet", runs.fill_table(account, clock, filled_at))
     out.write_table("account.parquet", runs.account_table(account, clock))
     out.write_table("events.parquet", runs.event_table(account.events, clock, account.symbols))
-    if isinstance(made.folds, CombinatorialPurged):
-        paths = validation.trade_paths(made, world, context.market, fitted, account, pinned.threads)
+    if validation.is_cross_validated(made.folds):
+        paths = validation.trade_paths(context.config, world, context.market, fitted, account, pinned.threads)
         out.write_table(PATHS, paths)
     return Outcome(fitted, targets, account)

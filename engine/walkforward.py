@@ -30,6 +30,7 @@ from backcast.engine.progress import Update
 from backcast.engine.sessions import refuse_early_fills
 from backcast.engine.types import Account, Targets
 from backcast.signals.dataset import training_set
+from backcast.signals.folds import folds_from
 from backcast.signals.models.base import FittedModel, ForecastModel
 from backcast.signals.models.none import NoModel
 from backcast.signals.types import QUANTILES, Features, Fold, Forecast, Labels, Reproducible, TrainingSet
@@ -67,10 +68,12 @@ def observe(
     threads: int,
     until: np.datetime64 | None = None,
     cache: FeatureCache | None = None,
+    beside: World | None = None,
 ) -> World:
     """The world at a pinned store version; with `until`, from a store that ends at that instant. With a cache the features
-    may come from there: never in an audit, which is to compute them itself."""
-    panel = asof.load_panel(store, made.source.name, pin, until=until)
+    may come from there: never in an audit, which is to compute them itself. beside: a world of the same version and
+    instant, whose panel it shares."""
+    panel = asof.load_panel(store, made.source.name, pin, until=until) if beside is None else beside.panel
     compiled = made.features.compile(panel.fields, panel.price_basis)
     delistings = asof.delistings(store, made.source.name, pin, until)
     if cache is None or not isinstance(compiled, Reproducible):  # a user's own kind of features
@@ -103,6 +106,8 @@ def own_route(made: Experiment, folds: Sequence[Fold]) -> tuple[Ints, Ints]:
 def folds_of(made: Experiment, panel: Panel) -> list[Fold]:
     """The folds of a panel. Errors: InputError where a decision of theirs would come after its fill."""
     folds = made.folds.split(panel.clock)
+    if made.test_from is not None:
+        folds = folds_from(folds, panel.clock, made.test_from)
     refuse_early_fills(panel.clock, folds, made.execution.resolve(panel))
     return folds
 
@@ -215,14 +220,16 @@ def _paths(
 ) -> list[Forecast]:
     """A forecast of every decision for each path of the design. results: of each fold (N, S) and (N, S, Q)."""
     decisions = np.unique(np.concatenate([fold.test for fold in folds]))
+    of = {fold.number: (fold.test, *result) for fold, result in zip(folds, results, strict=True)}
     paths = []
     for route in made.folds.routes(folds):
         mean = np.full((len(decisions), len(symbols)), np.nan)
         quantiles = np.full((*mean.shape, len(QUANTILES)), np.nan)
         for number in np.unique(route):
             at = route == number
-            place = np.searchsorted(folds[number].test, decisions[at])
-            mean[at], quantiles[at] = results[number][0][place], results[number][1][place]
+            test, means, levels = of[int(number)]
+            place = np.searchsorted(test, decisions[at])
+            mean[at], quantiles[at] = means[place], levels[place]
         paths.append(Forecast(decisions, symbols, mean, quantiles, route))
     return paths
 

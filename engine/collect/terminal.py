@@ -13,9 +13,11 @@ from rich.markup import escape
 from rich.table import Table
 
 from backcast.engine.collect.jobs import DONE
+from backcast.engine.collect.search import JSON, searched_before
 from backcast.engine.collect.study import PARQUET, settings_of
 from backcast.engine.reports.leaderboard import HTML, counted, heading_of, name_of, shown, when, words_of
 from backcast.engine.reports.verdict import SIZE
+from backcast.engine.stats.drawing import section_table
 
 MOST = 40
 """Rows of the ranking on the terminal, and jobs of which the error is told."""
@@ -50,7 +52,11 @@ def show(frame: pl.DataFrame, study: Path) -> None:
         console.print(f"{rest.height - MOST:,} more did not end well: see {PARQUET}.")
     console.print(escape(words_of(frame).sentence), soft_wrap=True, style="bold")
     console.print(_legend(done), soft_wrap=True)
-    console.print(f"Written: {escape(str(study / PARQUET))}, {escape(str(study / HTML))}", soft_wrap=True)
+    section = searched_before(study)
+    if section is not None:
+        console.print(section_table(section))
+    names = (PARQUET, HTML) if section is None else (PARQUET, JSON, HTML)
+    console.print(f"Written: {', '.join(escape(str(study / name)) for name in names)}", soft_wrap=True)
 
 
 def _console() -> Console:

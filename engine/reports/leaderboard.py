@@ -13,10 +13,12 @@ import numpy as np
 import polars as pl
 
 from backcast.data.durable import write_text
+from backcast.engine.reports.numbers_panel import rows
 from backcast.engine.reports.page import environment
 from backcast.engine.reports.parameters import Parameter, chart, parameters
 from backcast.engine.reports.verdict import SIZE, chance, percent
 from backcast.engine.reports.words import interval, ratio, share
+from backcast.engine.stats.statistics import Section
 
 HTML = "leaderboard.html"
 FIRST_ROWS, MOST_ROWS, MOST_FAILED, MOST_SETTINGS = 25, 200, 100, 6
@@ -85,11 +87,21 @@ def _notes(frame: pl.DataFrame, done: pl.DataFrame) -> list[str]:
     return notes
 
 
-def write_leaderboard(study: Path, frame: pl.DataFrame, settings: Sequence[str]) -> Path:
-    """Draws leaderboard.html from the table that `collect` made; returns its path. settings: its columns that vary."""
+def write_leaderboard(
+    study: Path, frame: pl.DataFrame, settings: Sequence[str], search: Section | None = None
+) -> Path:
+    """Draws leaderboard.html from the table that `collect` made; returns its path.
+
+    settings: its columns that vary; search: the figures of all trials together.
+    """
     target = study / HTML
     shown = view(study.resolve().name, frame, settings)
-    write_text(target, environment().get_template("leaderboard.html.j2").render(**shown))
+    write_text(
+        target,
+        environment()
+        .get_template("leaderboard.html.j2")
+        .render(**shown, search=rows([one.to_json() for one in search.figures] if search else [])),
+    )
     return target
 
 

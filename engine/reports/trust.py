@@ -10,6 +10,7 @@ from backcast.engine.audit.universe import SURVIVORS
 from backcast.engine.reports.audit_panel import cut, where
 from backcast.engine.reports.audited import Audited
 from backcast.engine.reports.folder import Evidence
+from backcast.engine.reports.holdout import holdout_warnings
 
 CONDITIONS = ("data", "universe", "selection")
 """Layers of which rows are looked at, and nothing is repeated: they do not count as cells that might have changed."""
@@ -133,6 +134,7 @@ def _warnings(evidence: Evidence) -> list[str]:
         found.append(
             f"Survivorship: {survivorship}. Names that failed are missing, so results here are likely too good."
         )
+    found += holdout_warnings(evidence.manifest.get("holdout"))
     grid = evidence.manifest.get("grid")
     if grid:
         chosen = ", ".join(f"{key}={value}" for key, value in sorted(grid["chosen"].items()))

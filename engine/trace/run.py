@@ -12,6 +12,7 @@ from backcast.data import asof
 from backcast.data.errors import InputError
 from backcast.data.store import Store
 from backcast.data.types import Clock, Panel
+from backcast.engine import holdout
 from backcast.engine.configure import Experiment, experiment
 from backcast.engine.given.table import did_you_mean
 from backcast.engine.runs import FILL_COSTS, LEVELS, RunFolder, read_targets
@@ -32,7 +33,8 @@ class TracedRun:
             raise InputError(
                 str(folder), f"no {error}", "a whole run folder", "Run it again in a new one."
             ) from error
-        self.store = Store()
+        holdout.warn_of_sight(self.folder)
+        self.store: Store = holdout.store_of(self.made)
         self.panel: Panel = asof.load_panel(self.store, self.dataset, self.pin)
         self.clock: Clock = self.panel.clock
         self.forecasts = self._table(
