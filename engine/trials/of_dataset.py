@@ -37,8 +37,8 @@ class Trials:
     def frame(self) -> pl.DataFrame:
         """A row a distinct trial, the one that was evaluated last first: trial, evaluations, outcome (done or failed as it last
         ended, else unfinished), sharpe_per_session (net, the last defined one), first_session, last_session,
-        first_evaluated_at, last_evaluated_at (UTC), pin (JSON: the store version of each table), code, launched, error, config
-        (JSON)."""
+        first_evaluated_at, last_evaluated_at (UTC), pin (JSON: the store version of each table), code, launched (what did so
+        first), error, config (JSON)."""
         return by_trial(self._log.table())
 
     def returns(self, upto: str | None = None) -> pl.DataFrame:
@@ -82,7 +82,7 @@ def by_trial(records: pl.DataFrame) -> pl.DataFrame:
         last_evaluated_at=pl.col("at").max(),
         pin=pl.col("pin").drop_nulls().last(),
         code=pl.col("code").drop_nulls().last(),
-        launched=pl.col("launched").drop_nulls().last(),
+        launched=pl.col("launched").drop_nulls().first(),
         error=pl.col("error").filter(ended).last(),
         config=last["config"],
         newest=pl.col("id").last(),
