@@ -74,12 +74,10 @@ def observe(
     """The world at a pinned store version; with `until`, from a store that ends at that instant. With a cache the features
     may come from there: never in an audit, which is to compute them itself. beside: a world of the same version and
     instant, whose panel it shares."""
-    if beside is not None:
-        panel = beside.panel
-    else:
-        panel = between_jobs.read(asof.load_panel, store, made.source.name, pin, until)
+    read = between_jobs.read
+    panel = read(asof.load_panel, store, made.source.name, pin, until) if beside is None else beside.panel
     compiled = made.features.compile(panel.fields, panel.price_basis)
-    delistings = between_jobs.read(asof.delistings, store, made.source.name, pin, until)
+    delistings = read(asof.delistings, store, made.source.name, pin, until)
     if cache is None or not isinstance(compiled, Reproducible):  # a user's own kind of features
         return World(panel, compiled.evaluate(panel, threads=threads), delistings)
     features = cache.features(store, made.source.name, pin, until, compiled, panel, threads)
