@@ -38,7 +38,7 @@ from backcast.data.types import Floats
 from backcast.engine import walkforward
 from backcast.engine.cli import compose
 from backcast.engine.configure import experiment
-from backcast.engine.grid import FORECAST, Cell, cells
+from backcast.engine.grid_cells import FORECAST, Cell, cells
 from backcast.engine.pinned import Pinned, pin
 from backcast.engine.research import run
 from backcast.signals.types import Forecast

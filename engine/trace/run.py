@@ -13,7 +13,7 @@ from backcast.data.errors import InputError
 from backcast.data.store import Store
 from backcast.data.types import Clock, Panel
 from backcast.engine import holdout
-from backcast.engine.configure import Experiment, experiment
+from backcast.engine.configure import Experiment, experiment, nested
 from backcast.engine.given.table import did_you_mean
 from backcast.engine.runs import FILL_COSTS, LEVELS, RunFolder, read_targets
 from backcast.engine.types import Targets
@@ -25,6 +25,10 @@ class TracedRun:
     def __init__(self, folder: Path) -> None:
         self.folder = RunFolder.open(folder)
         manifest, self.config = self.folder.read_json("manifest.json"), self.folder.read_yaml("config.yaml")
+        if nested(self.config):
+            expected = "a run of one configuration: this one has another cell of its grid at every fold"
+            hint = "Run a cell of selection.parquet alone, and trace that."
+            raise InputError(str(folder), "grid_selection=nested", expected, hint)
         try:
             self.dataset, self.pin = str(manifest["dataset"]["name"]), dict(manifest["store"]["pin"])
             self.name, self.given = str(manifest["run"]), manifest.get("given")
