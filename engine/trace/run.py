@@ -25,18 +25,19 @@ class TracedRun:
     def __init__(self, folder: Path) -> None:
         self.folder = RunFolder.open(folder)
         manifest, self.config = self.folder.read_json("manifest.json"), self.folder.read_yaml("config.yaml")
-        if nested(self.config):
-            expected = "a run of one configuration: this one has another cell of its grid at every fold"
-            hint = "Run a cell of selection.parquet alone, and trace that."
-            raise InputError(str(folder), "grid_selection=nested", expected, hint)
         try:
             self.dataset, self.pin = str(manifest["dataset"]["name"]), dict(manifest["store"]["pin"])
             self.name, self.given = str(manifest["run"]), manifest.get("given")
             self.made: Experiment = experiment(self.config)
+            several = nested(self.config)
         except (KeyError, TypeError, AttributeError) as error:
             raise InputError(
                 str(folder), f"no {error}", "a whole run folder", "Run it again in a new one."
             ) from error
+        if several:
+            expected = "a run of one configuration: this one has another cell of its grid at every fold"
+            hint = "Run a cell of selection.parquet alone, and trace that."
+            raise InputError(str(folder), "grid_selection=nested", expected, hint)
         self.store: Store = holdout.store_of(self.made, self.folder)
         self.panel: Panel = asof.load_panel(self.store, self.dataset, self.pin)
         self.clock: Clock = self.panel.clock
