@@ -26,6 +26,7 @@ from backcast.data.store import Store
 from backcast.data.types import Bools, Floats, Ints, Panel
 from backcast.engine import between_jobs
 from backcast.engine.configure import Experiment
+from backcast.engine.execution import PRICES, Execution
 from backcast.engine.features.cache import FeatureCache
 from backcast.engine.progress import Update
 from backcast.engine.sessions import refuse_early_fills
@@ -87,9 +88,18 @@ def observe(
 def labels_as_known(made: Experiment, world: World, decision: int) -> Labels:
     """The labels as somebody who fits at this decision can know them."""
     instant = world.panel.clock.decides_at[decision]
-    values = asof.as_known(world.panel, instant)
+    panel = _priced(made.execution, world.panel)
+    values = asof.as_known(panel, instant)
     delisted = asof.delisted_by(world.delistings, instant)
-    return made.label.build(made.execution.fill_table(values, world.panel, delisted))
+    return made.label.build(made.execution.fill_table(values, panel, delisted))
+
+
+def _priced(execution: Execution, panel: Panel) -> Panel:
+    """The fields that fills are made of, where the execution is ours: the others would be copied for every fold."""
+    if type(execution) is not Execution:
+        return panel
+    wanted = {"close", *PRICES[execution.resolve(panel)]}
+    return panel.only(tuple(name for name in panel.fields if name in wanted))
 
 
 def fold_training(
