@@ -45,6 +45,8 @@ def kept(pinned: Pinned, run: str) -> Pinned:
     if seal is not None:
         _refuse_sight(seal, date)
     if date is None:
+        if seal is None:
+            _warn_of_lost(seals, name, lineage)
         return pinned
     cut = replace(pinned, store=HeldOut({name: date}))
     if seal is None or date != seal.begins:
@@ -63,6 +65,18 @@ def _refuse_sight(seal: Seal, date: np.datetime64 | None) -> None:
             f"{seal.holdout_from} or an earlier date",
             f"The holdout of {seal.dataset} is sealed from then on (by {seal.sealed_by}, {seal.sealed_at}): set "
             f"{KEY}={seal.holdout_from}. {OPEN_IT}",
+        )
+
+
+def _warn_of_lost(seals: Seals, dataset: str, lineage: str) -> None:
+    """One line where a data set that was dropped and made anew has left a sealed holdout behind."""
+    lost = seals.lost(dataset, lineage)
+    if lost is not None:
+        warnings.warn(
+            f"{dataset} was sealed from {lost.holdout_from} on, and was made anew since, without a holdout. "
+            f"{KEY}={lost.holdout_from} seals it again.",
+            HoldoutWarning,
+            stacklevel=3,
         )
 
 

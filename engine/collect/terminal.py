@@ -40,8 +40,10 @@ def show(frame: pl.DataFrame, study: Path) -> None:
     """Prints it. frame: as `collect` gives it."""
     console = _console()
     done, rest = frame.filter(pl.col("state") == DONE), frame.filter(pl.col("state") != DONE)
+    settings = settings_of(frame)
     if done.height:
-        console.print(_ranking(done.head(MOST), settings_of(frame), console.width))
+        varying = [one for one in settings if done[one].n_unique() > 1]
+        console.print(_ranking(done.head(MOST), varying, console.width))
     if done.height > MOST:
         console.print(f"{done.height - MOST:,} more are in {PARQUET}.")
     for row in rest.head(MOST).iter_rows(named=True):
@@ -50,8 +52,12 @@ def show(frame: pl.DataFrame, study: Path) -> None:
         )
     if rest.height > MOST:
         console.print(f"{rest.height - MOST:,} more did not end well: see {PARQUET}.")
-    console.print(escape(words_of(frame).sentence), soft_wrap=True, style="bold")
-    console.print(_legend(done), soft_wrap=True)
+    words = words_of(frame, settings)
+    console.print(escape(words.sentence), soft_wrap=True, style="bold")
+    for note in words.notes:
+        console.print(escape(note), soft_wrap=True)
+    if done.height:
+        console.print(_legend(done), soft_wrap=True)
     section = searched_before(study)
     if section is not None:
         console.print(section_table(section))
@@ -93,10 +99,7 @@ def _ranking(done: pl.DataFrame, settings: list[str], width: int) -> Table:
 def _legend(done: pl.DataFrame) -> str:
     logs = done.select("dataset", "trials", "upto").drop_nulls().unique(maintain_order=True)
     told = [f"{counted(n)} on {name} up to {when(upto)}" for name, n, upto in logs.iter_rows()]
-    missing = done.filter(pl.col("p_luck").is_null() & (pl.col("not_compared") != ""))
-    why = "; ".join(sorted(set(missing["not_compared"])))
-    left = f" Without a chance of luck: {missing.height:,} ({why})." if missing.height else ""
     return escape(
         f"The trial log as it stands: {', '.join(told) or 'none'}. ★: better than luck, StepM p at most {SIZE:.0%} "
-        f"and its 95% interval above 0. deflated: probability after all these trials. luck: StepM's p.{left}"
+        f"and its 95% interval above 0. deflated: probability after all these trials. luck: StepM's p."
     )

@@ -34,11 +34,11 @@ class Words:
     notes: tuple[str, ...]
 
 
-def words_of(frame: pl.DataFrame) -> Words:
-    """frame: as `collect` gives it."""
+def words_of(frame: pl.DataFrame, settings: Sequence[str]) -> Words:
+    """frame: as `collect` gives it; settings: its columns that vary."""
     done = frame.filter(pl.col("state") == "done")
     results, found = done.height, int(done["survivor"].sum())
-    notes = tuple(_notes(frame, done))
+    notes = tuple(_notes(frame, done, settings))
     after = f"After {_trials(done)}, "
     if not results:
         return Words("Nothing to judge: no job has a result.", "stop", notes)
@@ -72,10 +72,10 @@ def counted(trials: int) -> str:
     return f"{trials:,} trial{'s' if trials != 1 else ''}"
 
 
-def _notes(frame: pl.DataFrame, done: pl.DataFrame) -> list[str]:
+def _notes(frame: pl.DataFrame, done: pl.DataFrame, settings: Sequence[str]) -> list[str]:
     stopped, without = done.filter(pl.col("level") == "stop"), done.filter(pl.col("p_luck").is_null())
     failed = frame.filter(pl.col("state") != "done")
-    notes = []
+    notes = [told] if (told := _over_seeds(done, settings)) else []
     if stopped.height:
         notes.append(f"{stopped.height:,} must not be used: their tear sheets say why. They are ranked last.")
     if without.height:
@@ -85,6 +85,24 @@ def _notes(frame: pl.DataFrame, done: pl.DataFrame) -> list[str]:
         counts = failed["state"].value_counts().sort("state").iter_rows()
         notes.append(f"No result: {', '.join(f'{n:,} {state}' for state, n in counts)}.")
     return notes
+
+
+def _over_seeds(done: pl.DataFrame, settings: Sequence[str]) -> str:
+    """The spread of the configuration that is best on average over its seeds; empty where none has several."""
+    others = [one for one in settings if one.rpartition(".")[2] != "seed"]
+    if len(others) == len(settings):
+        return ""
+    sharpe = pl.col("sharpe_per_year")
+    known = done.filter(sharpe.is_not_null()).with_columns(one=pl.lit(0))
+    spread = known.group_by("one", *others, maintain_order=True).agg(
+        n=pl.len(), mean=sharpe.mean(), low=sharpe.min(), high=sharpe.max()
+    )
+    best = spread.filter(pl.col("n") > 1).sort("mean", descending=True, maintain_order=True)
+    if not best.height:
+        return ""
+    row = best.row(0, named=True)
+    told = f"{interval(row['low'], row['high'])} (mean {ratio(row['mean'])})"
+    return f"Net Sharpe of the best configuration over {row['n']:,} seeds: {told}."
 
 
 def write_leaderboard(
@@ -116,7 +134,7 @@ def view(name: str, frame: pl.DataFrame, settings: Sequence[str]) -> dict[str, A
     return {
         "name": name,
         "facts": _facts(done),
-        "words": words_of(frame),
+        "words": words_of(frame, settings),
         "settings": [heading_of(one) for one in columns[:MOST_SETTINGS]],
         "left_out": len(columns[MOST_SETTINGS:]),
         "rows": [_row(row, columns[:MOST_SETTINGS]) for row in done.head(MOST_ROWS).iter_rows(named=True)],
