@@ -14,7 +14,7 @@ import backcast
 from backcast.data.altered import TABLES_READ, Held
 from backcast.data.durable import write_sealed
 from backcast.data.errors import InputError
-from backcast.data.seals import Seals, end_before
+from backcast.data.seals import HoldoutWarning, Seals, end_before
 from backcast.data.store import Store
 from backcast.data.synthetic import SyntheticSource
 from backcast.data.tables import Tables
@@ -213,6 +213,12 @@ def test_a_run_that_saw_it_before_is_said_to(
     assert "expected a run with folds.holdout_from" in capsys.readouterr().err
     assert main(["unseal", "--status"]) == 0
     assert "trials that had seen it before: 1; not opened." in capsys.readouterr().out
+    store = Store()
+    write_sealed(store.folder / NAME / "dataset.json", {**store.facts(NAME), "lineage": "e" * 32})
+    with pytest.warns(
+        HoldoutWarning, match=rf"synthetic was sealed from {DATE} on, and was made anew since.*seals it again"
+    ):
+        backcast.run(*MARKET, *quick, "job=anew")
 
 
 def test_opening_it_is_asked_for(
