@@ -105,12 +105,9 @@ def refuse_varied(config: Config, cells: Sequence[Config]) -> None:
             raise InputError(f"grid.folds.{key}", sorted(values), expected)
 
 
-def store_of(made: Experiment, run: RunFolder) -> ReadOnce:
-    """The store that a finished run read, to read it again. Warns where a run saw what was sealed after it."""
-    if made.holdout_from is not None:
-        return HeldOut({made.source.name: made.holdout_from})
-    warn_of_sight(run)
-    return ReadOnce()
+def store_of(made: Experiment) -> ReadOnce:
+    """The store that a finished run read, to read it again: up to its own holdout, whatever was sealed or opened since."""
+    return ReadOnce() if made.holdout_from is None else HeldOut({made.source.name: made.holdout_from})
 
 
 def warn_of_sight(run: RunFolder) -> None:

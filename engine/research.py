@@ -17,7 +17,7 @@ import numpy as np
 from backcast.data import asof
 from backcast.data.errors import InputError, reason
 from backcast.data.types import Floats
-from backcast.engine import given, holdout, run_audit, runs, validation, walkforward
+from backcast.engine import between_jobs, given, holdout, run_audit, runs, validation, walkforward
 from backcast.engine.configure import (
     Config,
     cache_gib,
@@ -43,7 +43,6 @@ from backcast.engine.stats.paths import NAME as PATHS
 from backcast.engine.trial_facts import trial_facts
 from backcast.engine.trials import TrialLog
 from backcast.signals.models.base import ForecastModel
-from backcast.signals.validation import CombinatorialPurged
 
 
 @dataclass(frozen=True)
@@ -151,7 +150,7 @@ def _searched(pinned: Pinned, config: Config, out: runs.RunFolder, progress: Pro
     holdout.refuse_varied(config, [cell.config for cell in made])
     store, name, cache = pinned.store, pinned.made.source.name, FeatureCache.at_home(cache_gib(config))
     grid = Grid(made, TrialLog(store.lineage(name), "grid"), pinned.pin)
-    market = asof.load_market(store, name, pinned.pin)
+    market = between_jobs.read(asof.load_market, store, name, pinned.pin)
     grid.evaluate(
         lambda one, beside: walkforward.observe(
             one, store, pinned.pin, pinned.threads, cache=cache, beside=beside
@@ -205,7 +204,7 @@ def _observed(pinned: Pinned, config: Config, out: runs.RunFolder, progress: Pro
     done = progress.stage("prices and features")
     cache = FeatureCache.at_home(cache_gib(config))
     world = walkforward.observe(pinned.made, pinned.store, pinned.pin, pinned.threads, cache=cache)
-    market = asof.load_market(pinned.store, pinned.made.source.name, pinned.pin)
+    market = between_jobs.read(asof.load_market, pinned.store, pinned.made.source.name, pinned.pin)
     first = int(walkforward.folds_of(pinned.made, world.panel)[0].test[0])
     pinned.made.execution.check_data(world.panel, market, pinned.made.cost, first)
     given.check(pinned.made, world.panel)
@@ -239,8 +238,8 @@ def _walk(context: Context, model: ForecastModel, out: runs.RunFolder) -> Outcom
     update = context.progress.stage(f"{made.folds.name.replace('_', ' ')}: {model.name}")
     fitted = walkforward.forecast(made, model, world, out.path / "models", pinned.threads, update)
     targets, account = walkforward.trade(made, world, context.market, fitted.forecast)
-    if isinstance(made.folds, CombinatorialPurged):
-        paths = validation.trade_paths(made, world, context.market, fitted, account, pinned.threads)
+    if validation.is_cross_validated(made.folds):
+        paths = validation.trade_paths(context.config, world, context.market, fitted, account, pinned.threads)
         out.write_table(PATHS, paths)
     return _written_down(context, Outcome(fitted, targets, account), out)
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from backcast.data import asof
 from backcast.data.market import Market
-from backcast.engine import given, holdout, nested, runs, walkforward
+from backcast.engine import given, holdout, nested, runs, validation, walkforward
 from backcast.engine.audit import checks as audit_checks
 from backcast.engine.audit import given as given_audit
 from backcast.engine.audit import outside, purge, selection
@@ -32,7 +32,6 @@ from backcast.engine.sessions import compounded
 from backcast.engine.trials import TrialLog
 from backcast.engine.types import Account, Targets
 from backcast.engine.walkforward import World
-from backcast.signals.folds import WalkForward
 from backcast.signals.types import Forecast
 
 
@@ -73,13 +72,13 @@ def _replayed(
     if given.is_given(made):
         return given_audit.checks(*of, update, at), {}
     checks, more = own_audit.checks(*of, pinned.threads, update, at)
-    if isinstance(made.folds, WalkForward):
-        return [
-            *checks,
-            audit_checks.training_check(made, world),
-            audit_checks.fold_check(made, world.panel),
-        ], more
-    return [*checks, *purge.checks(made, world)], more
+    if validation.is_cross_validated(made.folds):
+        return [*checks, *purge.checks(made, world)], more
+    return [
+        *checks,
+        audit_checks.training_check(made, world),
+        audit_checks.fold_check(made, world.panel),
+    ], more
 
 
 def _replayed_cells(
@@ -164,7 +163,8 @@ def audit_again(
     out = runs.RunFolder.open(folder)
     config, manifest = out.read_yaml("config.yaml"), out.read_json("manifest.json")
     made = replace(experiment(config), audit=AuditLevel(level, instants or INSTANTS.get(level, 2)))
-    pinned = Pinned(made, holdout.store_of(made, out), manifest["store"]["pin"], thread_budget(None))
+    holdout.warn_of_sight(out)
+    pinned = Pinned(made, holdout.store_of(made), manifest["store"]["pin"], thread_budget(None))
     world = walkforward.observe(made, pinned.store, pinned.pin, pinned.threads)
     folds = walkforward.folds_of(made, world.panel)
     decisions, numbers = walkforward.own_route(made, folds)

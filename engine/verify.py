@@ -164,7 +164,8 @@ def verify(folder: Path) -> Comparison:
     run = RunFolder.open(folder)
     manifest = run.read_json("manifest.json")
     made = experiment(run.read_yaml("config.yaml"))
-    store, pin = holdout.store_of(made, run), manifest["store"]["pin"]
+    holdout.warn_of_sight(run)
+    store, pin = holdout.store_of(made), manifest["store"]["pin"]
     panel = asof.load_panel(store, made.source.name, pin)
     market = asof.load_market(store, made.source.name, pin)
     targets = read_targets(run.read_table("targets.parquet"), panel.clock, panel.symbols)

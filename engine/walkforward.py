@@ -24,6 +24,7 @@ from backcast.data.errors import InputError
 from backcast.data.market import Market
 from backcast.data.store import Store
 from backcast.data.types import Bools, Floats, Ints, Panel
+from backcast.engine import between_jobs
 from backcast.engine.configure import Experiment
 from backcast.engine.execution import PRICES, Execution
 from backcast.engine.features.cache import FeatureCache
@@ -74,9 +75,10 @@ def observe(
     """The world at a pinned store version; with `until`, from a store that ends at that instant. With a cache the features
     may come from there: never in an audit, which is to compute them itself. beside: a world of the same version and
     instant, whose panel it shares."""
-    panel = asof.load_panel(store, made.source.name, pin, until=until) if beside is None else beside.panel
+    read = between_jobs.read
+    panel = read(asof.load_panel, store, made.source.name, pin, until) if beside is None else beside.panel
     compiled = made.features.compile(panel.fields, panel.price_basis)
-    delistings = asof.delistings(store, made.source.name, pin, until)
+    delistings = read(asof.delistings, store, made.source.name, pin, until)
     if cache is None or not isinstance(compiled, Reproducible):  # a user's own kind of features
         return World(panel, compiled.evaluate(panel, threads=threads), delistings)
     features = cache.features(store, made.source.name, pin, until, compiled, panel, threads)

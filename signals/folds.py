@@ -40,6 +40,10 @@ class Design(ABC):
     def routes(self, folds: Sequence[Fold]) -> Ints:
         """(P, D) the number of the fold that forecasts each of the D decisions, ascending, on each of the P paths."""
 
+    def facts(self) -> dict[str, int]:
+        """What a manifest says of its settings, beside its fits and paths."""
+        return {}
+
 
 class WalkForward(Design):
     """Refits at the first decision of each period and forecasts the decisions of that period.

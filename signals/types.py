@@ -99,7 +99,7 @@ class Fold:
     """One fit and the decisions it serves. All are indices into the clock's decisions.
 
     The fit happens at decision `fit_at` (known: everything as of that instant); `train` are the candidate decision
-    indices; `test` the decision indices that this fit forecasts, all >= fit_at. `embargo`: sessions left out
+    indices; `test` the decision indices that this fit forecasts, of a walk forward all >= fit_at. `embargo`: sessions left out
     between the last label's end and the fit; `known_by`: the decision by which a training label must be known, which is
     fit_at - embargo where a session is one bar.
     """

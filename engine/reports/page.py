@@ -40,8 +40,8 @@ A4_WIDTH_MM, A4_HEIGHT_MM, PAGE_REM = 194.0, 281.0, 96.0
 """The printable part of a page with 8 mm margins, and the width of the page's column in rem."""
 DESIGNS = {"purged_kfold": "purged k-fold", "cpcv": "combinatorial purged cross-validation"}
 """Designs whose sessions are not out of sample as a walk forward's are."""
-SHORT_YEARS = 8
-"""Up to so many years the monthly table leaves room below it for what was paid and received."""
+SHORT_YEARS, LONG_YEARS = 8, 14
+"""Up to so many years the monthly table leaves room below it for what was paid and received, and for how numbers are made."""
 MONTHLY_ROOM, ROW_LEAST, ROW_MOST = 46.0, 0.95, 1.9
 """Height of the monthly table and bounds of its rows, in rem: many years make low rows, so that one page is enough."""
 
@@ -103,6 +103,7 @@ def view(report: dict[str, Any]) -> dict[str, Any]:
         "flows": flow_row(report),
         "haircuts": haircut_row(report),
         "short": len(rows) <= SHORT_YEARS,
+        "long": len(rows) > LONG_YEARS,
         "pay_after_days": PAY_AFTER_DAYS,
         "vanished": report["trust"]["events"].get("vanished", 0),
         "months": MONTHS,
@@ -127,10 +128,10 @@ def height_rem(shown: dict[str, Any]) -> float:
     how, money = 3.2 + 14.0, 5.6 + (5.6 if shown["haircuts"] else 0.0)
     left = 10.2 + sum(_lines(row["value"], 36, 1.9) for row in shown["trust"])
     right = 3.2 + (years + 1) * shown["row_rem"]
-    left, right = (left + how, right) if years > 14 else (left, right + how)
+    below, right = (how / 2, right) if shown["long"] else (0.0, right + how)
     left, right = (left, right + money) if shown["short"] else (left + money, right)
     rivals += 6.0 if shown["strip"] else 0.0
-    return head + said + 7.4 + rivals + charts + max(left, right)
+    return head + said + 7.4 + rivals + charts + max(left, right) + below
 
 
 def _lines(text: str, characters: int, rem: float) -> float:

@@ -41,7 +41,7 @@ def gather(folder: Path) -> list[str]:
     run = RunFolder.open(folder)
     config, manifest = run.read_yaml("config.yaml"), run.read_json("manifest.json")
     made, pin = experiment(config), manifest["store"]["pin"]
-    store = holdout.store_of(made, run)
+    store = holdout.store_of(made)
     panel = asof.load_panel(store, made.source.name, pin)
     market = asof.load_market(store, made.source.name, pin)
     targets = runs.read_targets(run.read_table("targets.parquet"), panel.clock, panel.symbols)

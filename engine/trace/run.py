@@ -38,7 +38,8 @@ class TracedRun:
             expected = "a run of one configuration: this one has another cell of its grid at every fold"
             hint = "Run a cell of selection.parquet alone, and trace that."
             raise InputError(str(folder), "grid_selection=nested", expected, hint)
-        self.store: Store = holdout.store_of(self.made, self.folder)
+        holdout.warn_of_sight(self.folder)
+        self.store: Store = holdout.store_of(self.made)
         self.panel: Panel = asof.load_panel(self.store, self.dataset, self.pin)
         self.clock: Clock = self.panel.clock
         self.forecasts = self._table(

@@ -114,6 +114,14 @@ def test_another_future_leaves_every_file_as_it_was(base: Path, data: Held, firs
     assert {**mine, "upto": ""} == {**theirs, "upto": ""}, "records are named by when they were made"
 
 
+def test_another_future_leaves_every_cell_of_a_grid_as_it_was(base: Path, data: Held) -> None:
+    more = (*SEALED, "audit=off", "+grid.portfolio.quantile=[0.25,0.1]", "job=grid")
+    one = _run_in(base / "grid", data.whole, *more)
+    other = _run_in(base / "grid_other", data.scrambled(_end(data), 2), *more)
+    for name in ("grid.parquet", "report.json", *TRADED):
+        assert (one / name).read_bytes() == (other / name).read_bytes(), name
+
+
 def test_a_store_that_simply_ends_there_gives_the_same_account(base: Path, data: Held, first: Path) -> None:
     ended = _run_in(base / "ended", data.truncated(_end(data)), *MARKET, "study=s", "job=first", "audit=off")
     for name in TRADED:
@@ -190,10 +198,12 @@ def test_a_run_that_saw_it_before_is_said_to(
     quick = ("model=mean", "audit=off", "study=s")
     old = _run_in(base / "old", data.whole, *MARKET, *quick, "job=old")
     _enter(base / "old", monkeypatch)
-    assert main(["report", str(old)]) == 0
-    assert capsys.readouterr().err == ""
+    assert main(["stats", str(old), "--draws", "0"]) == main(["report", str(old)]) == 0
+    assert "sealed" not in capsys.readouterr().err
     sealed = backcast.run(*MARKET, *quick, f"folds.holdout_from={DATE}", "job=sealed")
     assert "1 trial had seen sessions of the holdout" in sealed.report.verdict.warnings[0]
+    assert main(["compare", str(sealed.folder), str(old)]) == 0
+    assert f"{old} shows sessions from {DATE} on" in capsys.readouterr().err
     for verb in (["report"], ["verify"], ["stats", "--draws", "0"]):
         assert main([*verb, str(old)]) == 0
         assert (

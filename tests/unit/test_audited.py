@@ -263,7 +263,7 @@ def test_a_delay_is_told_with_its_size(made_up_run: MakeRun) -> None:
 
 def test_the_audit_has_a_sheet_of_its_own_in_print(made_up_run: MakeRun) -> None:
     text = page(made_up_run())
-    assert re.search(r"main\.audit\{break-before:page\}", text)
+    assert re.search(r"main\.more\{break-before:page\}", text)
     assert text.count("<main") == 2
 
 
