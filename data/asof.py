@@ -88,6 +88,12 @@ def as_known(panel: Panel, instant: np.datetime64) -> Floats:
     return values
 
 
+def load_clock(store: Tables, dataset: str, pin: dict[str, int]) -> Clock:
+    """The clock of the panel of a pinned version."""
+    bars = store.read(dataset, "bars", pin)
+    return _clock(store.info(dataset), bars, None, store.last_bar(dataset, pin))[1]
+
+
 def load_benchmark(
     store: Tables, dataset: str, pin: dict[str, int], until: np.datetime64 | None = None
 ) -> Floats | None:

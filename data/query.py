@@ -32,7 +32,8 @@ SQL_TYPES = {INSTANT: "TIMESTAMPTZ", pa.string(): "VARCHAR", pa.float64(): "DOUB
 class Files:
     """The files of one table at one version: rows that nothing has superseded yet, rows that something has (both with
     `superseded_at`), and the tail of the log, which knows nothing of it. complete: whether the tail's files all have every
-    column. columns, keys and order are lists for SQL."""
+    column. end: no question about them sees a row that was known later; None for no such bound. columns, keys and order are
+    lists for SQL."""
 
     table: Table
     current: tuple[Path, ...]
@@ -40,6 +41,11 @@ class Files:
     tail: tuple[Path, ...]
     last_superseded_at: np.datetime64 | None = None
     complete: bool = True
+    end: np.datetime64 | None = None
+
+    def bounded(self, until: np.datetime64 | None) -> np.datetime64 | None:
+        """The earlier of an instant and the end."""
+        return min((at for at in (until, self.end) if at is not None), default=None)
 
     @property
     def columns(self) -> str:
@@ -157,6 +163,7 @@ def _listed(files: Sequence[Path]) -> str:
 
 def rows(files: Files, until: np.datetime64 | None = None) -> str:
     """Every version of every row, with `until` only those known by then."""
+    until = files.bounded(until)
     copied = (*files.current, *files.superseded)
     bound = "" if until is None else f" WHERE known_at <= {instant(until)}"
     sources = [scan(copied)] if copied else []
@@ -175,6 +182,7 @@ def _tail(files: Files) -> str:
 
 def as_of(files: Files, at: np.datetime64) -> str:
     """Of each key the newest version known by an instant."""
+    at = files.bounded(at) or at
     tail, copy = _newest(files, at), _copied(files, at)
     if tail is None or copy is None:
         return tail or copy or _nothing(files.table)

@@ -14,6 +14,7 @@ import polars as pl
 
 from backcast.data import asof, history, sql, views
 from backcast.data.catalog import Pin
+from backcast.data.heldout import HeldOut
 from backcast.data.sources.instants import instant_of
 from backcast.data.store import Store
 from backcast.data.types import Panel
@@ -22,11 +23,12 @@ from backcast.data.types import Panel
 class Reader:
     """A data set at one version, which later ingests do not change: the present one, or that of a named snapshot.
 
-    Instants are ISO text, UTC where they have no offset. Errors: StaleDataError where there is no such data set, InputError.
+    What lies in a sealed holdout is not there. Instants are ISO text, UTC where they have no offset. Errors: StaleDataError
+    where there is no such data set, InputError.
     """
 
     def __init__(self, dataset: str, snapshot: str | None = None, store: Store | None = None) -> None:
-        self.store, self.dataset = store or Store(), dataset
+        self.store, self.dataset = store or HeldOut(), dataset
         self.pin: Pin = self.store.version(dataset, snapshot)
 
     @property
@@ -36,23 +38,26 @@ class Reader:
 
     def as_of(self, at: str | None = None) -> Known:
         """The data set as it was known at an instant (default: now)."""
-        return Known(self, instant_of(at))
+        return Known(self, self._moment(at))
 
     def panel(self, *fields: str, until: str | None = None) -> Panel:
         """Every cell as each decision first knew it, over the whole calendar; with `until` from a store that ends there."""
         return asof.load_panel(
-            self.store, self.dataset, self.pin, fields or None, instant_of(until) if until else None
+            self.store, self.dataset, self.pin, fields or None, self._moment(until) if until else None
         )
 
     def changes(self, table: str, after: str, until: str) -> pl.DataFrame:
         """The cells whose value changed between two knowledge times."""
         return history.changes(
-            self.store, self.dataset, table, instant_of(after), instant_of(until), self.pin
+            self.store, self.dataset, table, instant_of(after), self._moment(until), self.pin
         )
 
     def cell(self, table: str, at: str | None = None, **key: object) -> pl.DataFrame:
         """Every version of the rows with a key, such as symbol="AAPL", and where each came from."""
-        return history.cell(self.store, self.dataset, table, key, instant_of(at), self.pin)
+        return history.cell(self.store, self.dataset, table, key, self._moment(at), self.pin)
+
+    def _moment(self, at: str | None) -> np.datetime64:
+        return self.store.moment(self.dataset, instant_of(at) if at else None)
 
 
 @dataclass(frozen=True)

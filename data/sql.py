@@ -34,21 +34,24 @@ FUNCTIONS = ("range", "generate_series", "unnest")
 
 
 def select(
-    store: Store, sql: str, at: np.datetime64, dataset: str | None = None, pin: Pin | None = None
+    store: Store, sql: str, asked: np.datetime64 | None, dataset: str | None = None, pin: Pin | None = None
 ) -> pl.DataFrame:
-    """The answer of a SELECT as of an instant. Names without a schema are those of `dataset`, or of the only data set.
+    """The answer of a SELECT as of the instant that was asked for (None: the newest). Names without a schema are those of
+    `dataset`, or of the only data set.
 
     Errors: InputError for anything but one SELECT over the views, and for what DuckDB says of it.
     """
     with ExitStack() as leases, connected() as connection:
         statement = parsed(connection, sql)
-        asked = mentioned(statement)
-        names = [dataset] if dataset else _readable(store, {schema for schema, _ in asked})
+        read = mentioned(statement)
+        schemas = {schema for schema, _ in read}
+        names = [dataset] if dataset else _readable(store, schemas)
         files: list[Path] = []
         for name in names:
-            at_version = pin or store.version(name)
+            at_version, told = pin or store.version(name), len(names) == 1 or name in schemas
+            at = store.moment(name, asked) if told else np.datetime64("now", "us")
             files += _define(connection, leases, store, name, at_version, at)
-            if any(table == "symbols" for _, table in asked) and store.info(name).bar_fields:
+            if any(table == "symbols" for _, table in read) and store.info(name).bar_fields:
                 _tickers(connection, store, name, at_version, at)
         if len(names) == 1:
             connection.execute(f"SET search_path = {text(names[0])}")

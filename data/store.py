@@ -105,6 +105,14 @@ class Store(Catalog):
             with shared() as connection:
                 refuse_contradictions(connection, table, held, query.scan(files))
 
+    def end(self, dataset: str) -> np.datetime64 | None:
+        """The instant after which nothing that was known is read; None where everything is."""
+        return None
+
+    def moment(self, dataset: str, asked: np.datetime64 | None) -> np.datetime64:
+        """The instant that a question about a data set is of: the one asked for, or now."""
+        return np.datetime64("now", "us") if asked is None else asked
+
     def read(self, dataset: str, table: str, pin: Pin, until: np.datetime64 | None = None) -> pa.Table:
         """Every row of a pinned version, with `until` only those known by then, in the order of key and known_at."""
         with self.reading(dataset, table, pin) as files, shared() as connection:

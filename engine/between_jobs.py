@@ -1,8 +1,8 @@
 """What the jobs of a sweep that share a process read once: the panel, the market and the delistings of a pinned version.
 
 A job must not be able to change what the next one sees. What is kept has the SHA-256 of its content, taken when it was read;
-where it no longer fits (code of the user's own wrote into it), it is read again. A store that shows less than its pin holds,
-such as one with a sealed holdout, shares nothing.
+where it no longer fits (code of the user's own wrote into it), it is read again. Where a holdout is sealed, what is kept ends
+with it; any other store that shows less than its pin holds shares nothing.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from backcast.data.heldout import HeldOut
 from backcast.data.readonce import ReadOnce
 from backcast.data.store import Store
 
@@ -50,9 +51,10 @@ def read(what: Callable[..., T], store: Store, dataset: str, pin: dict[str, int]
     """`what(store, dataset, pin)` of `data/asof.py`, as an earlier job of this process read it; read now where none did."""
     if until is not None:
         return what(store, dataset, pin, until=until)
-    if not _kept.wanted or type(store) is not ReadOnce:
+    if not _kept.wanted or type(store) not in (ReadOnce, HeldOut):
         return what(store, dataset, pin)
-    of = (str(store.folder), store.lineage(dataset), dataset, *sorted(pin.items()))
+    end = str(store.end(dataset)) if isinstance(store, HeldOut) else ""
+    of = (str(store.folder), store.lineage(dataset), dataset, end, *sorted(pin.items()))
     if of != _kept.of:
         _kept.of, _kept.values = of, {}
     value, was = _kept.values.get(what.__name__, (None, ""))

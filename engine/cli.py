@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO, cast
 
 from backcast.data.errors import BackcastError, InputError
-from backcast.engine import run_commands, store_commands
+from backcast.engine import holdout_commands, run_commands, store_commands
 from backcast.engine.audit import commands as audit_commands
 from backcast.engine.features import commands as feature_commands
 from backcast.engine.stats import commands as stats_commands
@@ -118,9 +118,11 @@ def _parser() -> argparse.ArgumentParser:
         "--as-of", metavar="INSTANT", help="train on what was known then (UTC; default: now)"
     )
     retrain.add_argument("--strict", action="store_true", help="exit 4 where the gate kept the champion")
-    verb("collect", _collect, "One table and one Parquet file of all jobs of a study.").add_argument(
-        "study", metavar="STUDY", help="a study's name under ./runs, or its folder"
-    )
+    verb(
+        "collect",
+        _collect,
+        "A study ranked by the trial log as it stands: a table, a Parquet file and a page.",
+    ).add_argument("study", metavar="STUDY", help="a study's name under ./runs, or its folder")
     verb("verify", _verify, "Let other simulators trade a run's targets, and compare.").add_argument(
         "run", metavar="RUN", help="a run folder (runs/STUDY/JOB)"
     )
@@ -155,6 +157,11 @@ def _parser() -> argparse.ArgumentParser:
             "stats",
             stats_commands.add_stats,
             "Every statistic of a run and of its signal, each with its convention.",
+        ),
+        (
+            "unseal",
+            holdout_commands.add_unseal,
+            "Evaluate one run on the sealed holdout, once, recorded for ever.",
         ),
         (
             "trials",
@@ -472,11 +479,14 @@ def _trace(arguments: argparse.Namespace, _: list[str]) -> int:
 
 
 def _report(arguments: argparse.Namespace, _: list[str]) -> int:
+    from backcast.engine.holdout import warn_of_sight
     from backcast.engine.reports.model import write_report
     from backcast.engine.reports.page import write_tearsheet
     from backcast.engine.runs import RunFolder
 
-    folder = RunFolder.open(Path(arguments.run)).path
+    run = RunFolder.open(Path(arguments.run))
+    folder = run.path
+    warn_of_sight(run)
     print(write_report(folder).verdict.sentence)
     print(f"Tear sheet: {write_tearsheet(folder)}")
     return 0

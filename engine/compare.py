@@ -14,6 +14,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from backcast.data.errors import InputError
+from backcast.engine.holdout import warn_of_sight
 from backcast.engine.reports.folder import Evidence, read_evidence
 from backcast.engine.runs import RunFolder
 from backcast.engine.stats import performance
@@ -52,9 +53,11 @@ class Compared:
 def compare(run: Path, others: Sequence[Path]) -> list[Compared]:
     """The first run beside each of the others, by Ledoit and Wolf's (2008) studentised block bootstrap.
 
-    Errors: InputError for a folder without a finished run, years of different lengths, and fewer common sessions than a Sharpe
-    ratio needs.
+    Errors: InputError for a folder without a finished run, years of different lengths, a cross-validation beside a walk
+    forward, and fewer common sessions than a Sharpe ratio needs.
     """
+    for folder in (run, *others):
+        warn_of_sight(RunFolder.open(folder))
     own = read_evidence(RunFolder.open(run).path)
     return [_compared(own, read_evidence(RunFolder.open(other).path), other) for other in others]
 
@@ -63,6 +66,9 @@ def _compared(own: Evidence, other: Evidence, folder: Path) -> Compared:
     year = float(own.manifest["periods_per_year"])
     if float(other.manifest["periods_per_year"]) != year:
         raise InputError("RUN", str(folder), f"a run whose year has {year:g} sessions too")
+    if (own.paths is None) != (other.paths is None):
+        hint = "One of the two was cross-validated: its models knew what came after what they forecast."
+        raise InputError("RUN", str(folder), "a run that was validated in the same way", hint)
     days, mine, theirs = np.intersect1d(own.strategy.sessions, other.strategy.sessions, return_indices=True)
     if len(days) < performance.MINIMUM_SESSIONS:
         raise InputError(

@@ -15,6 +15,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from backcast.data.catalog import home
 from backcast.data.errors import InputError
 from backcast.data.sources.base import Source
@@ -23,15 +25,15 @@ from backcast.engine.execution import Execution
 from backcast.engine.given import prepared
 from backcast.engine.portfolio import Portfolio
 from backcast.engine.simulators.base import Simulator
-from backcast.signals.folds import Design
+from backcast.signals.folds import Design, WalkForward
 from backcast.signals.labels import ForwardReturn
 from backcast.signals.models.base import ForecastModel
 from backcast.signals.types import FeatureSource
 
 Config = Mapping[str, Any]
 
-NO_EFFECT = ("snapshot", "study", "job", "threads", "retrain", "audit", "cache", "grid")
-"""Keys that cannot change a result, so that they are no part of a trial's identity."""
+NO_EFFECT = ("snapshot", "study", "job", "threads", "retrain", "audit", "cache", "grid", "grid_selection")
+"""Keys that cannot change a result, so that they are no part of a trial's identity; but for a nested grid's (`nested`)."""
 
 SECRET = re.compile(r"(password|passwd|secret|token|api_?key|credential)", re.IGNORECASE)
 
@@ -71,6 +73,8 @@ class Experiment:
     audit: AuditLevel
     seed: int
     capital: float
+    holdout_from: np.datetime64 | None = None  # the first date that the run must not see
+    test_from: np.datetime64 | None = None  # the first date whose decisions it tests; null: all of its folds
 
     @property
     def model(self) -> ForecastModel:
@@ -151,7 +155,7 @@ def experiment(config: Config) -> Experiment:
         features=build(config["features"], "features", FeatureSource),
         label=build(config["label"], "label", ForwardReturn),
         models={model.name: model, **{k: v for k, v in challengers.items() if k != model.name}},
-        folds=build(config["folds"], "folds", Design),
+        folds=build(_own(config["folds"]), "folds", Design),
         portfolio=build(config["portfolio"], "portfolio", Portfolio),
         cost=build(config["costs"], "costs", Cost),
         execution=build(config["execution"], "execution", Execution),
@@ -159,8 +163,14 @@ def experiment(config: Config) -> Experiment:
         audit=AuditLevel(**config["audit"]),
         seed=_integer(config, "seed", 0, 2**31 - 1),
         capital=_capital(config["capital"]),
+        holdout_from=_date(config["folds"], "holdout_from"),
+        test_from=_date(config["folds"], "test_from"),
     )
     made.execution.check(made.portfolio)
+    if made.test_from is not None and not isinstance(made.folds, WalkForward):
+        raise InputError(
+            "folds.test_from", str(made.test_from), f"null with {made.folds.name}: it walks forward"
+        )
     _check_cut_orders(made)
     return prepared(made)
 
@@ -175,6 +185,27 @@ def _check_cut_orders(made: Experiment) -> None:
             "at least 1 with execution.participation and a portfolio that leaves holdings alone (top k, or a band)",
             "What is left of an order is then worked on. Or set portfolio.rebalance=true, and take the band out.",
         )
+
+
+SESSIONS = ("holdout_from", "test_from")
+"""Keys of `folds` that say which sessions a run may see and test; its class knows nothing of them."""
+
+
+def _own(folds: Any) -> Any:
+    """The keys of `folds` that are its class's."""
+    return {k: v for k, v in folds.items() if k not in SESSIONS} if isinstance(folds, Mapping) else folds
+
+
+def _date(folds: Config, key: str) -> np.datetime64 | None:
+    value = folds.get(key)
+    if value is None:
+        return None
+    if isinstance(value, str) and re.fullmatch(r"\d{4}-\d{2}-\d{2}", value):
+        try:
+            return np.datetime64(value, "D")
+        except ValueError:
+            pass
+    raise InputError(f"folds.{key}", value, "an ISO date such as '2021-01-01', or null")
 
 
 def _integer(config: Config, key: str, low: int, high: int) -> int:
@@ -204,7 +235,17 @@ def _capital(value: Any) -> float:
 def trial_config(config: Config, challenger: str | None = None) -> dict[str, Any]:
     """The part of a configuration that can change the results of its own model, or of a challenger."""
     kept = {k: v for k, v in config.items() if k not in (*NO_EFFECT, "model", "challengers")}
+    if nested(config) and challenger is None:
+        kept |= {"grid": config["grid"], "grid_selection": config["grid_selection"]}
     return {**kept, "model": config["challengers"][challenger] if challenger else config["model"]}
+
+
+def nested(config: Config) -> bool:
+    """Whether the cell of a grid is chosen anew at every fold. Errors: InputError for a selection that there is not."""
+    selection = config.get("grid_selection", "best")
+    if selection not in ("best", "nested"):
+        raise InputError("grid_selection", selection, "best or nested")
+    return bool(config.get("grid")) and selection == "nested"
 
 
 def digest(value: Any) -> str:

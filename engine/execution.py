@@ -1,41 +1,31 @@
-"""From decisions to fills: the only place that adds the lag.
+"""From decisions to fills: how orders fill, and what happens to a holding whose prices stop.
 
 A decision at clock index t fills in session t + 1: at its open, its close or its typical price, whole or a share of its volume
-a session. What cannot be filled, and what happens to a holding whose prices stop, is decided here and said in events;
-simulators only trade the plan. Labels are made of forward-adjusted prices; a plan is in the source's own units, with the
-splits, dividends and endings of raw prices beside them.
+a session. The plan itself is made in `planning.py`; simulators only trade it. Labels are made of forward-adjusted prices; a
+plan is in the source's own units, with the splits, dividends and endings of raw prices beside them.
 """
 
 from __future__ import annotations
 
 from copy import copy
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from backcast.data.errors import InputError
 from backcast.data.market import Market
-from backcast.data.types import Bools, Clock, Floats, Panel
+from backcast.data.types import Floats, Panel
 from backcast.engine import cash_flows, frictions
-from backcast.engine.checks import check_market, check_targets
+from backcast.engine.checks import check_market
 from backcast.engine.costs.base import Cost, needs
-from backcast.engine.orders import Orders, carried
+from backcast.engine.planning import LAG as LAG
+from backcast.engine.planning import Venue, offset_of
 from backcast.engine.portfolio import Portfolio
-from backcast.engine.types import WEIGHTS, Dividends, Plan, Rules, Targets
+from backcast.engine.types import Plan, Rules, Targets
 from backcast.signals.types import FillTable
-
-LAG = 1
-"""Sessions from a decision to its fill."""
-
-DAYS_A_YEAR = 365
-"""Interest and borrow fees count calendar days over this many (act/365)."""
 
 PRICES = {"next_open": ("open",), "next_close": ("close",), "next_typical": ("high", "low", "close")}
 """Of each way to fill the fields whose mean is the price."""
-
-ENDINGS = {"delisted": "out at its proceeds", "merged": "paid out in cash"}
-"""How a holder gets out of a symbol whose end is a fact. What vanished without one is closed by the simulator."""
 
 Delistings = dict[str, tuple[int, float]]
 """Of each delisted symbol: its last session's index, and what a holder got for a share."""
@@ -125,7 +115,7 @@ class Execution:
             expected = f"the name of an item of the facts, since the costs read {name} from there"
             raise InputError(f"execution.columns.{name}", None, expected)
         if first_decision is not None:
-            cash_flows.placed(self.deposits, panel.clock, _offset(panel.clock, first_decision))
+            cash_flows.placed(self.deposits, panel.clock, offset_of(panel.clock, first_decision))
 
     def check(self, portfolio: Portfolio) -> None:
         """Errors: InputError for a portfolio that this execution could never fill."""
@@ -163,86 +153,7 @@ class Execution:
         the cost needs them; without one, where the data have them. Errors: InputError for targets that no panel could have
         given, prices that cannot be, and settings that the data cannot serve.
         """
-        check_targets(panel, targets)
-        self.check_data(panel, market, cost)
-        prices = self._prices(market)
-        orders = Orders(panel.clock, targets, targets.decisions + LAG)
-        if targets.kind != WEIGHTS:
-            orders.scale(market.split.T)
-        orders.drop_untradable(prices.tradable)
-        self._end(market, orders, prices)
-        self._value_last(market, orders, prices)
-        orders.note_frozen(np.isfinite(market.field("close").T))
-        offset = _offset(panel.clock, int(targets.decisions[0]))
-        part = slice(offset, len(panel.clock))
-        dividends = self._dividends(market, orders, offset)
-        split, exits, forced = market.split.T[part], prices.exits[part], prices.forced[part]
-        return Plan(
-            panel.clock,
-            panel.symbols,
-            offset,
-            orders.weights[part],
-            orders.decided[part],
-            prices.fill[part],
-            prices.tradable[part],
-            prices.mark[part],
-            orders.events(),
-            self.margin,
-            kind=targets.kind,
-            exits=exits if np.isfinite(exits).any() else None,
-            forced=forced if np.isfinite(forced).any() else None,
-            split=split if (split != 1.0).any() else None,
-            dividends=dividends,
-            capacity=self._capacity(market, part),
-            patience=self.patience,
-            deposit=cash_flows.placed(self.deposits, panel.clock, offset),
-            years=_years(panel.clock)[part],
-            rules=self.rules,
-            **self._frictions(panel, market, cost, part),
-        )
-
-    def _prices(self, market: Market) -> _Prices:
-        """Prices of the newest version, the last known value where there is none."""
-        closes, prices, split = market.field("close").T, self._price(market.values, market).T, market.split.T
-        if "volume" in market.fields:  # a bar without volume repeats a price at which nobody could trade
-            volume = market.field("volume").T
-            prices = np.where((volume == 0.0) & (volume > 0.0).any(axis=0), np.nan, prices)
-        mark = carried(closes, split)
-        before = np.vstack([np.full((1, mark.shape[1]), np.nan), mark[:-1]]) / split
-        tradable = np.isfinite(prices)
-        fill, exits = np.where(tradable, prices, before), np.full(mark.shape, np.nan)
-        return _Prices(fill, mark, tradable, exits, exits.copy())
-
-    def _end(self, market: Market, orders: Orders, prices: _Prices) -> None:
-        """What holders of a symbol whose data end get, and when."""
-        closes = market.field("close")
-        for s, last, exit_at, proceeds in self._endings(closes, market, market.endings):
-            position = orders.end(s, last, exit_at)
-            if proceeds is None:  # what is held then, and on which side, only trading knows
-                prices.fill[exit_at, s] = prices.mark[exit_at, s]
-                prices.forced[exit_at, s], prices.tradable[exit_at, s] = self.haircut, False
-                continue
-            prices.mark[exit_at:, s] = prices.exits[exit_at, s] = proceeds
-            if position:
-                kind = _ending(market, s)
-                since = f"no data after {market.clock.sessions[last]}"
-                orders.note(exit_at, s, kind, f"{since}; {ENDINGS[kind]}")
-
-    def _value_last(self, market: Market, orders: Orders, prices: _Prices) -> None:
-        """What is delisted with the data's last session is paid out after it: at that close it is worth its proceeds."""
-        known = np.isfinite(market.field("close"))
-        end = int(np.flatnonzero(known.any(axis=0))[-1]) if known.any() else 0
-        held, ever = orders.held()[-1], orders.ever()
-        for symbol, (final, proceeds) in market.endings.items():
-            s = market.symbols.index(symbol)
-            if final < end or not known[s].any():
-                continue
-            prices.mark[end:, s] = proceeds
-            if held[s] or (
-                self.participation is not None and ever[s]
-            ):  # volume may have kept what was to be sold
-                detail = f"to be paid out after the data end; what is held is valued at its proceeds of {proceeds:g}"
-                orders.note(end, s, _ending(market, s), detail)
+        return Venue(self, panel, market, cost).plan(targets)
 
     def _price(self, values: Floats, source: Panel | Market) -> Floats:
         """(S, T) the price at which orders of a session fill."""
@@ -254,42 +165,6 @@ class Execution:
         if self.participation is None:
             return None
         return np.asarray(self.participation * np.nan_to_num(market.field("volume").T[part]))
-
-    def _dividends(self, market: Market, orders: Orders, offset: int) -> Dividends | None:
-        """Those that a holder may get, in sessions of the plan; where a held one has no pay date, that is an event."""
-        here = market.ex >= offset
-        if not here.any():
-            return None
-        held = orders.held_before()
-        if market.pay_by_rule is not None:
-            for ex, s in zip(
-                market.ex[here & market.pay_by_rule], market.symbol[here & market.pay_by_rule], strict=True
-            ):
-                if held[ex, s]:
-                    orders.note(
-                        int(ex),
-                        int(s),
-                        "pay_date_by_rule",
-                        "the source gives no pay date; paid by our convention",
-                    )
-        return Dividends(
-            market.ex[here] - offset, market.pay[here] - offset, market.symbol[here], market.amount[here]
-        )
-
-    def _frictions(self, panel: Panel, market: Market, cost: Cost | None, part: slice) -> dict[str, Any]:
-        """What costs need, as known at the decision before each fill."""
-        has_volume = {"traded"} if "volume" in panel.fields else set()
-        asked = needs(cost.rates()) if cost else {"volatility"} | has_volume
-        found: dict[str, Any] = {}
-        if "volatility" in asked:
-            found["volatility"] = _lagged(frictions.volatility(panel, self.windows["volatility"]))[part]
-        if "traded" in asked:
-            found["traded"] = _lagged(frictions.traded(panel, market, self.windows["traded"]))[part]
-        for name in self.columns:  # an order that needs what nobody knew is the simulator's event
-            found[name] = _lagged(frictions.column(panel, self.columns, name))[part]
-        if "borrowable" in found:  # what nobody knew to be there cannot be borrowed
-            found["borrowable"] = np.nan_to_num(found["borrowable"]) > 0
-        return found
 
     def _endings(
         self, closes: Floats, panel: Panel | Market, delistings: Delistings
@@ -309,39 +184,6 @@ class Execution:
             if exit_at <= end:
                 found.append((s, int(last[s]), exit_at, None if fact is None else fact[1]))
         return found
-
-
-@dataclass(frozen=True)
-class _Prices:
-    """Of a plan, (T, S) each: fill, mark, tradable, exits and forced as there. Filled in place."""
-
-    fill: Floats
-    mark: Floats
-    tradable: Bools
-    exits: Floats
-    forced: Floats
-
-
-def _offset(clock: Clock, first_decision: int) -> int:
-    """The session in which an account begins: that of its first decision's fill, or the last one where the data end before."""
-    return min(first_decision + LAG, len(clock) - 1)
-
-
-def _lagged(values: Floats) -> Floats:
-    """(T, S) at each fill session what the decision before it knew, from (S, T) by decision."""
-    moved = np.full(values.T.shape, np.nan)
-    moved[LAG:] = values.T[:-LAG]
-    return moved
-
-
-def _ending(market: Market, s: int) -> str:
-    return "merged" if market.symbols[s] in market.merged else "delisted"
-
-
-def _years(clock: Clock) -> Floats:
-    """(T,) of each session the time since the one before; bars of one session are no time apart."""
-    days = np.diff(clock.sessions, prepend=clock.sessions[:1]).astype("timedelta64[D]").astype(np.float64)
-    return days / DAYS_A_YEAR
 
 
 def _rules(lot: object, max_leverage: object, maintenance: object, margin: bool) -> Rules:

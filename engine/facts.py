@@ -8,7 +8,7 @@ import numpy as np
 
 from backcast.data import asof
 from backcast.data.coverage import coverage
-from backcast.engine import given, runs, validation, walkforward
+from backcast.engine import given, holdout, runs, validation, walkforward
 from backcast.engine.configure import Config, Experiment, digest, redacted
 from backcast.engine.grid import Grid
 from backcast.engine.pinned import Context, Outcome
@@ -44,6 +44,7 @@ def write_facts(context: Context, own: Outcome, searched: Grid | None) -> None:
             "portfolio": _sizing(made, config),
             "label": {"horizon": made.label.horizon},
             **given.facts(made, own.targets),
+            **holdout.facts(pinned, panel, out),
             "grid": None if searched is None else searched.facts(),
             "every": made.folds.every,
             "design": made.folds.name,

@@ -21,13 +21,18 @@ class Orders:
     def __init__(self, clock: Clock, targets: Targets, filled: Ints) -> None:
         sessions = len(clock)
         self.kind, self.symbols, self.sessions = targets.kind, targets.symbols, clock.sessions
-        self.weights = np.full((sessions, len(targets.symbols)), np.nan)
+        self.weights = np.empty((sessions, len(targets.symbols)))
         self.decided = np.full(sessions, -1, dtype=np.int64)
         self._ended: dict[int, int] = {}
         self._shares: Floats = np.ones((1, len(targets.symbols)))
         self._rows: list[tuple[int, int, str, str]] = []
         inside = filled < sessions
-        self.weights[filled[inside]] = targets.weights[inside]
+        idle = np.ones(sessions, dtype=bool)
+        idle[filled[inside]] = False
+        self.weights[idle] = np.nan
+        self.weights[filled[inside]] = targets.weights[
+            : int(inside.sum())
+        ]  # ascending: the last ones are not
         self.decided[filled[inside]] = targets.decisions[inside]
         for decision in targets.decisions[~inside]:
             detail = f"the decision of {clock.decides_at[decision]} would fill after the data end"
@@ -38,7 +43,7 @@ class Orders:
         self.weights *= split
         self._shares = np.asarray(np.cumprod(split, axis=0))
 
-    def asked(self, columns: slice = slice(None)) -> Floats:
+    def asked(self, columns: slice | Ints = slice(None)) -> Floats:
         """(T, S) the position that the orders so far asked for, in their unit; 0 where none did, or the symbol ended."""
         orders, shares = self.weights[:, columns], self._shares[:, columns]
         if self.kind != ORDERS:
@@ -50,9 +55,13 @@ class Orders:
 
     def held(self) -> Bools:
         """(T, S) whether the orders so far left a position."""
-        held: Bools = self.asked() != 0.0
+        return self._held(np.arange(self.weights.shape[1]))
+
+    def _held(self, columns: Ints) -> Bools:
+        """(T, N) the same, of some symbols in ascending order."""
+        held: Bools = self.asked(columns) != 0.0
         for s, at in self._ended.items():
-            held[at:, s] = False
+            held[at:, columns == s] = False
         return held
 
     def ever(self) -> Bools:
@@ -63,15 +72,24 @@ class Orders:
         """(T, S) the same, before the session's own orders."""
         return np.vstack([np.zeros((1, self.weights.shape[1]), dtype=bool), self.held()[:-1]])
 
-    def drop_untradable(self, tradable: Bools) -> None:
-        """Takes out orders of symbols that do not trade at the fill; those that would have traded are events."""
-        missing = np.isfinite(self.weights) & ~tradable
-        wanted = missing & ((self.weights != 0.0) | (self.held_before() if self.kind != ORDERS else False))
-        for t, s in np.argwhere(wanted).tolist():
+    def drop_untradable(self, untradable: tuple[Ints, Ints]) -> None:
+        """Takes out orders of sessions and symbols (N,) that do not trade at the fill; those that would have traded are
+        events."""
+        asked = self.weights[untradable]
+        missing = np.isfinite(asked)
+        if not missing.any():
+            return
+        sessions, symbols = untradable[0][missing], untradable[1][missing]
+        wanted = asked[missing] != 0.0
+        if self.kind != ORDERS and not wanted.all():
+            columns, place = np.unique(symbols, return_inverse=True)
+            held = self._held(columns)
+            wanted |= (sessions > 0) & held[sessions - 1, place]
+        for t, s in zip(sessions[wanted].tolist(), symbols[wanted].tolist(), strict=True):
             self._rows.append(
                 (t, s, "not_tradable", f"it did not trade at the fill; {self._asked(t, s)} not done")
             )
-        self.weights[missing] = np.nan
+        self.weights[sessions, symbols] = np.nan
 
     def _asked(self, t: int, s: int) -> str:
         value = self.weights[t, s]
@@ -85,14 +103,16 @@ class Orders:
         self._ended[s] = exit_at
         return float(self.asked(slice(s, s + 1))[exit_at, 0])
 
-    def note_frozen(self, known: Bools) -> None:
-        """An event for each spell in which a holding is valued at an old price."""
-        frozen = self.held() & ~known
+    def note_frozen(self, columns: Ints, unknown: Bools) -> None:
+        """An event for each spell in which a holding is valued at an old price. columns (N,): the symbols that lack a price in
+        any session, ascending; unknown (T, N): where they do."""
+        frozen = self._held(columns) & unknown
         begins = frozen & ~np.vstack([np.zeros((1, frozen.shape[1]), dtype=bool), frozen[:-1]])
-        for t, s in np.argwhere(begins).tolist():
-            rest = frozen[t:, s]
+        for t, column in np.argwhere(begins).tolist():
+            rest = frozen[t:, column]
             length = len(rest) if rest.all() else int((~rest).argmax())
-            self._rows.append((t, s, "frozen_price", f"valued at its last price for {length} sessions"))
+            detail = f"valued at its last price for {length} sessions"
+            self._rows.append((t, int(columns[column]), "frozen_price", detail))
 
     def note(self, session: int, symbol: int, kind: str, detail: str) -> None:
         self._rows.append((session, symbol, kind, detail))

@@ -67,6 +67,9 @@ def retrain(config: Config, as_of: np.datetime64, progress: Progress) -> Decisio
         raise InputError(
             "portfolio", "given", "a portfolio that follows a model's forecasts", "Nothing is to be trained."
         )
+    if made.holdout_from is not None:
+        hint = "A model for production learns from all that is known; its own holdout is retrain.holdout_sessions."
+        raise InputError("folds.holdout_from", str(made.holdout_from), "null", hint)
     _walk_forward(made)
     model = next(iter(made.models))
     registry = Registry(f"{model}_{made.source.name}")

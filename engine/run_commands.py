@@ -75,8 +75,11 @@ def run_one(config: dict[str, Any], folder: Path) -> None:
     """One run, told and shown."""
     from backcast.engine import research
     from backcast.engine.progress import Progress
+    from backcast.engine.trials import launched_by
 
-    show_run(research.run({**config, "study": folder.parent.name, "job": folder.name}, folder, Progress()))
+    config = {**config, "study": folder.parent.name, "job": folder.name}
+    with launched_by("run"):
+        show_run(research.run(config, folder, Progress()))
 
 
 def refuse_sweep_flags(arguments: Namespace) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from backcast.data.errors import InputError, StaleDataError
 
 if TYPE_CHECKING:
+    import numpy as np
     import polars as pl
     from rich.console import Console
 
@@ -105,16 +106,14 @@ def add_gc(parser: argparse.ArgumentParser) -> None:
 
 
 def sql(arguments: argparse.Namespace, _: list[str]) -> int:
-    from backcast.data.sources.instants import instant_of
+    from backcast.data.heldout import HeldOut
     from backcast.data.sql import select
-    from backcast.data.store import Store
 
-    store = Store()
+    store = HeldOut()
     if arguments.snapshot and not arguments.dataset:
         raise InputError("--snapshot", arguments.snapshot, "a --dataset beside it")
     pin = store.version(arguments.dataset, arguments.snapshot) if arguments.snapshot else None
-    at = instant_of(arguments.as_of)
-    give(select(store, arguments.query, at, arguments.dataset, pin), arguments.output)
+    give(select(store, arguments.query, _asked(arguments), arguments.dataset, pin), arguments.output)
     return 0
 
 
@@ -189,10 +188,11 @@ def snapshot(arguments: argparse.Namespace, _: list[str]) -> int:
 
 
 def export(arguments: argparse.Namespace, _: list[str]) -> int:
+    from backcast.data.heldout import HeldOut
     from backcast.data.maintenance import export as export_table
-    from backcast.data.store import Store
 
-    store = Store()
+    store = HeldOut()
+    store.moment(arguments.dataset, None)  # says where a holdout is left out
     pin = store.version(arguments.dataset, arguments.snapshot)
     rows = export_table(store, arguments.dataset, arguments.table, arguments.file, pin)
     print(f"{rows:,} rows. Written: {arguments.file}")
@@ -200,49 +200,53 @@ def export(arguments: argparse.Namespace, _: list[str]) -> int:
 
 
 def changes(arguments: argparse.Namespace, _: list[str]) -> int:
+    from backcast.data.heldout import HeldOut
     from backcast.data.history import changes as changes_between
     from backcast.data.sources.instants import instant_of
-    from backcast.data.store import Store
 
-    after, until = instant_of(arguments.after, "FROM"), instant_of(arguments.until, "TO")
-    give(changes_between(Store(), arguments.dataset, arguments.table, after, until), arguments.output)
+    store, after = HeldOut(), instant_of(arguments.after, "FROM")
+    until = store.moment(arguments.dataset, instant_of(arguments.until, "TO"))
+    give(changes_between(store, arguments.dataset, arguments.table, after, until), arguments.output)
     return 0
 
 
 def prices(arguments: argparse.Namespace, _: list[str]) -> int:
-    from backcast.data.sources.instants import instant_of
-    from backcast.data.store import Store
+    from backcast.data.heldout import HeldOut
     from backcast.data.views import prices as prices_at
 
-    at = instant_of(arguments.as_of)
-    give(prices_at(Store(), arguments.dataset, at, arguments.adjust), arguments.output)
+    store = HeldOut()
+    at = store.moment(arguments.dataset, _asked(arguments))
+    give(prices_at(store, arguments.dataset, at, arguments.adjust), arguments.output)
     return 0
 
 
 def universe(arguments: argparse.Namespace, _: list[str]) -> int:
-    from backcast.data.sources.instants import instant_of
-    from backcast.data.store import Store
+    from backcast.data.heldout import HeldOut
     from backcast.data.views import universe as universe_at
 
-    give(universe_at(Store(), arguments.dataset, instant_of(arguments.as_of)), arguments.output)
+    store = HeldOut()
+    at = store.moment(arguments.dataset, _asked(arguments))
+    give(universe_at(store, arguments.dataset, at), arguments.output)
     return 0
 
 
 def symbols(arguments: argparse.Namespace, _: list[str]) -> int:
-    from backcast.data.sources.instants import instant_of
-    from backcast.data.store import Store
+    from backcast.data.heldout import HeldOut
     from backcast.data.views import symbols as symbols_at
 
-    give(symbols_at(Store(), arguments.dataset, instant_of(arguments.as_of)), arguments.output)
+    store = HeldOut()
+    at = store.moment(arguments.dataset, _asked(arguments))
+    give(symbols_at(store, arguments.dataset, at), arguments.output)
     return 0
 
 
 def findings(arguments: argparse.Namespace, _: list[str]) -> int:
     import polars as pl
 
-    from backcast.data.store import Store
+    from backcast.data.heldout import HeldOut
 
-    store = Store()
+    store = HeldOut()
+    store.moment(arguments.dataset, None)  # says where a holdout is left out
     found = store.findings(arguments.dataset, store.version(arguments.dataset))
     give(pl.DataFrame(pl.from_arrow(found)), arguments.output)
     return 0
@@ -276,12 +280,13 @@ def drop(arguments: argparse.Namespace, _: list[str]) -> int:
 def cell(arguments: argparse.Namespace, _: list[str]) -> int:
     import polars as pl
 
+    from backcast.data.heldout import HeldOut
     from backcast.data.history import cell as versions_of
     from backcast.data.sources.instants import instant_of
-    from backcast.data.store import Store
 
-    at, key = instant_of(arguments.as_of), {"symbol": arguments.symbol}
-    found = versions_of(Store(), arguments.dataset, arguments.table, key, at)
+    store, key = HeldOut(), {"symbol": arguments.symbol}
+    at = store.moment(arguments.dataset, _asked(arguments))
+    found = versions_of(store, arguments.dataset, arguments.table, key, at)
     if arguments.day:
         day = instant_of(arguments.day, "--day").astype("datetime64[D]").item()
         found = found.filter(pl.col("event_at").dt.date() == day)
@@ -321,6 +326,13 @@ def _chosen(arguments: argparse.Namespace) -> list[str]:
         Store().info(arguments.dataset)
         return [arguments.dataset]
     return Store().names()
+
+
+def _asked(arguments: argparse.Namespace) -> np.datetime64 | None:
+    """The instant of --as-of, None where there is none."""
+    from backcast.data.sources.instants import instant_of
+
+    return instant_of(arguments.as_of) if arguments.as_of else None
 
 
 def give(frame: pl.DataFrame, output: Path | None) -> None:

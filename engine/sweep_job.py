@@ -74,9 +74,11 @@ def _outcome(order: Order, compose: Callable[[], dict[str, Any]], folder: Path) 
         from backcast.engine import between_jobs, research
         from backcast.engine.progress import Progress
         from backcast.engine.run_commands import show_run
+        from backcast.engine.trials import launched_by
 
         between_jobs.keep()
-        show_run(research.run(config, folder, Progress()))
+        with launched_by("sweep"):
+            show_run(research.run(config, folder, Progress()))
         return ""
     except BackcastError as error:
         print(f"error: {error}", file=sys.stderr)

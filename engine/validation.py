@@ -17,22 +17,27 @@ import polars as pl
 from backcast.data.market import Market
 from backcast.data.types import Clock
 from backcast.engine import walkforward
-from backcast.engine.configure import Experiment
+from backcast.engine.configure import Config, experiment
 from backcast.engine.sessions import compounded
 from backcast.engine.types import Account
 from backcast.engine.walkforward import Fitted, World
-from backcast.signals.folds import Design
+from backcast.signals.folds import Design, WalkForward
 from backcast.signals.types import Fold
-from backcast.signals.validation import CombinatorialPurged, Split
 
 
 def trade_paths(
-    made: Experiment, world: World, market: Market, fitted: Fitted, first: Account, threads: int
+    config: Config, world: World, market: Market, fitted: Fitted, first: Account, threads: int
 ) -> pl.DataFrame:
-    """The net returns by session of every path; first: the account of the first path, which is not traded again."""
+    """The net returns by session of every path; first: the account of the first path, which is not traded again.
+
+    Each of the others has parts of its own, made from the configuration: what a user's portfolio remembers of one path must not
+    reach the next, nor a thread beside it.
+    """
 
     def trade(path: int) -> Account:
-        return first if path == 0 else walkforward.trade(made, world, market, fitted.paths[path])[1]
+        if path == 0:
+            return first
+        return walkforward.trade(experiment(config), world, market, fitted.paths[path])[1]
 
     with ThreadPoolExecutor(threads) as pool:
         accounts = pool.map(trade, range(len(fitted.paths)))
@@ -59,19 +64,17 @@ def _returns(account: Account, clock: Clock) -> tuple[Any, Any]:
     return np.unique(days), compounded(days, account.net_return)
 
 
+def is_cross_validated(design: Design) -> bool:
+    """Whether a design may fit on what came after: any that does not walk forward."""
+    return not isinstance(design, WalkForward)
+
+
 def facts(design: Design, folds: Sequence[Fold], clock: Clock) -> dict[str, Any]:
-    """What the manifest says of a cross-validation: its groups, splits and paths, and the session with which each group begins;
-    nothing of a walk forward."""
-    if not isinstance(design, CombinatorialPurged):
+    """What the manifest says of a cross-validation: its splits, paths and settings, and the sessions from which each fit
+    forecasts on the first path; nothing of a walk forward."""
+    if not is_cross_validated(design):
         return {}
-    begins = sorted({int(begin) for fold in folds if isinstance(fold, Split) for begin, _ in fold.blocks})
-    return {
-        "validation": {
-            "groups": design.groups,
-            "test_groups": design.test_groups,
-            "splits": len(folds),
-            "paths": design.paths,
-            "embargo": design.embargo,
-            "begins": [str(clock.sessions[bar]) for bar in begins],
-        }
-    }
+    decisions, routes = np.unique(np.concatenate([fold.test for fold in folds])), design.routes(folds)
+    begins = decisions[np.flatnonzero(np.diff(routes[0], prepend=-1))]
+    counts = {"splits": len(folds), "paths": len(routes), **design.facts()}
+    return {"validation": {**counts, "begins": [str(clock.sessions[bar]) for bar in begins]}}

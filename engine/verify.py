@@ -19,9 +19,8 @@ from rich.table import Table
 
 from backcast.data import asof
 from backcast.data.errors import InputError
-from backcast.data.store import Store
 from backcast.data.types import Floats
-from backcast.engine import runs, walkforward
+from backcast.engine import holdout, runs, walkforward
 from backcast.engine.configure import experiment
 from backcast.engine.runs import RunFolder, read_targets
 from backcast.engine.sessions import fill_instants
@@ -165,7 +164,8 @@ def verify(folder: Path) -> Comparison:
     run = RunFolder.open(folder)
     manifest = run.read_json("manifest.json")
     made = experiment(run.read_yaml("config.yaml"))
-    store, pin = Store(), manifest["store"]["pin"]
+    holdout.warn_of_sight(run)
+    store, pin = holdout.store_of(made), manifest["store"]["pin"]
     panel = asof.load_panel(store, made.source.name, pin)
     market = asof.load_market(store, made.source.name, pin)
     targets = read_targets(run.read_table("targets.parquet"), panel.clock, panel.symbols)

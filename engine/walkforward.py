@@ -26,11 +26,13 @@ from backcast.data.store import Store
 from backcast.data.types import Bools, Floats, Ints, Panel
 from backcast.engine import between_jobs
 from backcast.engine.configure import Experiment
+from backcast.engine.execution import PRICES, Execution
 from backcast.engine.features.cache import FeatureCache
 from backcast.engine.progress import Update
 from backcast.engine.sessions import refuse_early_fills
 from backcast.engine.types import Account, Targets
 from backcast.signals.dataset import training_set
+from backcast.signals.folds import folds_from
 from backcast.signals.models.base import FittedModel, ForecastModel
 from backcast.signals.models.none import NoModel
 from backcast.signals.types import QUANTILES, Features, Fold, Forecast, Labels, Reproducible, TrainingSet
@@ -68,12 +70,15 @@ def observe(
     threads: int,
     until: np.datetime64 | None = None,
     cache: FeatureCache | None = None,
+    beside: World | None = None,
 ) -> World:
     """The world at a pinned store version; with `until`, from a store that ends at that instant. With a cache the features
-    may come from there: never in an audit, which is to compute them itself."""
-    panel = between_jobs.read(asof.load_panel, store, made.source.name, pin, until)
+    may come from there: never in an audit, which is to compute them itself. beside: a world of the same version and
+    instant, whose panel it shares."""
+    read = between_jobs.read
+    panel = read(asof.load_panel, store, made.source.name, pin, until) if beside is None else beside.panel
     compiled = made.features.compile(panel.fields, panel.price_basis)
-    delistings = between_jobs.read(asof.delistings, store, made.source.name, pin, until)
+    delistings = read(asof.delistings, store, made.source.name, pin, until)
     if cache is None or not isinstance(compiled, Reproducible):  # a user's own kind of features
         return World(panel, compiled.evaluate(panel, threads=threads), delistings)
     features = cache.features(store, made.source.name, pin, until, compiled, panel, threads)
@@ -83,9 +88,18 @@ def observe(
 def labels_as_known(made: Experiment, world: World, decision: int) -> Labels:
     """The labels as somebody who fits at this decision can know them."""
     instant = world.panel.clock.decides_at[decision]
-    values = asof.as_known(world.panel, instant)
+    panel = _priced(made.execution, world.panel)
+    values = asof.as_known(panel, instant)
     delisted = asof.delisted_by(world.delistings, instant)
-    return made.label.build(made.execution.fill_table(values, world.panel, delisted))
+    return made.label.build(made.execution.fill_table(values, panel, delisted))
+
+
+def _priced(execution: Execution, panel: Panel) -> Panel:
+    """The fields that fills are made of, where the execution is ours: the others would be copied for every fold."""
+    if type(execution) is not Execution:
+        return panel
+    wanted = {"close", *PRICES[execution.resolve(panel)]}
+    return panel.only(tuple(name for name in panel.fields if name in wanted))
 
 
 def fold_training(
@@ -104,6 +118,8 @@ def own_route(made: Experiment, folds: Sequence[Fold]) -> tuple[Ints, Ints]:
 def folds_of(made: Experiment, panel: Panel) -> list[Fold]:
     """The folds of a panel. Errors: InputError where a decision of theirs would come after its fill."""
     folds = made.folds.split(panel.clock)
+    if made.test_from is not None:
+        folds = folds_from(folds, panel.clock, made.test_from)
     refuse_early_fills(panel.clock, folds, made.execution.resolve(panel))
     return folds
 
@@ -216,14 +232,16 @@ def _paths(
 ) -> list[Forecast]:
     """A forecast of every decision for each path of the design. results: of each fold (N, S) and (N, S, Q)."""
     decisions = np.unique(np.concatenate([fold.test for fold in folds]))
+    of = {fold.number: (fold.test, *result) for fold, result in zip(folds, results, strict=True)}
     paths = []
     for route in made.folds.routes(folds):
         mean = np.full((len(decisions), len(symbols)), np.nan)
         quantiles = np.full((*mean.shape, len(QUANTILES)), np.nan)
         for number in np.unique(route):
             at = route == number
-            place = np.searchsorted(folds[number].test, decisions[at])
-            mean[at], quantiles[at] = results[number][0][place], results[number][1][place]
+            test, means, levels = of[int(number)]
+            place = np.searchsorted(test, decisions[at])
+            mean[at], quantiles[at] = means[place], levels[place]
         paths.append(Forecast(decisions, symbols, mean, quantiles, route))
     return paths
 

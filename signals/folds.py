@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
@@ -38,6 +39,10 @@ class Design(ABC):
     @abstractmethod
     def routes(self, folds: Sequence[Fold]) -> Ints:
         """(P, D) the number of the fold that forecasts each of the D decisions, ascending, on each of the P paths."""
+
+    def facts(self) -> dict[str, int]:
+        """What a manifest says of its settings, beside its fits and paths."""
+        return {}
 
 
 class WalkForward(Design):
@@ -159,6 +164,20 @@ class WalkForward(Design):
             unit = sessions.astype("datetime64[M]").astype(np.int64) // _MONTHS[self._unit]
         groups: Ints = (unit - unit[0]) // self._count
         return groups
+
+
+def folds_from(folds: Sequence[Fold], clock: Clock, date: np.datetime64) -> list[Fold]:
+    """The folds with tests in sessions from a date on, and those tests alone; their fits stay as they are.
+
+    Errors: InputError where there is none.
+    """
+    tests = [fold.test[clock.sessions[fold.test] >= date] for fold in folds]
+    found = [replace(fold, test=test) for fold, test in zip(folds, tests, strict=True) if len(test)]
+    if not found:
+        raise InputError(
+            "folds.test_from", str(date), f"a date with decisions on or after it, before {clock.sessions[-1]}"
+        )
+    return found
 
 
 def bar_after(clock: Clock, sessions: int, parameter: str) -> int:

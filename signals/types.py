@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -98,7 +99,7 @@ class Fold:
     """One fit and the decisions it serves. All are indices into the clock's decisions.
 
     The fit happens at decision `fit_at` (known: everything as of that instant); `train` are the candidate decision
-    indices; `test` the decision indices that this fit forecasts, all >= fit_at. `embargo`: sessions left out
+    indices; `test` the decision indices that this fit forecasts, of a walk forward all >= fit_at. `embargo`: sessions left out
     between the last label's end and the fit; `known_by`: the decision by which a training label must be known, which is
     fit_at - embargo where a session is one bar.
     """
@@ -152,6 +153,31 @@ class Forecast:
     mean: Floats
     quantiles: Floats
     fold: Ints
+
+    @cached_property
+    def ranking(self) -> Ranking:
+        """Where each mean stands among those of its decision; made once, however many portfolios ask."""
+        return Ranking.of(self.mean)
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """place (D, S): how many better scores a finite score has in its row; equal scores rank in the order of their columns; S
+    where a score is not finite. count (D,): finite scores of a row."""
+
+    place: npt.NDArray[np.int32]
+    count: Ints
+
+    @staticmethod
+    def of(scores: Floats) -> Ranking:
+        """Of rows (D, S); each row's depends on that row alone."""
+        finite = np.isfinite(scores)
+        order = np.argsort(np.where(finite, -scores, np.nan), axis=1, kind="stable")
+        columns = np.arange(scores.shape[1], dtype=np.int32)
+        place = np.empty(scores.shape, dtype=np.int32)
+        np.put_along_axis(place, order, np.broadcast_to(columns, scores.shape), axis=1)
+        place[~finite] = scores.shape[1]
+        return Ranking(place, finite.sum(axis=1))
 
 
 def decision_instants(forecast: Forecast, decides_at: Instants) -> npt.NDArray[np.datetime64]:

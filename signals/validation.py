@@ -209,6 +209,10 @@ class CombinatorialPurged(Design):
                 seen[number] += 1
         return found
 
+    def facts(self) -> dict[str, int]:
+        """Its groups, how many are tested at once, and the embargo in sessions."""
+        return {"groups": self.groups, "test_groups": self.test_groups, "embargo": self.embargo}
+
     def _first_index(self, clock: Clock) -> int:
         """Index of the first bar of which anything is used."""
         if not len(clock):

@@ -25,8 +25,8 @@ from backcast.engine.audit.path import Evidence, Recorded
 from backcast.engine.audit.replay import Replay
 from backcast.engine.configure import Experiment
 from backcast.engine.progress import Update
+from backcast.engine.validation import is_cross_validated
 from backcast.engine.walkforward import World
-from backcast.signals.folds import WalkForward
 
 HALF = 2
 """In quick, one row in so many is replayed bar by bar, the last ones."""
@@ -54,7 +54,7 @@ def checks(
     if at is None:
         live, every = _live(recorded, held, lambda share: update(0.4 + 0.2 * share))
         found += live
-    if made.audit.level == "full" and isinstance(made.folds, WalkForward):
+    if made.audit.level == "full" and not is_cross_validated(made.folds):
         k = None if at is None else int(evidence.forecast.decisions[_row(recorded, at)])
         found += fit_replay(recorded, lambda share: update(0.6 + 0.4 * share), k)
     update(1.0)

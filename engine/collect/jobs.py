@@ -27,8 +27,9 @@ TRACES = ("config.yaml", "status.json", "job.log")
 
 @dataclass(frozen=True)
 class Job:
-    """state: see above; error: why it is not done. config: as resolved, empty where it left none; overrides: what the sweep
-    asked for, empty where that is not written down. report, trials, manifest: of a job that is done; cells: its grid, if any.
+    """state: see above; error: why it is not done. config: as resolved, empty where it left none; overrides: those of the sweep
+    in which it differs from other jobs, empty where they are not written down. report, trials, manifest: of a job that is
+    done; cells: its grid, if any.
     """
 
     name: str
@@ -69,11 +70,6 @@ def jobs(study: Path) -> list[Job]:
     return [_job(study / name, asked.get(name, "")) for name in names]
 
 
-def failed_jobs(study: Path) -> list[Path]:
-    """The folders of jobs that did not end well."""
-    return [job.folder for job in jobs(study) if job.state != DONE]
-
-
 def _is_job(path: Path) -> bool:
     return path.is_dir() and any((path / name).exists() for name in TRACES)
 
@@ -84,17 +80,18 @@ def _in_order(name: str) -> tuple[bool, int, str]:
 
 
 def _asked(study: Path) -> dict[str, str]:
-    """The overrides of each job by its name, as the sweep wrote them down; none where it did not."""
+    """By job the overrides in which it differs from the others, as the sweep wrote them down; none where it did not."""
     try:
         listed = json.loads((study / "sweep.json").read_text())["jobs"]
-        found = {}
-        for n, one in enumerate(listed):
-            name, overrides = (one["job"], one["overrides"]) if isinstance(one, dict) else (n, one)
-            if _inside(str(name)):
-                found[str(name)] = " ".join(str(o) for o in overrides)
-        return found
+        told = [
+            (one["job"], one["overrides"]) if isinstance(one, dict) else (n, one)
+            for n, one in enumerate(listed)
+        ]
+        asked = {str(name): [str(one) for one in overrides] for name, overrides in told if _inside(str(name))}
     except (OSError, ValueError, KeyError, TypeError):
         return {}
+    shared = set.intersection(*map(set, asked.values())) if len(asked) > 1 else set()
+    return {name: " ".join(one for one in own if one not in shared) for name, own in asked.items()}
 
 
 def _inside(name: str) -> bool:

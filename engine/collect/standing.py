@@ -12,7 +12,8 @@ import numpy.typing as npt
 from backcast.data.types import Floats
 from backcast.engine.reports.figures import trials_variance
 from backcast.engine.stats import performance
-from backcast.engine.stats.luck import Dated, Luck, by_trial, luck_of
+from backcast.engine.stats.luck import Dated, Luck, aligned, luck_of
+from backcast.engine.stats.search import Search
 from backcast.engine.stats.sharpe_tests import deflated_sharpe
 from backcast.engine.trials import TrialCount, TrialLog
 
@@ -47,7 +48,7 @@ class LogNow:
     @cached_property
     def trials(self) -> dict[str, Dated]:
         """Sessions and net returns of each."""
-        return by_trial(self._log.returns(self.count.upto))
+        return self._log.by_trial(self.count.upto)
 
     def standing(self, trial: str) -> Standing:
         """One trial's, on its own sessions."""
@@ -62,11 +63,20 @@ class LogNow:
         luck = self._compared(sessions)
         return Standing(luck.of(trial), self._deflated(net), luck.compared, "", net)
 
+    def search(self, trial: str, year: float) -> Search | None:
+        """All trials that cover this one's sessions together; None where the log has no returns of it."""
+        if trial not in self.trials:
+            return None
+        sessions = self.trials[trial][0]
+        luck = self._compared(sessions)
+        names, returns = aligned(sessions, self.trials)
+        return Search(names, returns, luck, self.count.sharpe_variance, year)
+
     def _compared(self, sessions: npt.NDArray[Any]) -> Luck:
         """Trials of the same sessions are compared once."""
         key = sessions.tobytes()
         if key not in self._luck:
-            self._luck[key] = luck_of(sessions, self.trials, self.count.n)
+            self._luck[key] = luck_of(sessions, self.trials, max(self.count.n, len(self.trials)))
         return self._luck[key]
 
     def _deflated(self, net: Floats) -> float:

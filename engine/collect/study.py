@@ -13,6 +13,7 @@ import polars as pl
 
 from backcast.engine.collect.jobs import DONE, Job, jobs
 from backcast.engine.collect.rows import FIRST, REST, TEXT, flat, parameters, rows_of, text
+from backcast.engine.collect.search import searched
 from backcast.engine.collect.standing import LogNow
 from backcast.engine.reports.leaderboard import write_leaderboard
 from backcast.engine.runs import RunFolder
@@ -39,8 +40,8 @@ def _implied(column: str, settings: pl.DataFrame) -> bool:
 def collect(study: Path) -> pl.DataFrame:
     """The table, best first: by `deflated_now`, those whose run must not be used after all others, and what is not done last.
 
-    Also written to `collected.parquet` and drawn as `leaderboard.html` in the study's folder. Errors: InputError where there is
-    no job, or the trial log is torn.
+    Also written to `collected.parquet`, and with `search.json` drawn as `leaderboard.html`, in the study's folder.
+    Errors: InputError where there is no job, or the trial log is torn.
     """
     found = jobs(study)
     logs = {job.lineage: LogNow(job.lineage) for job in found if job.lineage}
@@ -49,7 +50,7 @@ def collect(study: Path) -> pl.DataFrame:
     schema = {**FIRST, **dict.fromkeys(settings, TEXT), **REST}
     frame = _ranked(pl.DataFrame(rows, schema=schema))
     RunFolder(study).write_table(PARQUET, frame)
-    write_leaderboard(study, frame, settings_of(frame))
+    write_leaderboard(study, frame, settings_of(frame), searched(study, frame, found, logs))
     return frame
 
 

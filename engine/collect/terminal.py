@@ -13,9 +13,11 @@ from rich.markup import escape
 from rich.table import Table
 
 from backcast.engine.collect.jobs import DONE
+from backcast.engine.collect.search import JSON, searched_before
 from backcast.engine.collect.study import PARQUET, settings_of
 from backcast.engine.reports.leaderboard import HTML, counted, heading_of, name_of, shown, when, words_of
 from backcast.engine.reports.verdict import SIZE
+from backcast.engine.stats.drawing import section_table
 
 MOST = 40
 """Rows of the ranking on the terminal, and jobs of which the error is told."""
@@ -38,8 +40,10 @@ def show(frame: pl.DataFrame, study: Path) -> None:
     """Prints it. frame: as `collect` gives it."""
     console = _console()
     done, rest = frame.filter(pl.col("state") == DONE), frame.filter(pl.col("state") != DONE)
+    settings = settings_of(frame)
     if done.height:
-        console.print(_ranking(done.head(MOST), settings_of(frame), console.width))
+        varying = [one for one in settings if done[one].n_unique() > 1]
+        console.print(_ranking(done.head(MOST), varying, console.width))
     if done.height > MOST:
         console.print(f"{done.height - MOST:,} more are in {PARQUET}.")
     for row in rest.head(MOST).iter_rows(named=True):
@@ -48,9 +52,17 @@ def show(frame: pl.DataFrame, study: Path) -> None:
         )
     if rest.height > MOST:
         console.print(f"{rest.height - MOST:,} more did not end well: see {PARQUET}.")
-    console.print(escape(words_of(frame).sentence), soft_wrap=True, style="bold")
-    console.print(_legend(done), soft_wrap=True)
-    console.print(f"Written: {escape(str(study / PARQUET))}, {escape(str(study / HTML))}", soft_wrap=True)
+    words = words_of(frame, settings)
+    console.print(escape(words.sentence), soft_wrap=True, style="bold")
+    for note in words.notes:
+        console.print(escape(note), soft_wrap=True)
+    if done.height:
+        console.print(_legend(done), soft_wrap=True)
+    section = searched_before(study)
+    if section is not None:
+        console.print(section_table(section))
+    names = (PARQUET, HTML) if section is None else (PARQUET, JSON, HTML)
+    console.print(f"Written: {', '.join(escape(str(study / name)) for name in names)}", soft_wrap=True)
 
 
 def _console() -> Console:
@@ -87,10 +99,7 @@ def _ranking(done: pl.DataFrame, settings: list[str], width: int) -> Table:
 def _legend(done: pl.DataFrame) -> str:
     logs = done.select("dataset", "trials", "upto").drop_nulls().unique(maintain_order=True)
     told = [f"{counted(n)} on {name} up to {when(upto)}" for name, n, upto in logs.iter_rows()]
-    missing = done.filter(pl.col("p_luck").is_null() & (pl.col("not_compared") != ""))
-    why = "; ".join(sorted(set(missing["not_compared"])))
-    left = f" Without a chance of luck: {missing.height:,} ({why})." if missing.height else ""
     return escape(
         f"The trial log as it stands: {', '.join(told) or 'none'}. ★: better than luck, StepM p at most {SIZE:.0%} "
-        f"and its 95% interval above 0. deflated: probability after all these trials. luck: StepM's p.{left}"
+        f"and its 95% interval above 0. deflated: probability after all these trials. luck: StepM's p."
     )

@@ -77,7 +77,8 @@ class FeatureCache:
         if not self.max_gib or graph.content is None:
             return graph.evaluate(panel, threads=threads)
         family = _family(store, dataset, graph, panel)
-        key = _hash([family, sorted(pin.items()), str(until), _axes(panel)])
+        ends = store.end(dataset) if until is None else until
+        key = _hash([family, sorted(pin.items()), str(ends), _axes(panel)])
         values = self._read(key, threads)
         if values is None:
             values = self._made(key, family, graph, panel, threads)

@@ -166,9 +166,9 @@ def _fields(dataset: str | None) -> tuple[str, ...] | None:
     """The fields of a data set in the store."""
     if dataset is None:
         return None
-    from backcast.data.store import Store
+    from backcast.data.heldout import HeldOut
 
-    store = Store()
+    store = HeldOut()
     return (*store.info(dataset).bar_fields, *store.items(dataset, store.version(dataset)))
 
 

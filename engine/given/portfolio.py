@@ -57,6 +57,7 @@ class GivenPortfolio(Portfolio):
         check_settings(kind, absent, "portfolio.")
         self.path, self.kind, self.absent, self.sha256 = Path(path), kind, absent, sha256
         self.margin = False
+        self.before: np.datetime64 | None = None
         self._table: GivenTable | None = None
 
     @property
@@ -69,7 +70,10 @@ class GivenPortfolio(Portfolio):
         return 0
 
     def table(self) -> GivenTable:
-        """The table, read once. Errors: InputError for what is wrong in it, or a file that is not the one recorded."""
+        """The table, read once; of a run with a holdout what it says before it.
+
+        Errors: InputError for what is wrong in it, or a file that is not the one recorded.
+        """
         if self._table is None:
             frame = read_file(self.path)
             if self.sha256 not in (None, self.digest()):
@@ -77,7 +81,8 @@ class GivenPortfolio(Portfolio):
                 raise InputError(
                     "portfolio.path", str(self.path), f"the file with the SHA-256 {self.sha256}", hint
                 )
-            self._table = table_of(frame, self.path.name, self.kind)
+            table = table_of(frame, self.path.name, self.kind)
+            self._table = table if self.before is None else table.before(self.before)
         return self._table
 
     def digest(self) -> str:
@@ -157,6 +162,7 @@ def prepared(made: Experiment) -> Experiment:
             "model", named[0], "none beside portfolio=given", "Nobody would ask it; leave model= out."
         )
     made.portfolio.margin = made.execution.margin
+    made.portfolio.before = made.holdout_from
     return replace(made, features=NoFeatures(), folds=GivenFolds(made.portfolio))
 
 

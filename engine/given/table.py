@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +45,17 @@ class GivenTable:
     def at(self, d: int) -> str:
         """A time as it stands in the table."""
         return str(self.times[d].astype("datetime64[D]") if self.by_session else self.times[d])
+
+    def before(self, date: np.datetime64) -> GivenTable:
+        """What it says of times before a date. Errors: InputError where that is nothing."""
+        count = int(np.searchsorted(self.times, date.astype("datetime64[us]")))
+        if not count:
+            raise InputError(self.where, self.at(0), f"a time before {date}, from where on it is held out")
+        kept = self.time < count
+        used, symbol = np.unique(self.symbol[kept], return_inverse=True)
+        names = tuple(self.symbols[i] for i in used)
+        return replace(self, times=self.times[:count], first=self.first[:count], symbols=names, time=self.time[kept],
+                       symbol=symbol, row=self.row[kept], value=self.value[kept])  # fmt: skip
 
     def place(self, clock: Clock, truncated: bool = False) -> Ints:
         """(D,) the decision of each time; with `truncated`, of those that the clock has.

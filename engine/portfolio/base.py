@@ -91,8 +91,15 @@ class Portfolio(ABC):
 
         Errors: InputError for a forecast of other symbols, and for what the rule or a step cannot do with this panel.
         """
-        weights = np.stack([row for _, row in self._walk(forecast, panel)])
+        weights = None if self.steps else self.weigh_all(_of_panel(forecast, panel))
+        if weights is None:
+            weights = np.stack([row for _, row in self._walk(forecast, panel)])
         return Targets(forecast.decisions, forecast.symbols, weights)
+
+    def weigh_all(self, forecast: Forecast) -> Floats | None:
+        """(D, S) what `weigh` gives at every decision, to the last bit, of a rule that reads scores alone; None: one at a
+        time. A row depends on its own scores only."""
+        return None
 
     def stages(self, forecast: Forecast, panel: Panel, decision: int) -> list[Stage]:
         """The weights (S,) of one decision after the rule and after each step, by name, in order; `targets` is the last,
@@ -103,13 +110,17 @@ class Portfolio(ABC):
         raise InputError("decision", decision, "one of the forecast's decisions")
 
     def _walk(self, forecast: Forecast, panel: Panel) -> Iterator[tuple[list[Stage], Floats]]:
-        if forecast.symbols != panel.symbols:
-            raise InputError(
-                "forecast.symbols", len(forecast.symbols), "the symbols of the panel, in its order"
-            )
+        forecast = _of_panel(forecast, panel)
         history, path = History(panel), Path(self)
         for decision, scores in zip(forecast.decisions.tolist(), forecast.mean, strict=True):
             yield path.decide(history, decision, scores)
+
+
+def _of_panel(forecast: Forecast, panel: Panel) -> Forecast:
+    """The forecast. Errors: InputError for one of other symbols than the panel's."""
+    if forecast.symbols != panel.symbols:
+        raise InputError("forecast.symbols", len(forecast.symbols), "the symbols of the panel, in its order")
+    return forecast
 
 
 class Path:

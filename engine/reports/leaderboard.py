@@ -13,10 +13,12 @@ import numpy as np
 import polars as pl
 
 from backcast.data.durable import write_text
+from backcast.engine.reports.numbers_panel import rows
 from backcast.engine.reports.page import environment
 from backcast.engine.reports.parameters import Parameter, chart, parameters
 from backcast.engine.reports.verdict import SIZE, chance, percent
 from backcast.engine.reports.words import interval, ratio, share
+from backcast.engine.stats.statistics import Section
 
 HTML = "leaderboard.html"
 FIRST_ROWS, MOST_ROWS, MOST_FAILED, MOST_SETTINGS = 25, 200, 100, 6
@@ -32,11 +34,11 @@ class Words:
     notes: tuple[str, ...]
 
 
-def words_of(frame: pl.DataFrame) -> Words:
-    """frame: as `collect` gives it."""
+def words_of(frame: pl.DataFrame, settings: Sequence[str]) -> Words:
+    """frame: as `collect` gives it; settings: its columns that vary."""
     done = frame.filter(pl.col("state") == "done")
     results, found = done.height, int(done["survivor"].sum())
-    notes = tuple(_notes(frame, done))
+    notes = tuple(_notes(frame, done, settings))
     after = f"After {_trials(done)}, "
     if not results:
         return Words("Nothing to judge: no job has a result.", "stop", notes)
@@ -70,10 +72,10 @@ def counted(trials: int) -> str:
     return f"{trials:,} trial{'s' if trials != 1 else ''}"
 
 
-def _notes(frame: pl.DataFrame, done: pl.DataFrame) -> list[str]:
+def _notes(frame: pl.DataFrame, done: pl.DataFrame, settings: Sequence[str]) -> list[str]:
     stopped, without = done.filter(pl.col("level") == "stop"), done.filter(pl.col("p_luck").is_null())
     failed = frame.filter(pl.col("state") != "done")
-    notes = []
+    notes = [told] if (told := _over_seeds(done, settings)) else []
     if stopped.height:
         notes.append(f"{stopped.height:,} must not be used: their tear sheets say why. They are ranked last.")
     if without.height:
@@ -85,11 +87,39 @@ def _notes(frame: pl.DataFrame, done: pl.DataFrame) -> list[str]:
     return notes
 
 
-def write_leaderboard(study: Path, frame: pl.DataFrame, settings: Sequence[str]) -> Path:
-    """Draws leaderboard.html from the table that `collect` made; returns its path. settings: its columns that vary."""
+def _over_seeds(done: pl.DataFrame, settings: Sequence[str]) -> str:
+    """The spread of the configuration that is best on average over its seeds; empty where none has several."""
+    others = [one for one in settings if one.rpartition(".")[2] != "seed"]
+    if len(others) == len(settings):
+        return ""
+    sharpe = pl.col("sharpe_per_year")
+    known = done.filter(sharpe.is_not_null()).with_columns(one=pl.lit(0))
+    spread = known.group_by("one", *others, maintain_order=True).agg(
+        n=pl.len(), mean=sharpe.mean(), low=sharpe.min(), high=sharpe.max()
+    )
+    best = spread.filter(pl.col("n") > 1).sort("mean", descending=True, maintain_order=True)
+    if not best.height:
+        return ""
+    row = best.row(0, named=True)
+    told = f"{interval(row['low'], row['high'])} (mean {ratio(row['mean'])})"
+    return f"Net Sharpe of the best configuration over {row['n']:,} seeds: {told}."
+
+
+def write_leaderboard(
+    study: Path, frame: pl.DataFrame, settings: Sequence[str], search: Section | None = None
+) -> Path:
+    """Draws leaderboard.html from the table that `collect` made; returns its path.
+
+    settings: its columns that vary; search: the figures of all trials together.
+    """
     target = study / HTML
     shown = view(study.resolve().name, frame, settings)
-    write_text(target, environment().get_template("leaderboard.html.j2").render(**shown))
+    write_text(
+        target,
+        environment()
+        .get_template("leaderboard.html.j2")
+        .render(**shown, search=rows([one.to_json() for one in search.figures] if search else [])),
+    )
     return target
 
 
@@ -104,7 +134,7 @@ def view(name: str, frame: pl.DataFrame, settings: Sequence[str]) -> dict[str, A
     return {
         "name": name,
         "facts": _facts(done),
-        "words": words_of(frame),
+        "words": words_of(frame, settings),
         "settings": [heading_of(one) for one in columns[:MOST_SETTINGS]],
         "left_out": len(columns[MOST_SETTINGS:]),
         "rows": [_row(row, columns[:MOST_SETTINGS]) for row in done.head(MOST_ROWS).iter_rows(named=True)],

@@ -44,7 +44,8 @@ class Report:
 
     Sensitivities: net Sharpe a year by cost per unit traded in basis points, and by the haircut on vanished holdings;
     charged_bps: what a unit traded did cost; flows: by kind what was paid, and got, a year, as shares of equity.
-    paths: of a cross-validation, the Sharpe ratios of its paths as in `PathSharpes`.
+    paths: of a cross-validation, the Sharpe ratios of its paths as in `PathSharpes`; seeds: where a grid varied them, the
+    spread of its best configuration's Sharpe ratio a year over them: n, mean, sd, low, high.
     """
 
     format: int
@@ -66,6 +67,7 @@ class Report:
     drawdown: Curve
     folds: tuple[tuple[int, int], ...]
     paths: dict[str, Any] | None = None
+    seeds: dict[str, Any] | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Plain values only, as report.json holds them."""
@@ -105,6 +107,7 @@ def build_report(folder: Path) -> Report:
         _thinned("drawdown", "drawdown", own.sessions, performance.drawdown(own.net)),
         _folds(evidence),
         None if evidence.paths is None else asdict(evidence.paths),
+        (evidence.manifest.get("grid") or {}).get("seeds"),
     )
 
 
@@ -183,6 +186,7 @@ def _header(evidence: Evidence) -> dict[str, Any]:
         "config_sha": manifest["config_sha"],
         "code": manifest["code"],
         "periods_per_year": manifest["periods_per_year"],
+        **({"holdout": manifest["holdout"]} if "holdout" in manifest else {}),
     }
 
 
@@ -223,7 +227,7 @@ def _no_record(figures: Figures) -> Figures:
 
 
 def _folds(evidence: Evidence) -> tuple[tuple[int, int], ...]:
-    """First and last day of what each fit forecast; of a cross-validation of each group."""
+    """First and last day of what each fit forecast; of a cross-validation on its first path."""
     if evidence.paths is not None:
         begins = np.array(evidence.manifest["validation"]["begins"], dtype="datetime64[D]").astype(int)
         last = int(evidence.strategy.sessions[-1].astype("datetime64[D]").astype(int))

@@ -66,13 +66,13 @@ def _told(found: Sequence[Mapping[str, Any]]) -> str:
 
 def tables(parts: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Of each part its title and rows: name, value, error, interval, convention, and why there is no value."""
-    return [{"title": part["title"], "rows": _rows(part["figures"])} for part in parts]
+    return [{"title": part["title"], "rows": rows(part["figures"])} for part in parts]
 
 
-def _rows(figures: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
-    """What is a figure over its error stands in the row of that figure."""
+def rows(figures: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
+    """A row a figure, in words. What is a figure over its error stands in the row of that figure."""
     ratios = {_plain(one["name"].removesuffix("_t")): one for one in figures if one["unit"] == Unit.ERRORS}
-    rows = []
+    found = []
     for one in figures:
         if one["unit"] == Unit.ERRORS:
             continue
@@ -82,7 +82,7 @@ def _rows(figures: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
             if one["low"] is None or one["high"] is None
             else f"{_value(one, one['low'])} to {_value(one, one['high'])}"
         )
-        rows.append({
+        found.append({
             "name": name_of(one),
             "value": "n/a" if one["value"] is None else _value(one, one["value"]),
             "error": "" if one["error"] is None else f"± {_value(one, one['error'])}",
@@ -91,7 +91,7 @@ def _rows(figures: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
             "convention": one["convention"],
             "reason": one["reason"] if one["value"] is None else "",
         })  # fmt: skip
-    return rows
+    return found
 
 
 def _plain(name: str) -> str:
@@ -101,7 +101,9 @@ def _plain(name: str) -> str:
 
 def name_of(figure: Mapping[str, Any]) -> str:
     """A figure's name in words."""
-    return NAMES.get(figure["name"], str(figure["name"]).replace("_", " ").capitalize())
+    plain = str(figure["name"]).replace("_", " ").capitalize().replace("sharpe", "Sharpe")
+    name = NAMES.get(figure["name"], plain)
+    return f"{name} ({figure['item']})" if figure.get("item") else name
 
 
 def _value(figure: Mapping[str, Any], value: float | None) -> str:
@@ -111,6 +113,8 @@ def _value(figure: Mapping[str, Any], value: float | None) -> str:
     unit = Unit(figure["unit"])
     if unit in _SHARES:
         return share(-value if figure["name"] in _LOSSES else value, _SHARES[unit])
+    if unit == Unit.TRIALS:
+        return f"{value:,.0f}"
     if unit in (Unit.SESSIONS, Unit.DAYS, Unit.DATES):
         return f"{value:,.0f} {unit}"
     return ratio(value) if unit != Unit.CORRELATION or abs(value) >= 0.1 else f"{value:.3f}".replace("-", "−")

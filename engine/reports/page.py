@@ -12,6 +12,7 @@ from backcast.data.market import PAY_AFTER_DAYS
 from backcast.engine.reports.audit_panel import audit_panel
 from backcast.engine.reports.axes import WIDTH
 from backcast.engine.reports.charts import DRAWDOWN_HEIGHT, EQUITY_HEIGHT, drawdown_chart, equity_chart
+from backcast.engine.reports.holdout import holdout_words
 from backcast.engine.reports.model import FORMAT
 from backcast.engine.reports.numbers_panel import strip, tables
 from backcast.engine.reports.panels import (
@@ -39,8 +40,8 @@ A4_WIDTH_MM, A4_HEIGHT_MM, PAGE_REM = 194.0, 281.0, 96.0
 """The printable part of a page with 8 mm margins, and the width of the page's column in rem."""
 DESIGNS = {"purged_kfold": "purged k-fold", "cpcv": "combinatorial purged cross-validation"}
 """Designs whose sessions are not out of sample as a walk forward's are."""
-SHORT_YEARS = 8
-"""Up to so many years the monthly table leaves room below it for what was paid and received."""
+SHORT_YEARS, LONG_YEARS = 8, 14
+"""Up to so many years the monthly table leaves room below it for what was paid and received, and for how numbers are made."""
 MONTHLY_ROOM, ROW_LEAST, ROW_MOST = 46.0, 0.95, 1.9
 """Height of the monthly table and bounds of its rows, in rem: many years make low rows, so that one page is enough."""
 
@@ -102,6 +103,7 @@ def view(report: dict[str, Any]) -> dict[str, Any]:
         "flows": flow_row(report),
         "haircuts": haircut_row(report),
         "short": len(rows) <= SHORT_YEARS,
+        "long": len(rows) > LONG_YEARS,
         "pay_after_days": PAY_AFTER_DAYS,
         "vanished": report["trust"]["events"].get("vanished", 0),
         "months": MONTHS,
@@ -126,10 +128,10 @@ def height_rem(shown: dict[str, Any]) -> float:
     how, money = 3.2 + 14.0, 5.6 + (5.6 if shown["haircuts"] else 0.0)
     left = 10.2 + sum(_lines(row["value"], 36, 1.9) for row in shown["trust"])
     right = 3.2 + (years + 1) * shown["row_rem"]
-    left, right = (left + how, right) if years > 14 else (left, right + how)
+    below, right = (how / 2, right) if shown["long"] else (0.0, right + how)
     left, right = (left, right + money) if shown["short"] else (left + money, right)
     rivals += 6.0 if shown["strip"] else 0.0
-    return head + said + 7.4 + rivals + charts + max(left, right)
+    return head + said + 7.4 + rivals + charts + max(left, right) + below
 
 
 def _lines(text: str, characters: int, rem: float) -> float:
@@ -138,7 +140,7 @@ def _lines(text: str, characters: int, rem: float) -> float:
 
 
 def facts(header: dict[str, Any]) -> list[str]:
-    """What was run: one line for the data, one for the trading."""
+    """What was run: one line for the data, one for the trading, one for the holdout where there is one."""
     dataset, portfolio = header["dataset"], header["portfolio"]
     side = str(portfolio.get("side", "")).replace("_", "-")
     data = [
@@ -157,7 +159,8 @@ def facts(header: dict[str, Any]) -> list[str]:
         f"paid in {header['paid_in']:,.0f}" if header["paid_in"] else "",
         f"taken out {header['taken_out']:,.0f}" if header["taken_out"] else "",
     ]
-    return [" · ".join(p for p in parts if p) for parts in (data, trading)]
+    held = holdout_words(header.get("holdout"))
+    return [*(" · ".join(p for p in parts if p) for parts in (data, trading)), *([held] if held else [])]
 
 
 def pins(header: dict[str, Any], trust: dict[str, Any]) -> str:

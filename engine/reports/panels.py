@@ -179,6 +179,7 @@ def trust_rows(report: dict[str, Any]) -> list[dict[str, str]]:
         _audit_row(trust),
         _fact("Trials counted on this data", _trial_words(trust, report["header"]["periods_per_year"])),
         *_luck_rows(report),
+        *_seed_rows(report.get("seeds")),
         *_told_rows(trust),
         _survivorship_row(trust),
         _fact("Prices known by a rule, not observed", _rule(coverage, report["header"]["dataset"])),
@@ -231,11 +232,22 @@ def _luck_rows(report: dict[str, Any]) -> list[dict[str, str]]:
     ]  # fmt: skip
 
 
+def _seed_rows(seeds: dict[str, Any] | None) -> list[dict[str, str]]:
+    """How far the ratio moves with the seed alone."""
+    if seeds is None:
+        return []
+    deviation = "" if seeds["sd"] is None else f", s.d. {seeds['sd']:.2f}"
+    spread = interval(seeds["low"], seeds["high"]) or "n/a"
+    return [
+        _fact(f"Net Sharpe over {seeds['n']:,} seeds", f"{spread} (mean {ratio(seeds['mean'])}{deviation})")
+    ]
+
+
 def _conventions(estimate: float | None, benchmark: float | None) -> str:
     """Both published conventions of a probability, which differ in where they take the error of the ratio."""
     if estimate is None or benchmark is None:
         return "n/a"
-    return f"{percent(estimate)}; {percent(benchmark)} with the error under the null"
+    return f"{percent(estimate)} ({percent(benchmark)} with the null's error)"
 
 
 def _audit_row(trust: dict[str, Any]) -> dict[str, str]:

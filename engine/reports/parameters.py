@@ -47,7 +47,13 @@ def parameters(settings: pl.DataFrame, sharpes: Floats) -> list[Parameter]:
         names = (*made[key].names, name) if key in made else (name,)
         first = made[key] if key in made else Parameter(names, labels, group, explained(sharpes, group))
         made[key] = Parameter(names, first.labels, first.group, first.found)
-    return sorted(made.values(), key=lambda one: -one.found.adjusted if one.found else math.inf)
+    return sorted(made.values(), key=_order)
+
+
+def _order(one: Parameter) -> tuple[bool, float, float]:
+    """By what it explains beyond chance; those that do not, by what they explain."""
+    found = one.found
+    return (True, 0.0, 0.0) if found is None else (False, -max(found.adjusted, 0.0), -found.share)
 
 
 def _partition(group: Ints) -> bytes:
@@ -152,7 +158,7 @@ class _Scale:
 
     def grid(self) -> list[str]:
         """Lines at round values, zero darker."""
-        step = next((s for s in STEPS if (self.high - self.low) / s <= 5), STEPS[-1])
+        step = next((s for s in STEPS if (self.high - self.low) / s <= 6), STEPS[-1])
         parts = []
         for n in range(math.ceil(self.low / step), math.floor(self.high / step) + 1):
             y, colour = self.y(n * step), GREY if n else "#8a929a"

@@ -12,7 +12,7 @@ from backcast.engine.costs.base import needs
 from backcast.engine.costs.charge import Rates
 from backcast.engine.simulators.kernel import state
 from backcast.engine.simulators.kernel.extent import extent
-from backcast.engine.simulators.kernel.state import KINDS, Given, Log
+from backcast.engine.simulators.kernel.state import GONE, Given, Log
 from backcast.engine.types import ORDERS, SHARES, WEIGHTS, Dividends, Plan
 
 KIND = {WEIGHTS: state.WEIGHTS, SHARES: state.SHARES, ORDERS: state.ORDERS}
@@ -187,7 +187,7 @@ def log_of(plan: Plan, rates: Rates, keep: bool) -> Log:
         np.empty((3, orders + 2 * symbols), dtype=np.int64),
         np.empty((rows, orders + 2 * symbols)),
         np.empty((5, 14 * symbols + 8)),
-        np.zeros(2 + KINDS, dtype=np.int64),
+        np.zeros(GONE + 1, dtype=np.int64),
     )
 
 

@@ -14,17 +14,19 @@ from backcast.data.errors import InputError
 from backcast.data.types import Floats, Ints
 from backcast.engine.costs.base import Cost
 from backcast.engine.simulators.arrays import checked, given_of, log_of, terms_of
-from backcast.engine.simulators.base import bases
+from backcast.engine.simulators.base import account
 from backcast.engine.simulators.events import KINDS
 from backcast.engine.simulators.kernel import state
 from backcast.engine.simulators.native import run
-from backcast.engine.types import Plan
+from backcast.engine.types import Account, Events, Fills, Plan
 
 Weights = Floats | Callable[[], Floats]
 """Weights (T, S) of a set, or what makes them when their turn comes, on the thread that trades them."""
 
 COSTS = ("fee", "spread", "impact", "borrow", "dividend", "interest")
 ROWS = (state.FEE, state.SPREAD, state.IMPACT, state.BORROW, state.DIVIDEND, state.INTEREST)
+
+NO_FILLS = Fills(*(np.empty(0, dtype=np.int64),) * 3, *(np.empty(0),) * 5)
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,30 @@ class Many:
     events: Ints
     kinds: tuple[str, ...]
     curves: Floats | None
+
+
+class Desk:
+    """One plan's market and terms, for any number of weights: whatever does not depend on them is checked and laid out once.
+
+    Errors: InputError for a plan or costs that cannot be.
+    """
+
+    def __init__(self, plan: Plan, cost: Cost, capital: float) -> None:
+        self.plan, self.capital, self.rates = plan, capital, cost.rates()
+        checked(plan, self.rates, capital)
+        self._given = given_of(plan)
+
+    def trade(self, weights: Floats, decided: Ints) -> tuple[Floats, Ints]:
+        """The rows (10, T) of the account of weights (T, S), finite or NaN, decided (T,) as in a plan; and how many fills and
+        events there were, as `kernel.state.Log.used`. To the last bit what a simulation with its log gives."""
+        terms, log = terms_of(self.plan, self.capital, keep=False), log_of(self.plan, self.rates, keep=False)
+        given = self._given._replace(weights=np.ascontiguousarray(weights), decided=decided)
+        rows, log = run(given, terms, self.rates, log)
+        return rows, log.used
+
+    def account(self, rows: Floats) -> Account:
+        """The account of its rows; its fills and events were not kept."""
+        return account(self.plan, self.capital, rows, NO_FILLS, Events.empty())
 
 
 @dataclass(frozen=True)
@@ -68,16 +94,11 @@ def simulate_many(
     Memory is that of `threads` sets and of what is returned; sets are taken from the iterable as they are needed. Errors:
     InputError for a plan, costs or weights that cannot be, naming the set.
     """
-    rates = cost.rates()
-    checked(plan, rates, capital)
-    given = given_of(plan)
-    deposit = np.zeros(len(plan.weights)) if plan.deposit is None else plan.deposit
+    desk = Desk(plan, cost, capital)
 
     def one(number: int, weights: Weights) -> _One:
         array = _weights(plan, number, weights() if callable(weights) else weights)
-        terms, log = terms_of(plan, capital, keep=False), log_of(plan, rates, keep=False)
-        rows, log = run(given._replace(weights=array), terms, rates, log)
-        return _summary(rows, log.used, deposit, capital, curves)
+        return _summary(desk, *desk.trade(array, plan.decided), curves)
 
     found = list(_in_order(one, sets, threads or os.cpu_count() or 1))
     if not found:
@@ -110,19 +131,11 @@ def _weights(plan: Plan, number: int, weights: Floats) -> Floats:
     return array
 
 
-def _summary(rows: Floats, used: Ints, deposit: Floats, capital: float, curves: bool) -> _One:
-    equity = rows[state.EQUITY]
-    base = bases(equity, deposit, capital)
-    solvent = base > 0
-    over = np.flatnonzero(equity <= 0)
-    if len(over):
-        solvent[over[0] + 1 :] = False
-    with np.errstate(divide="ignore", invalid="ignore"):
-        net = np.where(solvent, equity / base - 1, 0.0)
-        turnover = np.where(solvent, rows[state.TRADED] / base, 0.0)
-    growth = np.concatenate([[1.0], np.cumprod(1 + net)])
+def _summary(desk: Desk, rows: Floats, used: Ints, curves: bool) -> _One:
+    made, flows = desk.account(rows), rows[list(ROWS)].sum(axis=1)
+    growth = np.concatenate([[1.0], np.cumprod(1 + made.net_return)])
     drawdown = float((growth / np.maximum.accumulate(growth) - 1).min())
+    net = made.net_return
     deviation = float(net.std(ddof=1)) if len(net) > 1 else 0.0
-    summary = (float(equity[-1]), float(net.mean()), deviation, drawdown, float(turnover.mean()))
-    flows = rows[list(ROWS)].sum(axis=1)
-    return _One(summary, flows, used[2:].copy(), equity.copy() if curves else None)
+    summary = (float(made.equity[-1]), float(net.mean()), deviation, drawdown, float(made.turnover.mean()))
+    return _One(summary, flows, used[2 : state.GONE].copy(), made.equity.copy() if curves else None)

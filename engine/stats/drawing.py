@@ -55,7 +55,7 @@ def draw(found: Statistics, console: Console | None = None) -> None:
         f"{year}{calendar}; returns {header['returns']}; {free}. ± is one standard error.", markup=False
     )
     for section in found.sections:
-        out.print(_section(section))
+        out.print(section_table(section))
     if found.tables["drawdowns"].height:
         out.print(_deepest(found))
     out.print(_months(found))
@@ -66,7 +66,7 @@ def _console() -> Console:
     return console if console.is_terminal else Console(width=WIDTH)
 
 
-def _section(section: Section) -> Table:
+def section_table(section: Section) -> Table:
     """A row a figure; what is a figure over its error stands in the row of that figure."""
     table = Table("", "", "±", "t", "95 % interval", "", "convention, or why there is none", box=SIMPLE_HEAD)
     table.title, table.title_justify = section.title, "left"

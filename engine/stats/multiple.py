@@ -139,21 +139,31 @@ def confidence_set(
     """The strategies among which the best lies with probability 1 - size, by `arch.bootstrap.MCS`.
 
     returns (T, K), K >= 2, scaled to unit variance. Up to 100 strategies the range statistic, which compares every pair;
-    beyond, the weaker maximum, whose memory grows with K and not with its square. Source: Hansen, Lunde and Nason (2011),
-    "The model confidence set".
+    beyond, the weaker maximum, whose memory grows with K and not with its square. Strategies with the same returns (seeds that
+    change nothing) are compared as one. Source: Hansen, Lunde and Nason (2011), "The model confidence set".
     """
-    from arch.bootstrap import MCS
-
     _check(returns)
     if returns.shape[1] < 2:
         raise InputError("returns", returns.shape, "at least two strategies")
-    method: Literal["R", "max"] = "R" if returns.shape[1] <= PAIRED else "max"
-    test = MCS(
-        -returns / returns.std(axis=0), size, reps=draws, block_size=block_length(len(returns)), method=method, seed=seed
-    )  # fmt: skip
-    test.compute()
-    p = test.pvalues["Pvalue"].sort_index().to_numpy(dtype=np.float64)
+    scaled = returns / returns.std(axis=0)
+    seen: dict[bytes, int] = {}
+    place = np.array([seen.setdefault(one.tobytes(), len(seen)) for one in scaled.T])
+    first = np.unique(place, return_index=True)[1]
+    p = _set_p(scaled[:, first], draws, seed)[place]
     return ConfidenceSet(tuple(int(k) for k in np.flatnonzero(p > size)), p)
+
+
+def _set_p(scaled: Floats, draws: int, seed: int) -> Floats:
+    """(K,) the level at which each of distinct strategies drops out; a single one never does."""
+    from arch.bootstrap import MCS
+
+    if scaled.shape[1] == 1:
+        return np.ones(1)
+    method: Literal["R", "max"] = "R" if scaled.shape[1] <= PAIRED else "max"
+    length = block_length(len(scaled))
+    test = MCS(-scaled, 0.05, reps=draws, block_size=length, method=method, seed=seed)
+    test.compute()
+    return np.asarray(test.pvalues["Pvalue"].sort_index().to_numpy(dtype=np.float64))
 
 
 def _check(returns: Floats) -> None:

@@ -11,6 +11,7 @@ import polars as pl
 
 from backcast.data.errors import InputError
 from backcast.data.types import Bools, Floats
+from backcast.engine.holdout import warn_of_sight
 from backcast.engine.reports.folder import AGAIN as RUN_AGAIN
 from backcast.engine.reports.folder import Evidence, read_evidence
 from backcast.engine.runs import LEVELS, RunFolder
@@ -41,6 +42,7 @@ def statistics_of_run(
 ) -> Statistics:
     """All of them. `outcomes.gather` must have been there. Errors: InputError for what the folder lacks."""
     evidence, run = read_evidence(folder), RunFolder.open(folder)
+    warn_of_sight(run)
     context = run.read_table(outcomes.CONTEXT)
     account = _account(evidence, context, factors, risk_free_per_year)
     signal = _signal(evidence, run, account, groups)

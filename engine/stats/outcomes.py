@@ -17,9 +17,8 @@ import polars as pl
 
 from backcast.data import asof
 from backcast.data.errors import InputError
-from backcast.data.store import Store
 from backcast.data.types import Floats, Ints, Panel
-from backcast.engine import runs, walkforward
+from backcast.engine import holdout, runs, walkforward
 from backcast.engine.configure import Experiment, experiment
 from backcast.engine.reconcile import held_shares
 from backcast.engine.runs import RunFolder
@@ -41,7 +40,8 @@ def gather(folder: Path) -> list[str]:
     own account."""
     run = RunFolder.open(folder)
     config, manifest = run.read_yaml("config.yaml"), run.read_json("manifest.json")
-    made, store, pin = experiment(config), Store(), manifest["store"]["pin"]
+    made, pin = experiment(config), manifest["store"]["pin"]
+    store = holdout.store_of(made)
     panel = asof.load_panel(store, made.source.name, pin)
     market = asof.load_market(store, made.source.name, pin)
     targets = runs.read_targets(run.read_table("targets.parquet"), panel.clock, panel.symbols)

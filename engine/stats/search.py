@@ -13,7 +13,7 @@ import numpy as np
 from backcast.data.errors import InputError
 from backcast.data.types import Bools, Floats
 from backcast.engine.stats import performance
-from backcast.engine.stats.effective import effective_number, families
+from backcast.engine.stats.effective import Families, effective_number, families
 from backcast.engine.stats.figure import Convention, Figure, Unit
 from backcast.engine.stats.haircut import METHODS, haircut, independent_haircut
 from backcast.engine.stats.luck import SIZE, Luck
@@ -29,10 +29,16 @@ from backcast.engine.stats.sharpe_tests import (
 )
 from backcast.engine.stats.statistics import Section
 
+NAME, TITLE = "search", "The search as a whole"
 PEER_LIMIT = 300
 """Trials up to which `arch` is asked: its tests take minutes for thousands."""
 BAND_LIMIT = 1_000
 """Trials up to which the probability of overfitting and its null band are computed."""
+FAMILY_LIMIT = 3_000
+"""Trials up to which families are looked for: a matrix of all pairs."""
+SHORT = 12
+"""Characters of a trial's hash that name it."""
+MANY = f"more than {FAMILY_LIMIT:,} trials"
 
 COUNTED = Convention("trials_counted", Unit.TRIALS, "distinct configurations in the log, failed ones too")
 COMPARED = Convention("trials_compared", Unit.TRIALS, "those with a return on each session, which vary")
@@ -127,11 +133,12 @@ def search_section(search: Search) -> Section:
     luck = search.luck
     found = [COUNTED.figure(luck.counted), COMPARED.figure(luck.compared)]
     if not luck.compared or luck.sessions < MINIMUM_SESSIONS:
-        return Section("search", "The search as a whole", tuple(found))
+        return Section(NAME, TITLE, tuple(found))
+    grouped = families(search.returns) if luck.compared <= FAMILY_LIMIT else None
     found += [SURVIVORS.figure(len(luck.survivors())), BEST_P.figure(float(luck.p.min()))]
-    found += [*_arch(search.returns), *_overfitting(search.returns), *_alike(search.returns)]
-    found += _best(search)
-    return Section("search", "The search as a whole", tuple(found))
+    found += [*_arch(search.returns), *_overfitting(search.returns), *_alike(search.returns, grouped)]
+    found += _best(search, grouped)
+    return Section(NAME, TITLE, tuple(found))
 
 
 def _arch(returns: Floats) -> list[Figure]:
@@ -173,27 +180,31 @@ def _varies_everywhere(returns: Floats) -> bool:
     return bool((moving.sum(axis=0) > BLOCKS // 2).all())
 
 
-def _alike(returns: Floats) -> list[Figure]:
-    return [EFFECTIVE.figure(effective_number(returns)), FAMILIES.figure(families(returns).number)]
+def _alike(returns: Floats, grouped: Families | None) -> list[Figure]:
+    effective = EFFECTIVE.figure(effective_number(returns))
+    return [effective, FAMILIES.none(MANY) if grouped is None else FAMILIES.figure(grouped.number)]
 
 
-def _best(search: Search) -> list[Figure]:
+def _best(search: Search, grouped: Families | None) -> list[Figure]:
     returns, counted, root = search.returns, search.luck.counted, float(np.sqrt(search.year))
     sharpes = returns.mean(axis=0) / returns.std(axis=0, ddof=1)
     best = int(np.argmax(sharpes))
     own, sessions = returns[:, best], len(returns)
     sharpe = performance.SharpePerSession(float(sharpes[best]))
     skew, kurt = performance.skewness(own), performance.kurtosis(own)
-    grouped = families(returns)
     bar = expected_maximum_sharpe(counted, search.variance or 0.0)
-    by_family = float(np.var(grouped.sharpes, ddof=1)) if grouped.number > 1 else 0.0
     found = [
-        BEST.figure(sharpe * root).of(search.names[best]),
+        BEST.figure(sharpe * root).of(search.names[best][:SHORT]),
         LUCKIEST.figure(bar * root),
         PSR.figure(probabilistic_sharpe(sharpe, performance.SharpePerSession(0.0), skew, kurt, sessions)),
         DSR.figure(deflated_sharpe(sharpe, counted, search.variance or 0.0, skew, kurt, sessions)),
-        DSR_FAMILIES.figure(deflated_sharpe(sharpe, grouped.number, by_family, skew, kurt, sessions)),
     ]
+    if grouped is None:
+        found.append(DSR_FAMILIES.none(MANY))
+    else:
+        by_family = float(np.var(grouped.sharpes, ddof=1)) if grouped.number > 1 else 0.0
+        told = deflated_sharpe(sharpe, grouped.number, by_family, skew, kurt, sessions)
+        found.append(DSR_FAMILIES.figure(told))
     record = minimum_track_record(sharpe, bar, skew, kurt)
     found.append(
         TRACK.figure(record)

@@ -26,6 +26,7 @@ import numpy as np
 import polars as pl
 
 from backcast.data.errors import InputError
+from backcast.data.types import Floats
 
 FORMAT = 2
 """Of a segment. 1: a JSON file a record, without sessions, code and who told it. It is read as it is; what merges small
@@ -78,6 +79,7 @@ def row_of_json(path: Path) -> Row:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
         first, last = found.get("period") or (None, None)
+        sharpe, error = found.get("sharpe_per_session"), found.get("error")
         row = {
             "id": str(found["id"]),
             "trial": str(found["trial"]),
@@ -85,18 +87,24 @@ def row_of_json(path: Path) -> Row:
             "at": datetime.fromtimestamp(int(found["id"].partition("-")[0]) / 1e9, UTC),
             "config": _json(found.get("config")),
             "pin": _json(found.get("pin")),
-            "sharpe_per_session": found.get("sharpe_per_session"),
+            "sharpe_per_session": None if sharpe is None else float(sharpe),
             "first_session": first and date.fromisoformat(first),
             "last_session": last and date.fromisoformat(last),
-            "returns": np.array(found["returns"], dtype=np.float64) if "returns" in found else None,
-            "error": found.get("error"),
+            "returns": _numbers(found["returns"]) if "returns" in found else None,
+            "error": None if error is None else str(error),
         }
-        table_of([row])
     except FileNotFoundError:
         raise
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, pl.exceptions.PolarsError) as error:
-        raise torn(path, error) from error
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as cause:
+        raise torn(path, cause) from cause
     return row
+
+
+def _numbers(values: Any) -> Floats:
+    made: Floats = np.array(values, dtype=np.float64)
+    if made.ndim != 1:
+        raise ValueError("returns that are no list of numbers")
+    return made
 
 
 def _json(value: Any) -> str | None:

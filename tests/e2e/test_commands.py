@@ -143,7 +143,12 @@ def test_a_sweep_collects_failed_jobs_too(capsys: pytest.CaptureFixture[str]) ->
     assert frame.filter(pl.col("state") == "failed")["error"].str.contains("quantile").all()
     capsys.readouterr()
     assert main(["collect", "sweep"]) == 0
-    assert "collected.parquet" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "collected.parquet" in said and "trials on synthetic up to 20" in said
+    page = Path("runs/sweep/leaderboard.html").read_text()
+    assert page.count("/tearsheet.html") == 2 and "No result: 2 failed." in page
+    own = json.loads(Path("runs/sweep/0/trials.json").read_text())
+    assert own["luck"]["p"] > 0 and own["luck"]["compared"] <= own["luck"]["counted"] == own["n"]
 
 
 def test_five_lines_of_python() -> None:

@@ -21,12 +21,13 @@ from backcast.data.types import Bools, Clock
 from backcast.engine import validation, walkforward
 from backcast.engine.audit import purge
 from backcast.engine.cli import compose, main
-from backcast.engine.configure import experiment
+from backcast.engine.configure import digest, experiment, trial_config
 from backcast.engine.reports.model import build_report
 from backcast.engine.reports.page import render
 from backcast.engine.reports.verdict import CROSS_VALIDATED
 from backcast.engine.sessions import compounded
 from backcast.engine.stats import performance
+from backcast.engine.trials import TrialLog
 from backcast.signals.folds import WalkForward
 from backcast.signals.models.baseline import Mean
 from backcast.signals.types import Fold, Labels
@@ -97,13 +98,14 @@ def test_every_path_is_its_forecasts_traded(run: Path, tmp_path: Path) -> None:
 
 
 def test_one_trial_is_counted_with_the_returns_of_the_first_path(run: Path) -> None:
-    found = read(run, "trials.json")
-    assert found["n"] >= 1
-    again = run.parent / "again"
-    if not again.exists():
-        assert main(["run", *CPCV, "study=validation", "job=again"]) == 0
-    assert read(again, "trials.json")["n"] == found["n"]
+    log = TrialLog(read(run, "manifest.json")["store"]["lineage"])
+    before, again = log.count().n, run.parent / "again"
+    assert main(["run", *CPCV, "study=validation", "job=again"]) == 0
+    assert log.count().n == before  # the same configuration, whatever its paths
     assert (again / "paths.parquet").read_bytes() == (run / "paths.parquet").read_bytes()
+    trial = digest(trial_config(compose([*CPCV, "study=s", "job=j"])))
+    returns = log.returns().filter(pl.col("trial") == trial)
+    assert returns["net_return"].to_list() == pl.read_parquet(run / "account.parquet")["net_return"].to_list()
 
 
 def test_the_page_never_calls_it_a_track_record(run: Path) -> None:
@@ -128,7 +130,7 @@ def test_the_page_never_calls_it_a_track_record(run: Path) -> None:
         and "Deflated probability</small>" not in page
     )
     assert page.count("<circle") >= 3
-    assert len(report.folds) == 4
+    assert len(report.folds) == 3  # splits 0, 1 and 2 forecast the first path
 
 
 def test_a_skill_however_large_is_no_track_record(run: Path, tmp_path: Path) -> None:
@@ -169,6 +171,14 @@ def test_other_verbs_work_on_it(run: Path, capsys: pytest.CaptureFixture[str]) -
     assert main(["trace", str(run), symbol, f"{day:%Y-%m-%d}"]) == 0
 
 
+def test_it_is_compared_with_its_like_alone(
+    run: Path, ridge_run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["compare", str(ridge_run), str(run)]) == 2
+    assert "One of the two was cross-validated" in capsys.readouterr().err
+    assert main(["compare", str(run), str(run)]) == 0
+
+
 def test_k_fold_has_one_path(run: Path) -> None:
     job = run.parent / "kfold"
     if not job.exists():
@@ -197,7 +207,7 @@ def test_a_purge_by_rows_fails_the_audit_and_stops_the_page(
 ) -> None:
     """Rows of the horizon counted, where a holding whose payment came late reaches further into the test."""
     monkeypatch.setattr(Split, "kept_out", by_rows)
-    late = ("dataset.name=late", "+dataset.rates.delistings=1.5", "execution.exit_after=15")
+    late = ("dataset.name=paid_late", "+dataset.rates.delistings=1.5", "execution.exit_after=15")
     assert (
         main(["run", *CPCV, *late, "folds.every=1", "folds.embargo=0", "study=validation", "job=rows"]) == 0
     )
@@ -268,8 +278,9 @@ def test_noise_has_no_sharpe_ratio_on_average(tmp_path: Path) -> None:
     """Four markets without a signal, traded for free: the mean over paths and markets is zero within three errors."""
     store, ratios, years = Store(), [], 0.0
     for seed in range(4):
-        more = ("dataset.signal=0.0", f"dataset.seed={seed}", f"dataset.name=noise{seed}", "costs=free")
-        made = experiment(compose([*CPCV, *more, "study=s", "job=j"]))
+        more = ("dataset.signal=0.0", f"dataset.seed={seed}", f"dataset.name=silent{seed}", "costs=free")
+        config = compose([*CPCV, *more, "study=s", "job=j"])
+        made = experiment(config)
         ingest(store, made.source)
         pin = store.version(made.source.name)
         world, market = (
@@ -278,7 +289,7 @@ def test_noise_has_no_sharpe_ratio_on_average(tmp_path: Path) -> None:
         )
         fitted = walkforward.forecast(made, made.model, world, tmp_path / str(seed), 1, lambda _: None)
         _, account = walkforward.trade(made, world, market, fitted.forecast)
-        paths = validation.trade_paths(made, world, market, fitted, account, 1)
+        paths = validation.trade_paths(config, world, market, fitted, account, 1)
         by_path = paths.group_by("path").agg(pl.col("net_return").mean() / pl.col("net_return").std())
         ratios.append(float(by_path["net_return"].mean()) * 252**0.5)  # type: ignore[arg-type]
         years += len(account.sessions) / 252

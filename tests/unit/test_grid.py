@@ -14,7 +14,9 @@ from market import MARKET
 from backcast.data.errors import InputError
 from backcast.data.store import Store
 from backcast.engine.cli import compose, main
-from backcast.engine.grid import MOST, Grid, Result, cells
+from backcast.engine.grid import Grid
+from backcast.engine.grid_cells import MOST, cells
+from backcast.engine.grid_trading import Result
 from backcast.engine.research import run
 from backcast.engine.trials import TrialLog
 
@@ -136,11 +138,52 @@ def test_where_every_cell_fails_the_run_says_why(tmp_path: Path) -> None:
     assert TrialLog(Store().lineage("synthetic")).count().n == 2
 
 
+def with_ratios(axes: tuple[str, ...], sharpes: list[float | None]) -> Grid:
+    """A grid whose cells came to these Sharpe ratios per session, and twice as much a year."""
+    grid = Grid(cells(config(*axes)), TrialLog("none"), {})
+    for n, sharpe in enumerate(sharpes):
+        figures = {"sharpe_per_session": sharpe, "sharpe_per_year": sharpe and 2 * sharpe}
+        grid.results[n] = Result(np.zeros(3), figures)
+    return grid
+
+
 def test_a_cell_without_a_ratio_comes_last() -> None:
-    grid = Grid(cells(config("+grid.seed=[0,1,2]")), TrialLog("none"), {})
-    for n, sharpe in enumerate((None, -0.5, -0.2)):
-        grid.results[n] = Result(np.zeros(3), {"sharpe_per_session": sharpe})
-    assert grid.best == 2
+    assert with_ratios(("+grid.model.alpha=[1,2,3]",), [None, -0.5, -0.2]).best == 2
+    assert with_ratios(("+grid.model.alpha=[1,2,3]",), [None, None, None]).best == 0
+
+
+def test_the_mean_over_seeds_decides_and_not_the_luckiest() -> None:
+    axes = ("+grid.model.alpha=[1,2,3]", "+grid.seed=[7,8]")
+    grid = with_ratios(axes, [0.9, 0.0, 0.5, 0.6, 1.5, None])
+    assert grid.chosen.values == {"model.alpha": 2, "seed": 7}
+    assert grid.facts()["seeds"] == {
+        "n": 2, "mean": pytest.approx(1.1), "sd": pytest.approx(np.std([1.0, 1.2], ddof=1)), "low": 1.0, "high": 1.2,
+    }  # fmt: skip
+    table = grid.seeds_table()
+    assert table["model.alpha"].to_list() == [1, 2, 3] and table["seeds"].to_list() == [2, 2, 1]
+    assert table["sharpe_mean"].to_list() == pytest.approx([0.9, 1.1, 3.0])
+    assert table["sharpe_low"].to_list() == [0.0, 1.0, 3.0] and table["sharpe_high"].to_list() == [
+        1.8,
+        1.2,
+        3.0,
+    ]
+    assert table["sharpe_sd"].is_null().to_list() == [False, False, True]
+
+
+def test_only_seeds_are_one_configuration() -> None:
+    grid = with_ratios(("+grid.seed=[3,1,2]",), [0.1, 0.9, 0.2])
+    assert grid.chosen.values == {"seed": 3}
+    assert grid.seeds_table().columns == ["seeds", "sharpe_mean", "sharpe_sd", "sharpe_low", "sharpe_high"]
+
+
+def test_a_grid_over_seeds_says_how_far_they_spread(tmp_path: Path) -> None:
+    found = run(config("+grid.model.alpha=[1,50]", "+grid.seed=[0,1]"), tmp_path / "grid")
+    manifest = json.loads((found.folder / "manifest.json").read_text())
+    table = pl.read_parquet(found.folder / "grid_seeds.parquet")
+    assert table.height == 2 and table["seeds"].to_list() == [2, 2]
+    told = manifest["grid"]["seeds"]
+    assert told["n"] == 2 and told["low"] == told["high"] == table["sharpe_mean"].max()
+    assert manifest["grid"]["chosen"]["seed"] == 0 == manifest["seed"]
 
 
 def test_a_fault_of_ours_is_no_input_error() -> None:

@@ -128,6 +128,19 @@ def test_the_reality_check_and_the_confidence_set_find_the_one_with_skill() -> N
     assert len(everyone.members) > 8 and everyone.p.max() == 1
 
 
+def test_strategies_with_the_same_returns_share_their_place_in_the_confidence_set() -> None:
+    noise = np.random.default_rng(12).normal(0, 0.01, (400, 6))
+    noise[:, 2] += 0.003
+    alone, twice = (
+        confidence_set(noise, draws=300),
+        confidence_set(noise[:, [2, 0, 2, 1, 3, 4, 0, 5]], draws=300),
+    )
+    again = confidence_set(noise[:, [2, 0, 1, 3, 4, 5]], draws=300)
+    np.testing.assert_array_equal(twice.p, again.p[[0, 1, 0, 2, 3, 4, 1, 5]])
+    assert 2 in alone.members and {0, 2} <= set(twice.members)
+    assert confidence_set(noise[:, [1, 1, 1]]).members == (0, 1, 2)
+
+
 @pytest.mark.parametrize(
     ("returns", "told"),
     [

@@ -100,7 +100,7 @@ def test_says_what_decides_and_what_stands_beside_it(made_up_run: MakeRun) -> No
     page = _page(made_up_run(change={"trials.json": {"n": 2000, "luck": luck}}))
     for told in ("Chance of luck", "0.4%", "after 2,000 trials, bar 5%", "1,998 of 2,000, on 1,565 sessions",
                  "1,000 draws of blocks of 18 sessions", "Deflated Sharpe probability",
-                 "with the error under the null", "Shortest record for a Sharpe above 0"):  # fmt: skip
+                 "with the null&#39;s error)", "Shortest record for a Sharpe above 0"):  # fmt: skip
         assert told in page, told
 
 
@@ -121,6 +121,20 @@ def test_a_run_without_a_benchmark_says_so(made_up_run: MakeRun) -> None:
     page = _page(folder)
     assert "Beside a benchmark" in page and "no benchmark</i>" in page
     assert "<th>Beta</th>" not in page
+
+
+def test_the_spread_over_seeds_stands_on_the_page(made_up_run: MakeRun, tmp_path: Path) -> None:
+    grid = {"cells": 8, "failed": 0, "chosen": {"seed": 1}}
+    seeds = {"n": 4, "mean": 0.52, "sd": 0.091, "low": 0.41, "high": 0.63}
+    page = _page(
+        made_up_run(change={"manifest.json": {"grid": {**grid, "seeds": seeds}}}, folder=tmp_path / "a")
+    )
+    assert "Net Sharpe over 4 seeds" in page and "0.41 to 0.63 (mean 0.52, s.d. 0.09)" in page
+    none = {"n": 0, "mean": None, "sd": None, "low": None, "high": None}
+    page = _page(
+        made_up_run(change={"manifest.json": {"grid": {**grid, "seeds": none}}}, folder=tmp_path / "b")
+    )
+    assert "n/a (mean n/a)" in page
 
 
 def test_text_from_data_and_config_is_escaped(made_up_run: MakeRun) -> None:

@@ -12,6 +12,7 @@ from backcast.engine.simulators.kernel.state import (
     CASH,
     DECIDED,
     EQUITY,
+    GONE,
     KEEP,
     NOW,
     note,
@@ -35,6 +36,7 @@ def trade_bare(
     chosen, cash = np.zeros(2 * symbols, dtype=np.int64), terms[CAPITAL]
     for t in range(sessions):
         if terms[KEEP] == 0.0:
+            used[GONE] += used[0]
             used[0], used[1] = 0, 0
         if used[1] + symbols + 1 > events.shape[1]:
             events = wider(events, used[1], 2 * events.shape[1] + symbols + 1)

@@ -17,6 +17,7 @@ from backcast.engine.simulators.kernel.state import (
     DIVIDEND,
     DONE,
     EQUITY,
+    GONE,
     HALF_SPREAD,
     HAS_MARGIN,
     HELD,
@@ -70,6 +71,7 @@ def trade(
     cash, owed, called = terms[CAPITAL], 0.0, np.nan
     for t in range(sessions):
         if terms[KEEP] == 0.0:
+            used[GONE] += used[0]
             used[0], used[1] = 0, 0
         if used[0] + 2 * symbols > fills.shape[1]:
             room = 2 * fills.shape[1] + 2 * symbols

@@ -43,6 +43,8 @@ MARGIN_CALL, NOT_TRADABLE, EXIT, LIEU, OVERDRAWN, BANKRUPT, VANISHED, WITHDRAWN 
 """Kinds of event; what their two figures mean is said in `events.py`. Floats: Numba compiles a function again for each literal
 integer that it is called with."""
 KINDS = 15
+GONE = 2 + KINDS
+"""Where a log that is not kept counts the fills of earlier sessions."""
 
 CAPITAL, HAS_MARGIN, KIND, LOT, MAX_LEVERAGE, MAINTENANCE, PATIENCE, OFFSET, KEEP, NOW, DECIDED = range(11)
 """The terms of trading (11,): numbers of the plan and its rules; OFFSET: the clock index of its first session; KEEP: whether
@@ -85,7 +87,7 @@ class Given(NamedTuple):
 
 class Log(NamedTuple):
     """fills: of (3, N) decided, session, symbol and (4 or 5, N) quantity, price, fee, spread, impact; events: of (5, M)
-    session, symbol, kind and two figures; used (2 + KINDS,): how many of N and of M, and how many events of each kind."""
+    session, symbol, kind and two figures; used (3 + KINDS,): how many of N and of M, of each kind of event, and `GONE`."""
 
     fills: Ints
     figures: Floats
