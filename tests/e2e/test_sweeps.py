@@ -26,6 +26,8 @@ DOCS = Path(__file__).resolve().parents[2] / "docs" / "sweeps.md"
 
 FATAL = '''
 import os, time
+import polars
+from backcast.data.query import shared
 from backcast.signals.models.baseline import Mean
 
 class Fatal(Mean):
@@ -37,6 +39,9 @@ class Fatal(Mean):
     def fit(self, train, seed, progress=None):
         time.sleep(self.seconds)
         os.write(1, b"said by a compiled library\\n")
+        with shared() as duckdb:
+            found = duckdb.execute("SELECT current_setting('threads')").fetchall()[0][0]
+        print(f"threads: polars {polars.thread_pool_size()}, duckdb {found}")
         if self.how == "dies":
             os._exit(3)
         return super().fit(train, seed, progress)
@@ -80,7 +85,8 @@ def test_a_process_that_dies_is_a_row_and_the_others_go_on(
     assert main([*command, "study=deaths"]) == 5
     assert rows("deaths") == {"0": "done", "1": "failed"}
     assert "killed" in json.loads(Path("runs/deaths/1/status.json").read_text())["error"]
-    assert "said by a compiled library" in Path("runs/deaths/0/job.log").read_text()
+    log = Path("runs/deaths/0/job.log").read_text()
+    assert "said by a compiled library" in log and "threads: polars 1, duckdb 1" in log
     assert yaml.safe_load(Path("runs/deaths/1/config.yaml").read_text())["threads"] == 1
     out, err = capsys.readouterr()
     assert "said by" not in out + err
