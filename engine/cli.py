@@ -237,9 +237,10 @@ def _named_errors(overrides: Sequence[str]) -> Iterator[None]:
     try:
         yield
     except (HydraException, OmegaConfBaseException) as error:
-        raise InputError(
-            "configuration", " ".join(overrides), "groups and keys that exist", str(error)
-        ) from error
+        from backcast.engine.configure import without_secrets
+
+        shown, said = without_secrets(overrides, str(error))
+        raise InputError("configuration", " ".join(shown), "groups and keys that exist", said) from None
 
 
 class _Sweep:
