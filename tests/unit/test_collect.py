@@ -138,7 +138,7 @@ def test_nothing_of_a_run_that_must_not_be_used_survives(job: Callable[..., Path
     frame = collect(tmp_path / "s")
     assert frame["job"].to_list() == ["b", "a"] and not frame["survivor"].any()
     page = (tmp_path / "s/leaderboard.html").read_text()
-    assert "do not use" in page and "1 must not be used" in page
+    assert "do not use" in page and "Not to be used, and ranked last: 1" in page
 
 
 def test_the_spread_over_seeds_is_told(job: Callable[..., Path], tmp_path: Path) -> None:
