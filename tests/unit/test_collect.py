@@ -208,6 +208,13 @@ def test_the_cells_of_a_grid_are_rows(job: Callable[..., Path], tmp_path: Path) 
     page = (tmp_path / "s/leaderboard.html").read_text()
     assert "g · cell 0, chosen" in page and page.count("tearsheet.html") == 1
 
+    pl.DataFrame({**cells, "trial": ["another", other, "gone"]}).write_parquet(folder / "grid.parquet")
+    manifest = json.loads((folder / "manifest.json").read_text())
+    grid = {"cells": 3, "failed": 1, "nested": {"folds": 2, "used": 2, "first": 0}}
+    (folder / "manifest.json").write_text(json.dumps(manifest | {"grid": grid}))
+    own = collect(tmp_path / "s").filter(pl.col("cell").is_null())
+    assert own["portfolio.quantile"].to_list() == ["nested"], "no cell is the run's own"
+
 
 def test_a_study_without_jobs_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="a study with jobs in it"):
