@@ -42,14 +42,15 @@ def words_of(frame: pl.DataFrame, settings: Sequence[str]) -> Words:
     after = f"After {_trials(done)}, "
     if not results:
         return Words("Nothing to judge: no job has a result.", "stop", notes)
-    if done["p_luck"].null_count() == results:
+    compared = results - done["p_luck"].null_count()
+    if not compared:
         return Words("Nothing to judge: no result can be compared with the trial log.", "stop", notes)
     if found:
         verb = "is" if found == 1 else "are"
         return Words(
-            f"{after}{found:,} of {_configurations(results)} {verb} better than luck.", "good", notes
+            f"{after}{found:,} of {_configurations(compared)} {verb} better than luck.", "good", notes
         )
-    whom = "the one configuration cannot" if results == 1 else f"none of {_configurations(results)} can"
+    whom = "the one configuration cannot" if compared == 1 else f"none of {_configurations(compared)} can"
     return Words(f"{after}{whom} be told from luck.", "doubt", notes)
 
 
@@ -77,10 +78,10 @@ def _notes(frame: pl.DataFrame, done: pl.DataFrame, settings: Sequence[str]) -> 
     failed = frame.filter(pl.col("state") != "done")
     notes = [told] if (told := _over_seeds(done, settings)) else []
     if stopped.height:
-        notes.append(f"{stopped.height:,} must not be used: their tear sheets say why. They are ranked last.")
+        notes.append(f"Not to be used, and ranked last: {stopped.height:,}; the tear sheets say why.")
     if without.height:
         why = "; ".join(sorted(set(without["not_compared"].drop_nulls()) - {""}))
-        notes.append(f"{without.height:,} have no chance of luck: {why}.")
+        notes.append(f"Without a chance of luck: {without.height:,} ({why}).")
     if failed.height:
         counts = failed["state"].value_counts().sort("state").iter_rows()
         notes.append(f"No result: {', '.join(f'{n:,} {state}' for state, n in counts)}.")

@@ -138,7 +138,7 @@ def test_nothing_of_a_run_that_must_not_be_used_survives(job: Callable[..., Path
     frame = collect(tmp_path / "s")
     assert frame["job"].to_list() == ["b", "a"] and not frame["survivor"].any()
     page = (tmp_path / "s/leaderboard.html").read_text()
-    assert "do not use" in page and "1 must not be used" in page
+    assert "do not use" in page and "Not to be used, and ranked last: 1" in page
 
 
 def test_the_spread_over_seeds_is_told(job: Callable[..., Path], tmp_path: Path) -> None:
@@ -207,6 +207,13 @@ def test_the_cells_of_a_grid_are_rows(job: Callable[..., Path], tmp_path: Path) 
     assert rows[1]["p_luck"] is not None and rows[2]["p_luck"] is None
     page = (tmp_path / "s/leaderboard.html").read_text()
     assert "g · cell 0, chosen" in page and page.count("tearsheet.html") == 1
+
+    pl.DataFrame({**cells, "trial": ["another", other, "gone"]}).write_parquet(folder / "grid.parquet")
+    manifest = json.loads((folder / "manifest.json").read_text())
+    grid = {"cells": 3, "failed": 1, "nested": {"folds": 2, "used": 2, "first": 0}}
+    (folder / "manifest.json").write_text(json.dumps(manifest | {"grid": grid}))
+    own = collect(tmp_path / "s").filter(pl.col("cell").is_null())
+    assert own["portfolio.quantile"].to_list() == ["nested"], "no cell is the run's own"
 
 
 def test_a_study_without_jobs_is_refused(tmp_path: Path) -> None:
