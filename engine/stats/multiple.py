@@ -25,6 +25,8 @@ from backcast.engine.stats.resampling import (
 
 PAIRED = 100
 """Strategies up to which a confidence set compares every pair of them."""
+ROUNDED = 9
+"""Decimals, in standard deviations, to which the returns of one strategy and of its copy or multiple agree."""
 
 
 @dataclass(frozen=True)
@@ -140,14 +142,14 @@ def confidence_set(
 
     returns (T, K), K >= 2, scaled to unit variance. Up to 100 strategies the range statistic, which compares every pair;
     beyond, the weaker maximum, whose memory grows with K and not with its square. Strategies with the same returns (seeds that
-    change nothing) are compared as one. Source: Hansen, Lunde and Nason (2011), "The model confidence set".
+    change nothing, other leverage) are compared as one. Source: Hansen, Lunde and Nason (2011), "The model confidence set".
     """
     _check(returns)
     if returns.shape[1] < 2:
         raise InputError("returns", returns.shape, "at least two strategies")
     scaled = returns / returns.std(axis=0)
     seen: dict[bytes, int] = {}
-    place = np.array([seen.setdefault(one.tobytes(), len(seen)) for one in scaled.T])
+    place = np.array([seen.setdefault(one.tobytes(), len(seen)) for one in scaled.round(ROUNDED).T + 0.0])
     first = np.unique(place, return_index=True)[1]
     p = _set_p(scaled[:, first], draws, seed)[place]
     return ConfidenceSet(tuple(int(k) for k in np.flatnonzero(p > size)), p)
