@@ -138,7 +138,9 @@ def test_strategies_with_the_same_returns_share_their_place_in_the_confidence_se
     again = confidence_set(noise[:, [2, 0, 1, 3, 4, 5]], draws=300)
     np.testing.assert_array_equal(twice.p, again.p[[0, 1, 0, 2, 3, 4, 1, 5]])
     assert 2 in alone.members and {0, 2} <= set(twice.members)
-    assert confidence_set(noise[:, [1, 1, 1]] * [1, 3, 0.1]).members == (0, 1, 2), "nor does leverage make another"
+    assert confidence_set(noise[:, [1, 1, 1]] * [1, 3, 0.1]).members == (0, 1, 2), (
+        "nor does leverage make another"
+    )
 
 
 @pytest.mark.parametrize(
