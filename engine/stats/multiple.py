@@ -64,7 +64,8 @@ def step_m(returns: Floats, *, length: int | None = None, draws: int = DRAWS, se
 
     returns (T, K) per session, all trials on the same sessions. The bar is what the largest Sharpe ratio of the same returns
     with their means taken off shows over circular blocks of `length` sessions; once a trial is declared, the bar falls to that
-    of the others. A trial that is certainly bad does not raise the bar (`certainly_bad`).
+    of the others. A trial that is certainly bad does not raise the bar (`certainly_bad`), nor does one of which a single session
+    is most of what it did (`of_one_session`), as of an account that was lost: its p is 1, and it counts by the union bound.
     Source: Romano and Wolf (2005), "Stepwise multiple testing as formalized data snooping"; adjusted p-values as in Romano and
     Wolf (2016). Errors: InputError for holes, series that do not vary, or fewer sessions than three blocks.
     """
@@ -74,10 +75,14 @@ def step_m(returns: Floats, *, length: int | None = None, draws: int = DRAWS, se
     if not 1 <= length <= sessions // 3:
         raise InputError("length", length, f"sessions in a block, from 1 to {sessions // 3}")
     counts = block_counts(block_starts(sessions, length, draws, seed), length, sessions)
-    means = np.where(certainly_bad(returns), returns.mean(axis=0), 0.0)
-    drawn = resampled_sharpes(returns, counts, means)
     sharpes = returns.mean(axis=0) / returns.std(axis=0, ddof=1)
-    return StepM(sharpes, step_down(sharpes, drawn))
+    kept, p = np.flatnonzero(~of_one_session(returns)), np.ones(len(sharpes))
+    if len(kept):
+        judged = returns[:, kept] if len(kept) < len(p) else returns
+        means = np.where(certainly_bad(judged), judged.mean(axis=0), 0.0)
+        drawn = resampled_sharpes(judged, counts, means)
+        p[kept] = np.minimum(step_down(sharpes[kept], drawn) * len(p) / len(kept), 1.0)
+    return StepM(sharpes, p)
 
 
 def luck_block_length(sessions: int) -> int:
@@ -97,6 +102,17 @@ def certainly_bad(returns: Floats) -> Bools:
     sessions = len(returns)
     ratios = returns.mean(axis=0) / returns.std(axis=0) * np.sqrt(sessions)
     return np.asarray(ratios < -np.sqrt(2 * np.log(np.log(sessions))))
+
+
+def of_one_session(returns: Floats) -> Bools:
+    """(K,) trials of which one session holds more than half of the squared deviations from the mean.
+
+    A third of all draws (1/e) lack that session and look like skill or ruin, so that nothing can be said of such a trial, and
+    with it in the draws nothing of any other.
+    """
+    mean = returns.mean(axis=0)
+    farthest = np.maximum(returns.max(axis=0) - mean, mean - returns.min(axis=0))
+    return np.asarray(farthest**2 > returns.var(axis=0) * len(returns) / 2)
 
 
 def step_down(observed: Floats, drawn: npt.NDArray[Any]) -> Floats:
