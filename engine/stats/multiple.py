@@ -64,8 +64,8 @@ def step_m(returns: Floats, *, length: int | None = None, draws: int = DRAWS, se
 
     returns (T, K) per session, all trials on the same sessions. The bar is what the largest Sharpe ratio of the same returns
     with their means taken off shows over circular blocks of `length` sessions; once a trial is declared, the bar falls to that
-    of the others. A trial that is certainly bad does not raise the bar (`certainly_bad`), nor does one of which a single session
-    is most of what it did (`of_one_session`), as of an account that was lost: its p is 1, and it counts by the union bound.
+    of the others. A trial that is certainly bad does not raise the bar (`certainly_bad`), nor does one that is the result of a
+    single session (`of_one_session`), such as an account that was lost: its p is 1, and it counts by the union bound.
     Source: Romano and Wolf (2005), "Stepwise multiple testing as formalized data snooping"; adjusted p-values as in Romano and
     Wolf (2016). Errors: InputError for holes, series that do not vary, or fewer sessions than three blocks.
     """

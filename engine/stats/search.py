@@ -65,7 +65,8 @@ SET = Convention(
 PBO = Convention(
     "overfitting_probability",
     Unit.SHARE,
-    f"CSCV, {BLOCKS} blocks: splits in which the best of one half ranks at or below the median in the other",
+    f"CSCV, {BLOCKS} blocks: splits in which the best of one half ranks at or below the median in the other; without trials "
+    "that are flat for half of the time",
 )
 PBO_NOISE = Convention(
     "overfitting_probability_of_noise",
@@ -167,16 +168,15 @@ def _arch(returns: Floats) -> list[Figure]:
 
 
 def _overfitting(returns: Floats) -> list[Figure]:
+    returns = returns[:, _varies(returns)]
     sessions, trials = returns.shape
     why = ""
     if trials < 2:
-        why = "one trial"
+        why = "one trial" if trials else "no trial moves in more than half of the time"
     elif trials > BAND_LIMIT:
         why = f"more than {BAND_LIMIT:,} trials"
     elif sessions < BLOCKS * MINIMUM_SESSIONS:
         why = f"fewer than {BLOCKS * MINIMUM_SESSIONS} sessions"
-    elif not _varies_everywhere(returns):
-        why = "a trial is flat for half of the sessions"
     if why:
         return [PBO.none(why), PBO_NOISE.none(why)]
     low, median, high = overfitting_of_noise(returns)
@@ -186,11 +186,12 @@ def _overfitting(returns: Floats) -> list[Figure]:
     ]
 
 
-def _varies_everywhere(returns: Floats) -> bool:
-    """Whether every trial moves in more than half of CSCV's blocks, so that none is flat in some half of them."""
-    blocks = np.array_split(returns, BLOCKS)
-    moving: Bools = np.array([np.ptp(block, axis=0) > 0 for block in blocks])
-    return bool((moving.sum(axis=0) > BLOCKS // 2).all())
+def _varies(returns: Floats) -> Bools:
+    """(K,) trials that move in more than half of CSCV's blocks, so that they are flat in no half of them."""
+    if len(returns) < BLOCKS:
+        return np.ones(returns.shape[1], dtype=bool)
+    moving: Bools = np.array([np.ptp(block, axis=0) > 0 for block in np.array_split(returns, BLOCKS)])
+    return np.asarray(moving.sum(axis=0) > BLOCKS // 2)
 
 
 def _alike(returns: Floats, grouped: Families | None) -> list[Figure]:
