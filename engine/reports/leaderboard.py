@@ -101,7 +101,7 @@ def _told_by_pages(done: pl.DataFrame) -> list[str]:
     )
     if own.height == 1:
         return [f"The survivor's tear sheet: {text}" for text, _ in told]
-    return [f"{n:,} of the {own.height:,} survivors' tear sheets: {text}" for text, n in told]
+    return [f"{n:,} of {own.height:,} survivors' tear sheets: {text}" for text, n in told]
 
 
 def _over_seeds(done: pl.DataFrame, settings: Sequence[str]) -> str:

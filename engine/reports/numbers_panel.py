@@ -101,7 +101,7 @@ def _plain(name: str) -> str:
 
 def name_of(figure: Mapping[str, Any]) -> str:
     """A figure's name in words."""
-    name = NAMES.get(figure["name"], str(figure["name"]).replace("_", " ").capitalize())
+    name = NAMES.get(figure["name"], str(figure["name"]).replace("_", " ").capitalize().replace(" sharpe", " Sharpe"))
     return f"{name} ({figure['item']})" if figure.get("item") else name
 
 
