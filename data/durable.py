@@ -57,7 +57,7 @@ def read_sealed(path: Path, hint: str) -> dict[str, Any]:
         if content.pop("seal", None) == _seal(content):
             return content
         reason = "its content is not what was written"
-    except (OSError, ValueError, AttributeError) as error:
+    except (OSError, ValueError, AttributeError, TypeError) as error:
         reason = str(error)
     raise InputError(str(path), reason, "the file as it was written", hint)
 

@@ -118,9 +118,11 @@ def _parser() -> argparse.ArgumentParser:
         "--as-of", metavar="INSTANT", help="train on what was known then (UTC; default: now)"
     )
     retrain.add_argument("--strict", action="store_true", help="exit 4 where the gate kept the champion")
-    verb("collect", _collect, "One table and one Parquet file of all jobs of a study.").add_argument(
-        "study", metavar="STUDY", help="a study's name under ./runs, or its folder"
-    )
+    verb(
+        "collect",
+        _collect,
+        "A study ranked by the trial log as it stands: a table, a Parquet file and a page.",
+    ).add_argument("study", metavar="STUDY", help="a study's name under ./runs, or its folder")
     verb("verify", _verify, "Let other simulators trade a run's targets, and compare.").add_argument(
         "run", metavar="RUN", help="a run folder (runs/STUDY/JOB)"
     )
@@ -272,15 +274,21 @@ class _Sweep:
             )
 
     def _launcher(self) -> run_commands.Launcher:
+        from hydra.core.plugins import Plugins
         from omegaconf import OmegaConf
 
         settings = cast(dict[str, Any], OmegaConf.to_container(self._config.hydra.launcher, resolve=True))
-        name = str(settings.get("_target_")).rpartition(".")[2]
+        target = str(settings.get("_target_"))
+        if target not in Plugins.instance().class_name_to_class:
+            hint = "docs/sweeps.md says what to install for which launcher."
+            raise InputError("hydra/launcher", target, "a launcher whose package is installed", hint)
+        name = target.rpartition(".")[2]
         kinds = {"BasicLauncher": "basic", "JoblibLauncher": "joblib", "RayLauncher": "ray"}
         return run_commands.Launcher(kinds.get(name, name), settings)
 
     def _jobs(self) -> list[list[str]]:
-        """Each job's overrides but for the study and the job, after each of them was composed once."""
+        """Each job's overrides but for the study and the job, after a job of each shape (the same members of groups and the
+        same keys) was composed: whether Hydra can compose a job depends on no value beside."""
         from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
         from hydra.core.override_parser.overrides_parser import OverridesParser
 
@@ -290,9 +298,15 @@ class _Sweep:
             [*swept, *hydra.overrides.task]
         )
         jobs = [job for batch in BasicSweeper.split_arguments(parsed, None) for job in batch]
-        for job in jobs:
+        groups = {key for key in {_key(o) for job in jobs for o in job} if self._is_group(key)}
+        shapes = {tuple(o if _key(o) in groups else _key(o) for o in job): job for job in jobs}
+        for job in shapes.values():
             self._context.config_loader.load_sweep_config(self._config, job)
         return [[o for o in job if not o.startswith(("study=", "job="))] for job in jobs]
+
+    def _is_group(self, key: str) -> bool:
+        name = key.lstrip("+~").partition("@")[0]
+        return bool(self._context.config_loader.get_group_options(name))
 
     def launch(self, jobs: Mapping[int, Sequence[str]], order: Order, at_once: int) -> None:
         """Runs the jobs, numbers and overrides, through the launcher, at most so many at once where that is ours to say."""
@@ -301,16 +315,28 @@ class _Sweep:
         config = self._config
         if self.launcher.kind == "joblib":  # a job is long: one at a time to a process
             config.hydra.launcher.update(n_jobs=at_once, batch_size=1, pre_dispatch=at_once)
+        if (
+            self.launcher.kind == "ray" and config.hydra.launcher.ray.init.address
+        ):  # whose size is not ours to say
+            config.hydra.launcher.ray.init.num_cpus = None
         launcher = Plugins.instance().instantiate_launcher(self._context, partial(_sweep_job, order), config)
         numbered = [[*job, f"study={config.study}", f"job={n}"] for n, job in jobs.items()]
         try:
             with _quiet_workers():
                 launcher.launch(numbered, 0)
+        except ConnectionError as error:
+            raise InputError(
+                "hydra/launcher", self.launcher.settings, "a cluster that answers", str(error)
+            ) from error
         finally:
             if (
                 self.launcher.kind == "ray" and "ray" in sys.modules
             ):  # what is in flight, where one was lost, ends with it
                 sys.modules["ray"].shutdown()
+
+
+def _key(override: str) -> str:
+    return override.partition("=")[0]
 
 
 @contextmanager

@@ -32,8 +32,8 @@ from backcast.signals.types import FeatureSource
 
 Config = Mapping[str, Any]
 
-NO_EFFECT = ("snapshot", "study", "job", "threads", "retrain", "audit", "cache", "grid")
-"""Keys that cannot change a result, so that they are no part of a trial's identity."""
+NO_EFFECT = ("snapshot", "study", "job", "threads", "retrain", "audit", "cache", "grid", "grid_selection")
+"""Keys that cannot change a result, so that they are no part of a trial's identity; but for a nested grid's (`nested`)."""
 
 SECRET = re.compile(r"(password|passwd|secret|token|api_?key|credential)", re.IGNORECASE)
 
@@ -235,10 +235,17 @@ def _capital(value: Any) -> float:
 def trial_config(config: Config, challenger: str | None = None) -> dict[str, Any]:
     """The part of a configuration that can change the results of its own model, or of a challenger."""
     kept = {k: v for k, v in config.items() if k not in (*NO_EFFECT, "model", "challengers")}
-    unset = [k for k in SESSIONS if isinstance(kept.get("folds"), Mapping) and kept["folds"].get(k) is None]
-    if unset:  # as configurations were before there were these keys
-        kept["folds"] = {k: v for k, v in kept["folds"].items() if k not in unset}
+    if nested(config) and challenger is None:
+        kept |= {"grid": config["grid"], "grid_selection": config["grid_selection"]}
     return {**kept, "model": config["challengers"][challenger] if challenger else config["model"]}
+
+
+def nested(config: Config) -> bool:
+    """Whether the cell of a grid is chosen anew at every fold. Errors: InputError for a selection that there is not."""
+    selection = config.get("grid_selection", "best")
+    if selection not in ("best", "nested"):
+        raise InputError("grid_selection", selection, "best or nested")
+    return bool(config.get("grid")) and selection == "nested"
 
 
 def digest(value: Any) -> str:

@@ -1,6 +1,7 @@
 """A grid: many parameter sets of one run, in one process.
 
-1. `cells` is the product of the lists under `grid`, each a configuration of its own, checked before anything runs.
+1. `grid_cells.py` makes the cells: the product of the lists under `grid`, each a configuration of its own, checked before
+   anything runs.
 2. Cells that agree in all that a forecast depends on share one walk through the folds; those that agree in their features
    share them. Each cell is sized, planned and traded by itself, on threads, and its account is let go of.
 3. Every cell is a trial, with the identity that a run of it alone would have; one that fails is a row with its error.
@@ -12,12 +13,10 @@
 
 from __future__ import annotations
 
-import difflib
-import itertools
 import tempfile
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -28,8 +27,18 @@ import polars as pl
 from backcast.data.errors import BackcastError, InputError
 from backcast.data.market import Market
 from backcast.engine import walkforward
-from backcast.engine.configure import SECRET, Config, Experiment, digest, experiment, redacted, trial_config
-from backcast.engine.grid_choice import SEED, Seeds, best, configurations, spread_table
+from backcast.engine.configure import Experiment, digest, experiment, redacted, trial_config
+from backcast.engine.grid_cells import FORECAST, GIVEN, Cell
+from backcast.engine.grid_choice import (
+    SEED,
+    Choice,
+    Returns,
+    Seeds,
+    best,
+    configurations,
+    known_at,
+    spread_table,
+)
 from backcast.engine.grid_crew import Crew
 from backcast.engine.grid_trading import FIGURES, Result, Traders
 from backcast.engine.progress import Update
@@ -38,101 +47,6 @@ from backcast.engine.walkforward import World
 from backcast.signals.models.base import ForecastModel
 
 Observe = Callable[[Experiment, World | None], World]
-
-GROUPS = ("features", "label", "model", "folds", "portfolio", "costs", "execution", "seed", "capital")
-"""What a grid may vary."""
-FORECAST = ("features", "label", "model", "folds", "execution", "seed")
-"""What a forecast depends on: labels are made of the fills that execution says."""
-GIVEN = ("costs", "execution", "capital")
-"""What a grid may vary to see what comes of it, and a best cell is not chosen by."""
-MOST = 10_000
-
-
-@dataclass(frozen=True)
-class Cell:
-    """A parameter set: its number, the values that it sets by dotted key, and its configuration, which has no grid."""
-
-    number: int
-    values: dict[str, Any]
-    config: dict[str, Any]
-
-    def key(self, parts: Sequence[str]) -> str:
-        """The same for cells that agree in these parts of their configuration."""
-        return digest({part: self.config[part] for part in parts})
-
-
-def cells(config: Config) -> list[Cell]:
-    """The cells of a configuration; none where it has no grid.
-
-    Errors: InputError for a key that a grid cannot vary, one that is not there, what is no list of distinct values, and more
-    cells than `MOST`.
-    """
-    given = config.get("grid")
-    found = list(_axes({} if given is None else given, ""))
-    axes = dict(found)
-    if len(axes) < len(found):
-        raise InputError("grid", [key for key, _ in found], "each parameter once")
-    if not axes:
-        return []
-    for key, values in axes.items():
-        _check(config, key, values)
-    count = int(np.prod([float(len(values)) for values in axes.values()]))
-    if count > MOST:
-        raise InputError("grid", f"{count:,} cells", f"at most {MOST:,}")
-    made = []
-    for number, chosen in enumerate(itertools.product(*axes.values())):
-        values = dict(zip(axes, chosen, strict=True))
-        made.append(Cell(number, values, with_values(config, values)))
-    return made
-
-
-def _axes(node: Any, at: str) -> Iterator[tuple[str, Any]]:
-    if not isinstance(node, Mapping):
-        raise InputError("grid", node, "a mapping of parameters to lists of values")
-    for name, value in node.items():
-        key = f"{at}{name}"
-        if isinstance(value, Mapping):
-            yield from _axes(value, f"{key}.")
-        else:
-            yield key, value
-
-
-def _check(config: Config, key: str, values: Any) -> None:
-    group, *path = key.split(".")
-    if group not in GROUPS:
-        raise InputError(f"grid.{key}", values, f"a parameter of {', '.join(GROUPS)}")
-    node: Any = config[group]
-    for n, name in enumerate(path):
-        if not isinstance(node, Mapping) or name not in node:
-            there = [str(k) for k in node if k != "_target_"] if isinstance(node, Mapping) else []
-            close = difflib.get_close_matches(name, there, n=1) or sorted(there)
-            known = f"It has: {', '.join(close)}." if close else "It has no parameters."
-            where = ".".join([group, *path[:n]])
-            raise InputError(f"grid.{key}", name, f"a parameter of {where}", known)
-        node = node[name]
-    if isinstance(node, Mapping):
-        raise InputError(f"grid.{key}", values, f"one parameter of {key}, not all of it")
-    if "_target_" in path:
-        raise InputError(f"grid.{key}", values, "a parameter: choose classes by their group, in a sweep")
-    if SECRET.search(key):
-        raise InputError(f"grid.{key}", "<redacted>", "no secret: every cell's values are written down")
-    if not isinstance(values, list) or not values:
-        raise InputError(f"grid.{key}", values, "a list of values, such as [0.1, 0.2]")
-    if len({digest(value) for value in values}) < len(values):
-        raise InputError(f"grid.{key}", values, "distinct values")
-
-
-def with_values(config: Config, values: Mapping[str, Any]) -> dict[str, Any]:
-    """The configuration with these values by dotted key in place of its own, and without its grid."""
-    made: dict[str, Any] = {k: v for k, v in config.items() if k != "grid"}
-    for key, value in values.items():
-        *path, last = key.split(".")
-        node = made
-        for name in path:
-            node[name] = dict(node[name])
-            node = node[name]
-        node[last] = value
-    return made
 
 
 class Grid:
@@ -145,6 +59,7 @@ class Grid:
         self.identities = [trial_config(cell.config) for cell in self.cells]
         self.trials = [digest(identity) for identity in self.identities]
         self.results: dict[int, Result] = {}
+        self.choices: list[Choice] = []
 
     def evaluate(self, observe: Observe, market: Market, threads: int, update: Update) -> None:
         """Walks, sizes and trades every cell; neither worlds nor fits are kept.
@@ -156,7 +71,8 @@ class Grid:
         with self.log.batch(), Crew(threads, len(self.cells), update) as crew:
             for alike in self._by(range(len(self.cells)), ("features",)):
                 first = self.experiments[alike[0]]
-                world = observe(first, world)
+                ours = type(first.features).__module__.startswith("backcast.")  # others may write on a panel
+                world = observe(first, world if ours else None)
                 groups = self._by(alike, FORECAST)
                 walks = [partial(self._walk, members, world, traders, threads) for members in groups]
                 crew.walk(walks, at_once=threads > 1 and _may_share_a_process(first.model))
@@ -208,9 +124,13 @@ class Grid:
 
     def best_of(self, sharpe: Callable[[int], float | None]) -> int | None:
         """The candidate that is best by a Sharpe ratio (see `grid_choice.best`); None where none has any."""
+        return best(self.rivals, sharpe)
+
+    @cached_property
+    def rivals(self) -> list[list[int]]:
+        """The configurations among the candidates."""
         values = [self.cells[n].values for n in self.candidates]
-        configured = [[self.candidates[i] for i in members] for members in configurations(values)]
-        return best(configured, sharpe)
+        return [[self.candidates[i] for i in members] for members in configurations(values)]
 
     @cached_property
     def best(self) -> int:
@@ -229,16 +149,42 @@ class Grid:
         told = f"{len(self.candidates)} cells with the first costs, execution and capital"
         raise InputError("grid", told, "one that does not fail", str(cause))
 
+    def choose(self, fits: Sequence[np.datetime64]) -> list[Choice]:
+        """Chooses a cell at each of these days by what was known before it. Errors: InputError where one of those that could be
+        chosen failed: leaving it out would use what nobody knew then."""
+        for n in self.candidates:
+            if self.results[n].cause is not None:
+                told = ", ".join(f"{key}={value}" for key, value in self.cells[n].values.items())
+                expected = "best, or a grid whose cells can all be run to the end"
+                raise InputError("grid_selection", "nested", expected, f"{told}: {self.results[n].error}")
+        self.choices = [known_at(fit, self.accounts, self.rivals) for fit in fits]
+        return self.choices
+
+    @property
+    def accounts(self) -> dict[int, Returns]:
+        """The net returns by day of each candidate."""
+        found = {}
+        for n in self.candidates:
+            days, returns = self.results[n].days, self.results[n].returns
+            if days is not None and returns is not None:
+                found[n] = np.unique(days).astype("datetime64[D]"), returns
+        return found
+
     @property
     def chosen(self) -> Cell:
-        """The best cell."""
-        return self.cells[self.best]
+        """The best cell; the first one, where each fold has its own."""
+        return self.cells[0 if self.choices else self.best]
 
     def facts(self) -> dict[str, Any]:
         """What the manifest says of it. seeds, where it varies them: the spread of the best configuration's Sharpe ratio a
-        year."""
+        year. nested, where each fold has its own cell: how many folds and distinct cells, and how many folds have the first
+        cell because too little was known."""
         failed = sum(result.cause is not None for result in self.results.values())
-        told = {"cells": len(self.cells), "failed": failed, "chosen": dict(self.chosen.values)}
+        told: dict[str, Any] = {"cells": len(self.cells), "failed": failed}
+        if self.choices:
+            used, early = len({one.cell for one in self.choices}), sum(c.sharpe is None for c in self.choices)
+            return {**told, "nested": {"folds": len(self.choices), "used": used, "first": early}}
+        told["chosen"] = dict(self.chosen.values)
         if not self.varies_seeds:
             return told
         own = next(members for members in self._configurations if self.best in members)

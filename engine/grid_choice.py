@@ -1,4 +1,5 @@
-"""Which cell of a grid is chosen: the best configuration over all of its seeds, and never its luckiest seed.
+"""Which cell of a grid is chosen: the best configuration over all of its seeds, and never its luckiest seed; or at each fold's
+fit the best by what was known then.
 
 Cells that differ in their seed alone are one configuration. It is ranked by the mean of its cells' net Sharpe ratios, and its
 first seed in the grid's list stands for it. Where a grid does not vary the seed, a configuration is a cell.
@@ -12,11 +13,19 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
+from backcast.data.types import Floats
 from backcast.engine.configure import digest
+from backcast.engine.stats import performance
 
 SEED = "seed"
+LEAST = 63
+"""Sessions before a fit from which on a choice is made by them."""
+
+Returns = tuple[npt.NDArray[Any], Floats]
+"""Days (T,) datetime64[D], ascending, and the net returns of each."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +75,40 @@ def best(configured: Sequence[Sequence[int]], sharpe: Callable[[int], float | No
             first = next(n for n, one in zip(members, found, strict=True) if one is not None)
             ranked.append((None not in found, mean, -order, first))
     return max(ranked)[3] if ranked else None
+
+
+@dataclass(frozen=True)
+class Choice:
+    """cell: the one that a fold's decisions are made by; sharpe: the net Sharpe ratio per session that it was chosen by (of its
+    configuration, the mean over seeds), None where too little was known and it is the first of the grid; sessions: known."""
+
+    cell: int
+    sharpe: float | None
+    sessions: int
+
+
+def known_at(
+    fit: np.datetime64, accounts: Mapping[int, Returns], configured: Sequence[Sequence[int]]
+) -> Choice:
+    """The best cell by what its account earned before the day of a fit; accounts: of each cell of the configurations.
+
+    A session's return is known at its close; that of the fit's own day is left out, so that bars of a day raise no question.
+    """
+    before = {n: returns[days < fit] for n, (days, returns) in accounts.items()}
+    first = configured[0][0]
+    sessions = len(before[first])
+    if sessions < LEAST:
+        return Choice(first, None, sessions)
+    sharpes = {n: _defined(performance.sharpe_per_session(returns)) for n, returns in before.items()}
+    cell = best(configured, sharpes.__getitem__)
+    if cell is None:
+        return Choice(first, None, sessions)
+    own = next(members for members in configured if cell in members)
+    return Choice(cell, Seeds.of([sharpes[n] for n in own]).mean, sessions)
+
+
+def _defined(sharpe: float) -> float | None:
+    return float(sharpe) if np.isfinite(sharpe) else None
 
 
 def spread_table(

@@ -21,13 +21,18 @@ class Orders:
     def __init__(self, clock: Clock, targets: Targets, filled: Ints) -> None:
         sessions = len(clock)
         self.kind, self.symbols, self.sessions = targets.kind, targets.symbols, clock.sessions
-        self.weights = np.full((sessions, len(targets.symbols)), np.nan)
+        self.weights = np.empty((sessions, len(targets.symbols)))
         self.decided = np.full(sessions, -1, dtype=np.int64)
         self._ended: dict[int, int] = {}
         self._shares: Floats = np.ones((1, len(targets.symbols)))
         self._rows: list[tuple[int, int, str, str]] = []
         inside = filled < sessions
-        self.weights[filled[inside]] = targets.weights[inside]
+        idle = np.ones(sessions, dtype=bool)
+        idle[filled[inside]] = False
+        self.weights[idle] = np.nan
+        self.weights[filled[inside]] = targets.weights[
+            : int(inside.sum())
+        ]  # ascending: the last ones are not
         self.decided[filled[inside]] = targets.decisions[inside]
         for decision in targets.decisions[~inside]:
             detail = f"the decision of {clock.decides_at[decision]} would fill after the data end"

@@ -17,18 +17,21 @@ import numpy as np
 from backcast.data import asof
 from backcast.data.errors import InputError, reason
 from backcast.data.types import Floats
-from backcast.engine import given, holdout, run_audit, runs, validation, walkforward
+from backcast.engine import between_jobs, given, holdout, run_audit, runs, validation, walkforward
 from backcast.engine.configure import (
     Config,
     cache_gib,
     digest,
     experiment,
+    nested,
     redacted,
     trial_config,
 )
 from backcast.engine.facts import write_facts
 from backcast.engine.features.cache import FeatureCache
-from backcast.engine.grid import Grid, cells
+from backcast.engine.grid import Grid
+from backcast.engine.grid_cells import cells
+from backcast.engine.nested import Nested, refuse, walk
 from backcast.engine.pinned import Context, Outcome, Pinned, pin
 from backcast.engine.progress import Progress
 from backcast.engine.reports.model import Report, write_report
@@ -72,7 +75,8 @@ def run(config: Config, folder: Path, progress: Progress | None = None) -> Run:
         pinned.hold(folder)
         searched = _searched(pinned, config, out, shown)
         if searched is not None:
-            config = {**searched.chosen.config, "grid": config["grid"]}
+            own = searched.cells[0] if nested(config) else searched.chosen
+            config = {**own.config, **{k: config[k] for k in ("grid", "grid_selection") if k in config}}
             pinned = replace(pinned, made=experiment(config))
             out.write_yaml("config.yaml", redacted(config))
             clock.lap("grid")
@@ -92,6 +96,8 @@ def evaluate(
     """A run of a pinned experiment with a trial log of the caller's. before: called once it is known that the run can be made,
     and before anything of it is evaluated."""
     with _failure_recorded(out), progress or Progress(quiet=True) as shown:
+        if nested(config):
+            raise InputError("grid_selection", "nested", "best: one experiment without a grid to choose from")
         out.write_yaml("config.yaml", redacted(config))
         clock = Stopwatch()
         context = _observed(pinned, config, out, shown)
@@ -136,6 +142,7 @@ def _failure_recorded(out: runs.RunFolder) -> Iterator[None]:
 def _searched(pinned: Pinned, config: Config, out: runs.RunFolder, progress: Progress) -> Grid | None:
     """Every cell of the configuration's grid, each a trial; None where it has no grid."""
     made = cells(config)
+    refuse(config, pinned.made)
     if not made:
         return None
     if given.is_given(pinned.made):
@@ -143,7 +150,7 @@ def _searched(pinned: Pinned, config: Config, out: runs.RunFolder, progress: Pro
     holdout.refuse_varied(config, [cell.config for cell in made])
     store, name, cache = pinned.store, pinned.made.source.name, FeatureCache.at_home(cache_gib(config))
     grid = Grid(made, TrialLog(store.lineage(name), "grid"), pinned.pin)
-    market = asof.load_market(store, name, pinned.pin)
+    market = between_jobs.read(asof.load_market, store, name, pinned.pin)
     grid.evaluate(
         lambda one, beside: walkforward.observe(
             one, store, pinned.pin, pinned.threads, cache=cache, beside=beside
@@ -164,22 +171,27 @@ def _evaluate(context: Context, clock: Stopwatch, searched: Grid | None, log: Tr
     world, market = context.world, context.market
     clock.lap("prices and features")
     outcomes: dict[str, Outcome] = {}
+    chosen: Nested | None = None
     for name, model in pinned.made.models.items():
         part = out if not outcomes else out.inside(f"challengers/{name}")
         identity = trial_config(config, name if outcomes else None)
         with _trial(log, digest(identity), redacted(identity), pinned) as returns:
-            outcomes[name] = _walk(context, model, part)
+            if searched is not None and not outcomes and nested(config):
+                chosen = walk(context, searched, FeatureCache.at_home(cache_gib(config)))
+                outcomes[name] = _written_down(context, chosen.outcome, part)
+            else:
+                outcomes[name] = _walk(context, model, part)
             account = outcomes[name].account
             bars = world.panel.clock.sessions[account.sessions]
             returns.append((compounded(bars, account.net_return), np.unique(bars)))
         clock.lap(f"model {name}")
     own = next(iter(outcomes.values()))
-    write_facts(context, own, searched)
+    write_facts(context if chosen is None else replace(context, world=chosen.world), own, searched)
     haircuts = haircut_table(pinned.made, world.panel, market, own.targets, own.account)
     if haircuts is not None:
         out.write_table("haircut.parquet", haircuts)
     clock.lap("facts and sensitivity")
-    found = run_audit.audit(context, own, log, searched)
+    found = run_audit.audit(context, own, log, searched, {} if chosen is None else chosen.cells)
     clock.lap("audit")
     days = np.unique(world.panel.clock.sessions[own.account.sessions])
     out.write_json("trials.json", trial_facts(log, digest(trial_config(config)), days))
@@ -192,7 +204,7 @@ def _observed(pinned: Pinned, config: Config, out: runs.RunFolder, progress: Pro
     done = progress.stage("prices and features")
     cache = FeatureCache.at_home(cache_gib(config))
     world = walkforward.observe(pinned.made, pinned.store, pinned.pin, pinned.threads, cache=cache)
-    market = asof.load_market(pinned.store, pinned.made.source.name, pinned.pin)
+    market = between_jobs.read(asof.load_market, pinned.store, pinned.made.source.name, pinned.pin)
     first = int(walkforward.folds_of(pinned.made, world.panel)[0].test[0])
     pinned.made.execution.check_data(world.panel, market, pinned.made.cost, first)
     given.check(pinned.made, world.panel)
@@ -222,17 +234,25 @@ def trial_sharpe(returns: Floats) -> float | None:
 def _walk(context: Context, model: ForecastModel, out: runs.RunFolder) -> Outcome:
     """One model from fit to account, and its tables."""
     pinned, world = context.pinned, context.world
-    made, clock = pinned.made, world.panel.clock
+    made = pinned.made
     update = context.progress.stage(f"{made.folds.name.replace('_', ' ')}: {model.name}")
     fitted = walkforward.forecast(made, model, world, out.path / "models", pinned.threads, update)
     targets, account = walkforward.trade(made, world, context.market, fitted.forecast)
-    out.write_table("forecasts.parquet", runs.forecast_table(fitted.forecast, clock, made.label.horizon))
+    if validation.is_cross_validated(made.folds):
+        paths = validation.trade_paths(context.config, world, context.market, fitted, account, pinned.threads)
+        out.write_table(PATHS, paths)
+    return _written_down(context, Outcome(fitted, targets, account), out)
+
+
+def _written_down(context: Context, outcome: Outcome, out: runs.RunFolder) -> Outcome:
+    """The outcome, whose tables are in the folder."""
+    made, world, clock = context.pinned.made, context.world, context.world.panel.clock
+    targets, account = outcome.targets, outcome.account
+    table = runs.forecast_table(outcome.fitted.forecast, clock, made.label.horizon)
+    out.write_table("forecasts.parquet", table)
     out.write_table("targets.parquet", runs.target_table(targets, clock))
     filled_at = clock.opens_at if made.execution.resolve(world.panel) == "next_open" else clock.closes_at
     out.write_table("fills.parquet", runs.fill_table(account, clock, filled_at))
     out.write_table("account.parquet", runs.account_table(account, clock))
     out.write_table("events.parquet", runs.event_table(account.events, clock, account.symbols))
-    if validation.is_cross_validated(made.folds):
-        paths = validation.trade_paths(context.config, world, context.market, fitted, account, pinned.threads)
-        out.write_table(PATHS, paths)
-    return Outcome(fitted, targets, account)
+    return outcome

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import numpy as np
 
 from backcast.data import asof
 from backcast.data.market import Market
-from backcast.engine import given, holdout, runs, validation, walkforward
+from backcast.engine import given, holdout, nested, runs, validation, walkforward
 from backcast.engine.audit import checks as audit_checks
 from backcast.engine.audit import given as given_audit
 from backcast.engine.audit import outside, purge, selection
@@ -19,8 +20,10 @@ from backcast.engine.audit import world as audit_world
 from backcast.engine.audit.findings import LEAK, Check, Finding, verdict
 from backcast.engine.audit.path import Evidence
 from backcast.engine.budget import thread_budget
-from backcast.engine.configure import INSTANTS, AuditLevel, digest, experiment, trial_config
+from backcast.engine.configure import INSTANTS, AuditLevel, Config, digest, experiment, trial_config
+from backcast.engine.configure import nested as is_nested
 from backcast.engine.grid import Grid
+from backcast.engine.grid_cells import cells as cells_of
 from backcast.engine.pinned import Context, Outcome, Pinned
 from backcast.engine.progress import Progress
 from backcast.engine.reports.model import write_report
@@ -29,21 +32,33 @@ from backcast.engine.sessions import compounded
 from backcast.engine.trials import TrialLog
 from backcast.engine.types import Account, Targets
 from backcast.engine.walkforward import World
+from backcast.signals.types import Forecast
 
 
-def audit(context: Context, own: Outcome, log: TrialLog, searched: Grid | None) -> dict[str, Any]:
-    """What `audit.json` says of a run at its configured level. own: what the run's own model came to."""
+def audit(
+    context: Context, own: Outcome, log: TrialLog, searched: Grid | None, cells: Mapping[int, Outcome]
+) -> dict[str, Any]:
+    """What `audit.json` says of a run at its configured level. own: what the run's own model came to; cells: of a nested
+    selection what each chosen cell came to."""
     config, world = context.config, context.world
     pinned = replace(context.pinned, made=experiment(config))  # as nobody has run it yet
     if pinned.made.audit.level == "off":
         return verdict("off", [])
-    evidence = Evidence(own.fitted.forecast, own.targets, context.out.path / "models")
-    checks, more = _replayed(pinned, world, evidence, context.progress)
+    if searched is not None and cells:
+        found = {n: (outcome.fitted.forecast, outcome.targets) for n, outcome in cells.items()}
+        checks, more = _replayed_cells(pinned, config, context.out, found, context.progress)
+    else:
+        evidence = Evidence(own.fitted.forecast, own.targets, context.out.path / "models")
+        checks, more = _replayed(pinned, world, evidence, context.progress)
     grid = None if searched is None else searched.facts()
     chosen = audit_world.Chosen(digest(trial_config(config)), log.records(columns=selection.READ), grid)
     told = _told(pinned, world, context.market, own.targets, own.account, chosen, context.out)
     checks += outside.checks(config, world.panel)
-    if searched is not None:
+    if searched is not None and cells:
+        fits = nested.fits_of(walkforward.folds_of(pinned.made, world.panel), world.panel.clock)
+        checks.append(nested.seen_check(searched, dict(cells), world.panel.clock))
+        checks.append(nested.known_check(searched, fits, pinned.made.seed))
+    elif searched is not None:
         checks.append(_seen_again(world, own.account, searched))
     return verdict(pinned.made.audit.level, [*checks, *told.checks], **more, **told.facts)
 
@@ -64,6 +79,46 @@ def _replayed(
         audit_checks.training_check(made, world),
         audit_checks.fold_check(made, world.panel),
     ], more
+
+
+def _replayed_cells(
+    pinned: Pinned,
+    config: Config,
+    out: runs.RunFolder,
+    found: Mapping[int, tuple[Forecast, Targets]],
+    progress: Progress,
+    at: np.datetime64 | None = None,
+) -> tuple[list[Check], dict[str, Any]]:
+    """The replays of each chosen cell of a nested selection, as of a run of it alone; the chance stated is the least of theirs.
+
+    found: what each forecast and asked for over all folds, of which the run has those of its folds.
+    """
+    checks: list[Check] = []
+    more: list[dict[str, Any]] = []
+    of = cells_of(config)
+    for n, (forecast, targets) in found.items():
+        made = replace(experiment(of[n].config), audit=pinned.made.audit)
+        own = replace(pinned, made=made)
+        world = walkforward.observe(made, own.store, own.pin, own.threads)
+        evidence = Evidence(forecast, targets, nested.models_of(out.path, n))
+        told, facts = _replayed(own, world, evidence, progress, at)
+        checks += [replace(check, name=f"{check.name} (cell {n})") for check in told]
+        more.append(facts)
+    return checks, _least(more)
+
+
+def _least(facts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The least of the chances that each states."""
+    stated = [one["chance"] for one in facts if "chance" in one]
+    if not stated:
+        return {}
+    first = stated[0]
+    return {
+        "chance": {
+            layer: {depth: min(one[layer][depth] for one in stated) for depth in depths}
+            for layer, depths in first.items()
+        }
+    }
 
 
 def _seen_again(world: World, account: Account, searched: Grid) -> Check:
@@ -118,8 +173,17 @@ def audit_again(
     targets = runs.read_targets(out.read_table("targets.parquet"), clock, symbols)
     market = asof.load_market(pinned.store, made.source.name, pinned.pin)
     account = walkforward.simulate(made, world.panel, market, targets)
-    evidence = Evidence(forecast, targets, out.path / "models")
-    checks, more = _replayed(pinned, world, evidence, progress or Progress(quiet=True), at)
+    shown = progress or Progress(quiet=True)
+    if is_nested(config):
+        ran = {}
+        for n in sorted(set(out.read_table("selection.parquet")["cell"])):
+            own = runs.RunFolder(out.path / nested.folder_of(n))
+            asked = runs.read_targets(own.read_table("targets.parquet"), clock, symbols)
+            table = own.read_table("forecasts.parquet")
+            ran[n] = runs.read_forecast(table, clock, symbols, decisions, numbers), asked
+        checks, more = _replayed_cells(pinned, config, out, ran, shown, at)
+    else:
+        checks, more = _replayed(pinned, world, Evidence(forecast, targets, out.path / "models"), shown, at)
     upto = out.read_json("trials.json")["upto"]
     records = TrialLog(pinned.store.lineage(made.source.name)).records(upto, selection.READ)
     chosen = audit_world.Chosen(digest(trial_config(config)), records, manifest.get("grid"))

@@ -75,8 +75,11 @@ def run_one(config: dict[str, Any], folder: Path) -> None:
     """One run, told and shown."""
     from backcast.engine import research
     from backcast.engine.progress import Progress
+    from backcast.engine.trials import launched_by
 
-    show_run(research.run({**config, "study": folder.parent.name, "job": folder.name}, folder, Progress()))
+    config = {**config, "study": folder.parent.name, "job": folder.name}
+    with launched_by("run"):
+        show_run(research.run(config, folder, Progress()))
 
 
 def refuse_sweep_flags(arguments: Namespace) -> None:
@@ -185,11 +188,13 @@ def _says_how(override: str, replaced: set[str]) -> bool:
 def _carried_out(
     arguments: Namespace, study: Path, composed: Composed, overrides: Sequence[str], config_dir: str | None
 ) -> int:
+    from backcast.engine import between_jobs
     from backcast.engine import sweep as sweeps
     from backcast.engine.sweep_job import Order
     from backcast.engine.sweep_progress import Board
 
     plan = sweeps.Plan(tuple(overrides), config_dir, tuple(map(tuple, composed.jobs)))
+    _check_one_budget(plan.jobs)
     if arguments.resume:
         _continue(study, plan)
     else:
@@ -205,6 +210,8 @@ def _carried_out(
     except KeyboardInterrupt:
         print(f"\nTo continue: backcast run -m --resume study={study.name}", file=sys.stderr)
         raise
+    finally:
+        between_jobs.forget()
     return _ended(study, plan)
 
 
@@ -227,6 +234,13 @@ def _continue(study: Path, plan: Plan) -> None:
             f"warning: the sweep was begun by another version of backcast ({code} then, {now} now).",
             file=sys.stderr,
         )
+
+
+def _check_one_budget(jobs: Sequence[Sequence[str]]) -> None:
+    """Errors: InputError where jobs have budgets of their own."""
+    found = sorted({o for job in jobs for o in job if o.startswith("threads=")})
+    if len(found) > 1:
+        raise InputError("threads", ", ".join(found), "one number: the budget of the whole sweep")
 
 
 def _shares(composed: Composed, todo: int) -> tuple[int, int]:

@@ -54,7 +54,8 @@ def run_job(order: Order, compose: Callable[[], dict[str, Any]], folder: Path) -
     """
     study = folder.parent
     if order.fail_fast and (study / STOP).exists():
-        folder.rmdir()  # made by Hydra a moment ago
+        with contextlib.suppress(OSError):  # it holds logs of earlier attempts
+            folder.rmdir()  # made by Hydra a moment ago
         return
     own_process = os.getpid() != order.launched_by
     if own_process:
@@ -70,30 +71,34 @@ def _outcome(order: Order, compose: Callable[[], dict[str, Any]], folder: Path) 
     """Runs the job; gives its error, or ''."""
     try:
         config = {**compose(), "study": folder.parent.name, "job": folder.name, "threads": order.threads}
-        from backcast.engine import research
+        from backcast.engine import between_jobs, research
         from backcast.engine.progress import Progress
         from backcast.engine.run_commands import show_run
+        from backcast.engine.trials import launched_by
 
-        show_run(research.run(config, folder, Progress()))
+        between_jobs.keep()
+        with launched_by("sweep"):
+            show_run(research.run(config, folder, Progress()))
         return ""
     except BackcastError as error:
         print(f"error: {error}", file=sys.stderr)
         failed: BaseException = error
-    except KeyboardInterrupt as error:
-        _note_failure(folder, error)
+    except KeyboardInterrupt:
+        (folder / "status.json").unlink(missing_ok=True)
+        _note_failure(folder, "interrupted: the sweep was stopped")
         raise
     except BaseException as error:  # SystemExit and MemoryError too: a row, not a hole
         traceback.print_exc()
         failed = error
-    _note_failure(folder, failed)
+    _note_failure(folder, reason(failed))
     return reason(failed)
 
 
-def _note_failure(folder: Path, error: BaseException) -> None:
+def _note_failure(folder: Path, error: str) -> None:
     """Where the run itself could not: it writes its own status from the moment it has a folder."""
     from backcast.engine.sweep import write_failed
 
-    write_failed(folder, reason(error))
+    write_failed(folder, error)
 
 
 @contextmanager

@@ -27,7 +27,7 @@ from backcast.data.seals import HoldoutWarning, Opening, Seal, Seals, refuse_ano
 from backcast.data.types import Floats
 from backcast.engine import holdout, research
 from backcast.engine.budget import thread_budget
-from backcast.engine.configure import Config, digest, experiment, trial_config
+from backcast.engine.configure import Config, digest, experiment, nested, trial_config
 from backcast.engine.holdout import FOLDER
 from backcast.engine.pinned import Pinned
 from backcast.engine.progress import Progress
@@ -113,6 +113,9 @@ def candidate(folder: Path) -> Candidate:
     if not isinstance(made.folds, WalkForward):
         hint = "Other designs test each session many times, with fits on later ones."
         raise InputError("RUN", str(folder), "a run that walks forward", hint)
+    if nested(config):
+        hint = "Run the cell that you believe in alone, with the holdout, and open it for that."
+        raise InputError("RUN", str(folder), "a run of one configuration, without a nested grid", hint)
     if made.holdout_from is None:
         hint = "Only a run that has not seen the sealed sessions can be evaluated on them."
         raise InputError("RUN", str(folder), "a run with folds.holdout_from", hint)

@@ -24,7 +24,9 @@ from backcast.data.errors import InputError
 from backcast.data.market import Market
 from backcast.data.store import Store
 from backcast.data.types import Bools, Floats, Ints, Panel
+from backcast.engine import between_jobs
 from backcast.engine.configure import Experiment
+from backcast.engine.execution import PRICES, Execution
 from backcast.engine.features.cache import FeatureCache
 from backcast.engine.progress import Update
 from backcast.engine.sessions import refuse_early_fills
@@ -73,9 +75,10 @@ def observe(
     """The world at a pinned store version; with `until`, from a store that ends at that instant. With a cache the features
     may come from there: never in an audit, which is to compute them itself. beside: a world of the same version and
     instant, whose panel it shares."""
-    panel = asof.load_panel(store, made.source.name, pin, until=until) if beside is None else beside.panel
+    read = between_jobs.read
+    panel = read(asof.load_panel, store, made.source.name, pin, until) if beside is None else beside.panel
     compiled = made.features.compile(panel.fields, panel.price_basis)
-    delistings = asof.delistings(store, made.source.name, pin, until)
+    delistings = read(asof.delistings, store, made.source.name, pin, until)
     if cache is None or not isinstance(compiled, Reproducible):  # a user's own kind of features
         return World(panel, compiled.evaluate(panel, threads=threads), delistings)
     features = cache.features(store, made.source.name, pin, until, compiled, panel, threads)
@@ -85,9 +88,18 @@ def observe(
 def labels_as_known(made: Experiment, world: World, decision: int) -> Labels:
     """The labels as somebody who fits at this decision can know them."""
     instant = world.panel.clock.decides_at[decision]
-    values = asof.as_known(world.panel, instant)
+    panel = _priced(made.execution, world.panel)
+    values = asof.as_known(panel, instant)
     delisted = asof.delisted_by(world.delistings, instant)
-    return made.label.build(made.execution.fill_table(values, world.panel, delisted))
+    return made.label.build(made.execution.fill_table(values, panel, delisted))
+
+
+def _priced(execution: Execution, panel: Panel) -> Panel:
+    """The fields that fills are made of, where the execution is ours: the others would be copied for every fold."""
+    if type(execution) is not Execution:
+        return panel
+    wanted = {"close", *PRICES[execution.resolve(panel)]}
+    return panel.only(tuple(name for name in panel.fields if name in wanted))
 
 
 def fold_training(

@@ -162,11 +162,10 @@ class Forecast:
 
 @dataclass(frozen=True)
 class Ranking:
-    """best (D, S): how many better scores a finite score has in its row, worst (D, S): how many worse; equal scores rank in the
-    order of their columns. Both are S or more where a score is not finite. count (D,): finite scores of a row."""
+    """place (D, S): how many better scores a finite score has in its row; equal scores rank in the order of their columns; S
+    where a score is not finite. count (D,): finite scores of a row."""
 
-    best: npt.NDArray[np.int32]
-    worst: npt.NDArray[np.int32]
+    place: npt.NDArray[np.int32]
     count: Ints
 
     @staticmethod
@@ -175,13 +174,10 @@ class Ranking:
         finite = np.isfinite(scores)
         order = np.argsort(np.where(finite, -scores, np.nan), axis=1, kind="stable")
         columns = np.arange(scores.shape[1], dtype=np.int32)
-        best = np.empty(scores.shape, dtype=np.int32)
-        np.put_along_axis(best, order, np.broadcast_to(columns, scores.shape), axis=1)
-        count = finite.sum(axis=1)
-        worst = count[:, None].astype(np.int32) - 1 - best
-        nowhere = np.int32(scores.shape[1])
-        best[~finite] = worst[~finite] = nowhere
-        return Ranking(best, worst, count)
+        place = np.empty(scores.shape, dtype=np.int32)
+        np.put_along_axis(place, order, np.broadcast_to(columns, scores.shape), axis=1)
+        place[~finite] = scores.shape[1]
+        return Ranking(place, finite.sum(axis=1))
 
 
 def decision_instants(forecast: Forecast, decides_at: Instants) -> npt.NDArray[np.datetime64]:

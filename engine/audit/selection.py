@@ -38,6 +38,8 @@ def check(
     if not others:
         return found, facts
     best = f"The best of a grid of {grid['cells']:,} cells. " if grid else ""
+    if grid and grid.get("nested"):
+        best = f"At every fold the cell of a grid of {grid['cells']:,} that was best by what was known then. "
     sentence = f"{best}Chosen after {_counted(len(others))} tried on these sessions"
     if rank is not None and known:
         sentence += f"; its net Sharpe ratio is {_ordinal(rank)} of {len(known) + 1:,}"

@@ -70,11 +70,6 @@ def jobs(study: Path) -> list[Job]:
     return [_job(study / name, asked.get(name, "")) for name in names]
 
 
-def failed_jobs(study: Path) -> list[Path]:
-    """The folders of jobs that did not end well."""
-    return [job.folder for job in jobs(study) if job.state != DONE]
-
-
 def _is_job(path: Path) -> bool:
     return path.is_dir() and any((path / name).exists() for name in TRACES)
 

@@ -50,6 +50,9 @@ of the page, a line each; compared of trials counted up to a record of the log; 
 FIGURES = [name for name in REST if name.endswith(("_per_year", "_drawdown", "_probability"))]
 """Those that a job's own page has."""
 
+NESTED = "nested"
+"""Of a parameter that has another value at every fold."""
+
 Row = dict[str, Any]
 
 
@@ -73,7 +76,10 @@ def rows_of(job: Job, settings: Sequence[str], logs: Mapping[str, LogNow]) -> It
         base |= {"trials": log.count.n, "upto": log.count.upto}
     cells = [] if job.cells is None else list(job.cells.iter_rows(named=True))
     chosen = next((row["cell"] for row in cells if row["trial"] == job.trial), None)
-    yield {**_own(job, base, log), "cell": chosen}
+    own = {**_own(job, base, log), "cell": chosen}
+    if job.cells is not None and (job.manifest.get("grid") or {}).get("nested"):
+        own |= dict.fromkeys(parameters(job.cells), NESTED)
+    yield own
     for row in cells:
         if row["cell"] != chosen:
             yield _cell(job, row, base, log)

@@ -80,10 +80,10 @@ def _notes(frame: pl.DataFrame, done: pl.DataFrame, settings: Sequence[str]) -> 
     failed = frame.filter(pl.col("state") != "done")
     notes = _told_by_pages(done) + ([told] if (told := _over_seeds(done, settings)) else [])
     if stopped.height:
-        notes.append(f"{stopped.height:,} must not be used: their tear sheets say why. They are ranked last.")
+        notes.append(f"Not to be used, and ranked last: {stopped.height:,}; the tear sheets say why.")
     if without.height:
         why = "; ".join(sorted(set(without["not_compared"].drop_nulls()) - {""}))
-        notes.append(f"{without.height:,} have no chance of luck: {why}.")
+        notes.append(f"Without a chance of luck: {without.height:,} ({why}).")
     if failed.height:
         counts = failed["state"].value_counts().sort("state").iter_rows()
         notes.append(f"No result: {', '.join(f'{n:,} {state}' for state, n in counts)}.")

@@ -101,7 +101,8 @@ def _plain(name: str) -> str:
 
 def name_of(figure: Mapping[str, Any]) -> str:
     """A figure's name in words."""
-    name = NAMES.get(figure["name"], str(figure["name"]).replace("_", " ").capitalize().replace(" sharpe", " Sharpe"))
+    plain = str(figure["name"]).replace("_", " ").capitalize().replace("sharpe", "Sharpe")
+    name = NAMES.get(figure["name"], plain)
     return f"{name} ({figure['item']})" if figure.get("item") else name
 
 

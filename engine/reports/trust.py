@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -119,6 +120,21 @@ def _of_audit(audit: Audited) -> list[str]:
     return [*told[:MOST], *([f"The audit found {more} more: see its sheet below."] if more > 0 else [])]
 
 
+def _of_grid(grid: Mapping[str, Any]) -> str:
+    """How the run's cell of a grid was chosen, or its cells."""
+    nested = grid.get("nested")
+    if nested:
+        early = (
+            f"; {nested['first']} had too little to go by, and have the first cell" if nested["first"] else ""
+        )
+        return (
+            f"Each of {nested['folds']} folds has the cell of a grid of {grid['cells']:,} that was best by what was known at "
+            f"its fit ({nested['used']} different ones{early}): no cell was chosen in hindsight."
+        )
+    chosen = ", ".join(f"{key}={value}" for key, value in sorted(grid["chosen"].items()))
+    return f"The best of {grid['cells']:,} cells of a grid ({chosen}), chosen by its net Sharpe over this period."
+
+
 def _warnings(evidence: Evidence) -> list[str]:
     found = []
     if evidence.audit.passed is False:
@@ -137,10 +153,7 @@ def _warnings(evidence: Evidence) -> list[str]:
     found += holdout_warnings(evidence.manifest.get("holdout"))
     grid = evidence.manifest.get("grid")
     if grid:
-        chosen = ", ".join(f"{key}={value}" for key, value in sorted(grid["chosen"].items()))
-        found.append(
-            f"The best of {grid['cells']:,} cells of a grid ({chosen}), chosen by its net Sharpe over this period."
-        )
+        found.append(_of_grid(grid))
     if evidence.audit.passed is None:
         why = f" ({evidence.audit.doubt})" if evidence.audit.doubt else ""
         found.append(f"Not audited{why}: nobody checked whether these numbers can see the future.")

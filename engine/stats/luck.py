@@ -64,7 +64,7 @@ def luck_of(
 ) -> Luck:
     """StepM over the trials that have a return on each of `sessions`, for all trials `counted` in the log.
 
-        luck = luck_of(sessions, by_trial(log.returns(upto)), log.count(upto).n)
+        luck = luck_of(sessions, log.by_trial(upto), log.count(upto).n)
 
     The answer does not depend on the order of the trials. Errors: InputError for fewer counted than there are returns of.
     """

@@ -13,7 +13,7 @@ from backcast.data.errors import InputError
 from backcast.data.store import Store
 from backcast.data.types import Clock, Panel
 from backcast.engine import holdout
-from backcast.engine.configure import Experiment, experiment
+from backcast.engine.configure import Experiment, experiment, nested
 from backcast.engine.given.table import did_you_mean
 from backcast.engine.runs import FILL_COSTS, LEVELS, RunFolder, read_targets
 from backcast.engine.types import Targets
@@ -29,10 +29,15 @@ class TracedRun:
             self.dataset, self.pin = str(manifest["dataset"]["name"]), dict(manifest["store"]["pin"])
             self.name, self.given = str(manifest["run"]), manifest.get("given")
             self.made: Experiment = experiment(self.config)
+            several = nested(self.config)
         except (KeyError, TypeError, AttributeError) as error:
             raise InputError(
                 str(folder), f"no {error}", "a whole run folder", "Run it again in a new one."
             ) from error
+        if several:
+            expected = "a run of one configuration: this one has another cell of its grid at every fold"
+            hint = "Run a cell of selection.parquet alone, and trace that."
+            raise InputError(str(folder), "grid_selection=nested", expected, hint)
         holdout.warn_of_sight(self.folder)
         self.store: Store = holdout.store_of(self.made)
         self.panel: Panel = asof.load_panel(self.store, self.dataset, self.pin)

@@ -177,12 +177,12 @@ class TrialLog:
 
         Trials that were recorded without their sessions (by an older version) have no rows.
         """
-        last = self._last_returns(upto)
+        last = self.last_returns(upto)
         return last.select("trial", session="sessions", net_return="returns").explode("session", "net_return")
 
     def by_trial(self, upto: str | None = None) -> dict[str, tuple[npt.NDArray[Any], Floats]]:
         """The same as sessions (T,) datetime64[D], ascending, and returns (T,) of each trial: what `stats.luck` takes."""
-        last = self._last_returns(upto)
+        last = self.last_returns(upto)
         lengths = last["returns"].list.len().to_numpy()
         ends = np.cumsum(lengths, dtype=np.int64)
         days = last["sessions"].explode().to_numpy().astype("datetime64[D]")
@@ -192,10 +192,12 @@ class TrialLog:
             for name, length, end in zip(last["trial"], lengths.astype(np.int64), ends, strict=True)
         }
 
-    def _last_returns(self, upto: str | None) -> pl.DataFrame:
+    def last_returns(self, upto: str | None = None) -> pl.DataFrame:
+        """The same in a row a trial: trial, outcome, and the lists sessions and returns."""
         found = self.table(("trial", "outcome", "sessions", "returns"), upto)
-        dated = found.filter((pl.col("outcome") == DONE) & (pl.col("sessions").list.len() > 0))
-        return dated.unique("trial", keep="last", maintain_order=True).sort("trial")
+        dated = (pl.col("outcome") == DONE) & (pl.col("sessions").list.len() > 0)
+        rows = found.lazy().with_row_index("row").filter(dated).select("row", "trial").collect()
+        return found[rows.unique("trial", keep="last", maintain_order=True).sort("trial")["row"]]
 
     def _append(self, trial: str, outcome: str, own: Row) -> None:
         row = {"trial": trial, "outcome": outcome, "at": datetime.now(UTC), "launched": self._launched}

@@ -16,6 +16,8 @@ from backcast.engine.trials.log import TrialCount, TrialLog
 from backcast.engine.trials.record import DONE, STARTED
 
 UNFINISHED = "unfinished"
+RETURNS = """CREATE VIEW returns AS
+SELECT trial, unnest(sessions) AS session, unnest(returns) AS net_return FROM returns_by_trial"""
 SHORTEST = 8
 """Letters of a lineage that name it."""
 
@@ -35,8 +37,8 @@ class Trials:
     def frame(self) -> pl.DataFrame:
         """A row a distinct trial, the one that was evaluated last first: trial, evaluations, outcome (done or failed as it last
         ended, else unfinished), sharpe_per_session (net, the last defined one), first_session, last_session,
-        first_evaluated_at, last_evaluated_at (UTC), pin (JSON: the store version of each table), code, launched, error, config
-        (JSON)."""
+        first_evaluated_at, last_evaluated_at (UTC), pin (JSON: the store version of each table), code, launched (what did so
+        first), error, config (JSON)."""
         return by_trial(self._log.table())
 
     def returns(self, upto: str | None = None) -> pl.DataFrame:
@@ -54,9 +56,11 @@ class Trials:
             records = self._log.table()
             views = {"trials": by_trial(records), "records": records}
             if "returns" in names:
-                views["returns"] = self._log.returns()
+                views["returns_by_trial"] = self._log.last_returns()
             for name, frame in views.items():
                 connection.register(name, frame.to_arrow())
+            if "returns" in names:
+                connection.execute(RETURNS)
             return answer(connection, query, statement, set())
 
     @property
@@ -78,7 +82,7 @@ def by_trial(records: pl.DataFrame) -> pl.DataFrame:
         last_evaluated_at=pl.col("at").max(),
         pin=pl.col("pin").drop_nulls().last(),
         code=pl.col("code").drop_nulls().last(),
-        launched=pl.col("launched").drop_nulls().last(),
+        launched=pl.col("launched").drop_nulls().first(),
         error=pl.col("error").filter(ended).last(),
         config=last["config"],
         newest=pl.col("id").last(),

@@ -1,9 +1,9 @@
 """The files of a trial log: immutable segments that are only ever added to, or merged into larger ones.
 
-1. A segment is a Parquet file, `<id of its first record>.<number of records>.parquet`, written under a hidden name, synced and
-   renamed. What a killed writer left has a hidden name and is never read.
-2. Writers hold a shared lock from the moment that ids are given until the segment is there. Who reads waits for those at work
-   before listing the files, so that every later record has a later id: what was counted can be read again by its last id.
+1. A segment is a Parquet file, `<an id>.<number of records>.parquet`, written under a hidden name, synced and renamed. What a
+   killed writer left has a hidden name and is never read.
+2. Writers hold a shared lock from the moment that ids are given until the segment is there. Who reads lists the files while
+   nobody holds it, so that every later record has a later id: what was counted can be read again by its last id.
    Where the file system has no locks, or clocks differ between machines, a record may land late: a count up to the same id can
    then be larger than it was, never smaller.
 3. Small segments are merged, `FAN` and more of a size into one. The merged file is durable before the others are removed, and
@@ -21,7 +21,7 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,7 +47,8 @@ FAN = 32
 LARGE = 16 << 20
 """Bytes from which a segment stays as it is."""
 WAIT = 2.0
-"""Seconds that a reader waits for writers at work."""
+"""Seconds for which readers and writers wait for each other."""
+HOUR = 3600.0
 KEY = b"backcast.trials"
 ATTEMPTS = 100
 """How often a reader lists the files again when one of them was merged meanwhile."""
@@ -118,9 +119,9 @@ class Segments:
         """Makes records durable, in this order; their ids are given here."""
         table = table_of(rows)
         _made_durably(self.folder)
-        with self._writing():
+        with self._changing():
             ids = [new_id() for _ in rows]
-            self._write(table.with_columns(pl.Series("id", ids, pl.String)))
+            self._write(table.with_columns(pl.Series("id", ids, pl.String)), ids[0])
         self._merge()
 
     def read(self, columns: Sequence[str] = COLUMNS, upto: str | None = None) -> pl.DataFrame:
@@ -136,22 +137,22 @@ class Segments:
         wanted = list(dict.fromkeys(("id", *columns)))
         tables = self._tables(wanted)
         nothing = pl.DataFrame(schema={name: SCHEMA[name] for name in wanted})
-        found = pl.concat([nothing, *tables]).unique("id", keep="any")
-        if upto is not None:
-            found = found.filter(pl.col("id") <= upto)
-        return found.sort("id").select(columns)
+        found = pl.concat([nothing, *tables])
+        rows = _in_order(found["id"], upto)
+        there = len(rows) == len(found) and bool((rows.diff().drop_nulls() == 1).all())
+        # Returns are long: they are copied only where they must be.
+        return (found if there else found[rows]).select(columns)
 
     def _tables(self, columns: Sequence[str]) -> list[pl.DataFrame]:
         for _ in range(ATTEMPTS):
-            self._settle()
             try:
-                return _read(self.listed(), columns)
+                return _read(self._settled(), columns)
             except FileNotFoundError as error:  # merged meanwhile: the merged one is there, or is seen soon
                 gone = error
                 time.sleep(0.01)
         raise torn(self.folder, gone) from gone
 
-    def _write(self, table: pl.DataFrame) -> None:
+    def _write(self, table: pl.DataFrame, name: str) -> None:
         with io.BytesIO() as made:
             pq.write_table(
                 table.to_arrow().replace_schema_metadata({KEY: str(FORMAT).encode()}),
@@ -160,36 +161,49 @@ class Segments:
                 use_dictionary=[n for n in COLUMNS if n not in LISTS] + ["sessions.list.element"],
                 write_page_checksum=True,
             )
-            name = f"{table['id'][0]}.{table.height}.parquet"
-            write_bytes(self.folder / name, made.getvalue())
+            write_bytes(self.folder / f"{name}.{table.height}.parquet", made.getvalue())
 
     @contextmanager
-    def _writing(self) -> Iterator[None]:
-        with _locked(self.folder / ".writers", fcntl.LOCK_SH):
+    def _changing(self) -> Iterator[None]:
+        """Nobody lists the files meanwhile; others may change them too."""
+        with ExitStack() as held:
+            with _locked(self.folder / ".gate", fcntl.LOCK_EX):
+                held.enter_context(_locked(self.folder / ".writers", fcntl.LOCK_SH))
             yield
 
-    def _settle(self) -> None:
-        """Waits until no writer is between a record's id and its file; not for one that hangs."""
-        until = time.monotonic() + WAIT
-        while self.folder.is_dir() and time.monotonic() < until:
-            with _locked(self.folder / ".writers", fcntl.LOCK_EX | fcntl.LOCK_NB) as alone:
-                if alone:
-                    return
-            time.sleep(0.001)
+    def _settled(self) -> list[Segment]:
+        """The segments while no writer is between a record's id and its file; not waiting for one that hangs."""
+        if not self.folder.is_dir():
+            return []
+        # The gate is shut to writers that come, so that those at work come to an end.
+        with (
+            _locked(self.folder / ".gate", fcntl.LOCK_EX),
+            _locked(self.folder / ".writers", fcntl.LOCK_EX),
+        ):
+            found = self.listed()
+            # Where there are no locks, one list may miss both what was merged and what it became.
+            for _ in range(ATTEMPTS):
+                before, found = found, self.listed()
+                if before == found:
+                    break
+            return found
 
     def _merge(self) -> None:
         """Merges what there are `FAN` of. A torn file or a full disk stops it and nothing else: who counts is told."""
-        with (
-            suppress(InputError, OSError),
-            _locked(self.folder / ".merging", fcntl.LOCK_EX | fcntl.LOCK_NB) as alone,
-        ):
+        merging = _locked(self.folder / ".merging", fcntl.LOCK_EX, wait=0)
+        with suppress(InputError, OSError), merging as alone:
             while alone and (chosen := self._mergeable()):
-                # A merge that died after its file was durable left records in two files.
                 table = pl.concat(_read(chosen, COLUMNS))
-                self._write(table.unique("id", keep="any").sort("id"))
-                for segment in chosen:
-                    segment.path.unlink(missing_ok=True)
-                sync(self.folder)
+                # A merge that died left records in two files. The name is new: it can be that of none of the chosen.
+                self._write(table[_in_order(table["id"])], new_id())
+                with self._changing():
+                    for path in (*(segment.path for segment in chosen), *self._left_over()):
+                        path.unlink(missing_ok=True)
+                    sync(self.folder)
+
+    def _left_over(self) -> list[Path]:
+        """What killed writers left long ago."""
+        return [p for p in self.folder.glob(".*.partial") if time.time() - p.stat().st_mtime > HOUR]
 
     def _mergeable(self) -> list[Segment]:
         """Segments of the lowest tier that has enough of them; as many as make one that is large."""
@@ -205,6 +219,12 @@ class Segments:
         return []
 
 
+def _in_order(ids: pl.Series, upto: str | None = None) -> pl.Series:
+    """The rows of records in order of their ids, each once, with upto no later ones."""
+    rows = pl.DataFrame({"id": ids}).with_row_index("row").unique("id", keep="any").sort("id")
+    return (rows if upto is None else rows.filter(pl.col("id") <= upto))["row"]
+
+
 def _read(segments: Sequence[Segment], columns: Sequence[str]) -> list[pl.DataFrame]:
     """The records of segments of both formats. Errors: InputError, FileNotFoundError."""
     old = [segment.path for segment in segments if segment.path.suffix == ".json"]
@@ -213,24 +233,31 @@ def _read(segments: Sequence[Segment], columns: Sequence[str]) -> list[pl.DataFr
 
 
 @contextmanager
-def _locked(path: Path, how: int) -> Iterator[bool]:
-    """Whether the lock was got. Where the folder cannot be written, or its file system has no locks, it counts as got."""
+def _locked(path: Path, how: int, wait: float | None = None) -> Iterator[bool]:
+    """Whether the lock was got in time: nobody waits for ever for a process that hangs. Where the folder cannot be written, or
+    its file system has no locks, it counts as got."""
     try:
         handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
     except OSError:
         yield True
         return
     try:
-        try:
-            fcntl.flock(handle, how)
-            got = True
-        except BlockingIOError:
-            got = False
-        except OSError:
-            got = True
-        yield got
+        yield _got(handle, how, time.monotonic() + (WAIT if wait is None else wait))
     finally:
         os.close(handle)
+
+
+def _got(handle: int, how: int, until: float) -> bool:
+    while True:
+        try:
+            fcntl.flock(handle, how | fcntl.LOCK_NB)
+            return True
+        except BlockingIOError:
+            if time.monotonic() >= until:
+                return False
+            time.sleep(0.001)
+        except OSError:
+            return True
 
 
 def _made_durably(folder: Path) -> None:

@@ -17,7 +17,14 @@ import numba
 from numba.core import config
 
 _PACKAGE = Path(__file__).resolve().parents[2]
-_KERNELS = ("signals/kernels", "engine/costs", "engine/simulators", "engine/simulators/kernel", "data")
+_KERNELS = (
+    "signals/kernels",
+    "engine/costs",
+    "engine/simulators",
+    "engine/simulators/kernel",
+    "engine/portfolio",
+    "data",
+)
 
 
 def use_kernel_cache() -> Path | None:

@@ -14,7 +14,9 @@ from market import MARKET
 from backcast.data.errors import InputError
 from backcast.data.store import Store
 from backcast.engine.cli import compose, main
-from backcast.engine.grid import MOST, Grid, Result, cells
+from backcast.engine.grid import Grid
+from backcast.engine.grid_cells import MOST, cells
+from backcast.engine.grid_trading import Result
 from backcast.engine.research import run
 from backcast.engine.trials import TrialLog
 

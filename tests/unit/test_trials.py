@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import subprocess
@@ -16,6 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from backcast.data.errors import InputError
+from backcast.engine.stats import luck
 from backcast.engine.trials import TrialLog, launched_by, segments
 
 RETURNS = np.array([0.01, -0.02, 0.03])
@@ -106,11 +108,29 @@ def test_a_later_format_is_refused() -> None:
         log.count()
 
 
-def test_what_a_killed_writer_left_is_ignored() -> None:
+def test_what_a_killed_writer_left_is_ignored_and_some_day_removed(monkeypatch: pytest.MonkeyPatch) -> None:
     log = TrialLog("a")
     log.start("x", {}, {})
-    files(log)[0].with_name(".00.1.parquet.1.partial").write_bytes(b"PAR1")
+    new, old = (log.folder / f".{name}.1.parquet.1.partial" for name in ("new", "old"))
+    for path in (new, old):
+        path.write_bytes(b"PAR1")
+    os.utime(old, (0, 0))
     assert log.count().n == 1
+    monkeypatch.setattr(segments, "FAN", 2)
+    log.start("y", {}, {})
+    assert new.exists() and not old.exists() and log.count().n == 2
+
+
+def test_nobody_waits_for_ever_for_a_process_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(segments, "WAIT", 0.01)
+    log = TrialLog("a")
+    log.start("x", {}, {})
+    with (log.folder / ".gate").open() as gate, (log.folder / ".writers").open() as writers:
+        fcntl.flock(gate, fcntl.LOCK_EX)
+        fcntl.flock(writers, fcntl.LOCK_EX)
+        assert log.count().n == 1
+        log.start("y", {}, {})
+        assert log.count().n == 2
 
 
 def test_a_record_says_what_was_evaluated_when_and_by_which_code() -> None:
@@ -162,6 +182,11 @@ def test_returns_are_those_that_a_trial_finished_with_last() -> None:
     assert list(own) == ["a", "b"]
     np.testing.assert_array_equal(own["b"][0], DAYS)
     np.testing.assert_array_equal(own["b"][1], -RETURNS)
+    of_frame = luck.by_trial(log.returns())
+    assert list(own) == list(of_frame)
+    for name, (days, returns) in own.items():
+        np.testing.assert_array_equal(days, of_frame[name][0])
+        np.testing.assert_array_equal(returns, of_frame[name][1])
 
 
 def test_bars_of_a_day_are_one_session_and_any_other_mismatch_is_refused() -> None:
@@ -196,10 +221,10 @@ def test_a_count_waits_for_a_record_whose_id_is_given(monkeypatch: pytest.Monkey
     """Else that record would land later with an earlier id, and the count could not be made again."""
     given, write = threading.Event(), segments.Segments._write
 
-    def slowly(self: segments.Segments, table: pl.DataFrame) -> None:
+    def slowly(self: segments.Segments, table: pl.DataFrame, name: str) -> None:
         given.set()
         threading.Event().wait(0.1)
-        write(self, table)
+        write(self, table, name)
 
     monkeypatch.setattr(segments.Segments, "_write", slowly)
     writer = threading.Thread(target=lambda: TrialLog("a").start("x", {}, {}))
@@ -270,20 +295,23 @@ def test_small_segments_are_merged(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [r["returns"][0] for r in log.records()] == [0.01 + n for n in range(30)]
 
 
-def test_a_merge_that_died_before_it_removed_anything(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("large", [0.5, 3.5, 1000])
+def test_merges_that_died_before_they_removed_anything(monkeypatch: pytest.MonkeyPatch, large: float) -> None:
+    """With whatever size from which segments are large, so that what is left over is merged with what it became."""
     log = TrialLog("a")
-    for n in range(5):
+    for n in range(6):
         log.finish(f"t{n}", 0.1 * n, RETURNS, DAYS)
     expected, count = log.records(), log.count()
     before = {path: path.read_bytes() for path in files(log)}
     monkeypatch.setattr(segments, "FAN", 3)
-    log._segments._merge()
-    assert len(files(log)) == 1
-    for path, content in before.items():
-        path.write_bytes(content)
-    assert log.records() == expected and log.count() == count
-    log._segments._merge()
-    assert log.records() == expected and log.count() == count
+    monkeypatch.setattr(segments, "LARGE", int(large * files(log)[0].stat().st_size))
+    for _ in range(4):
+        log._segments._merge()
+        assert log.records() == expected and log.count() == count
+        before |= {path: path.read_bytes() for path in files(log)}
+        for path, content in before.items():
+            path.write_bytes(content)
+        assert log.records() == expected and log.count() == count
 
 
 def test_a_torn_file_stops_merging_and_not_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -301,7 +329,7 @@ def test_a_reader_whose_files_are_merged_meanwhile_looks_again(monkeypatch: pyte
     log = TrialLog("a")
     log.start("x", {}, {})
     listed, stale = log._segments.listed(), [segments.Segment(log.folder / "gone.1.parquet", 1)]
-    answers = iter([stale, listed])
+    answers = iter([stale, stale, listed, listed])
     monkeypatch.setattr(segments.Segments, "listed", lambda _: next(answers))
     assert log.count().n == 1
 

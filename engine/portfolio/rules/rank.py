@@ -7,6 +7,7 @@ import numpy as np
 from backcast.data.types import Floats, Ints
 from backcast.engine.portfolio.base import Portfolio, Steps
 from backcast.engine.portfolio.known import Known
+from backcast.engine.portfolio.ranked import weights_by_rank
 from backcast.engine.portfolio.settings import choice, number
 from backcast.engine.portfolio.steps.volatility import VolatilityTarget
 from backcast.signals.types import Forecast
@@ -52,12 +53,7 @@ class RankPortfolio(Portfolio):
         ranking, short = forecast.ranking, self.side == "long_short"
         held = np.where(ranking.count < 2, 0, np.maximum(1, (self.quantile * ranking.count).astype(np.int64)))
         each = self.gross / np.maximum(1, 2 * held if short else held)
-        weights = np.zeros(forecast.mean.shape)
-        number = held.astype(np.int32)[:, None]
-        np.copyto(weights, each[:, None], where=ranking.best < number)
-        if short:
-            np.copyto(weights, -each[:, None], where=ranking.worst < number)
-        return weights
+        return weights_by_rank(ranking.place, ranking.count, held, each, short)
 
     def weights(self, scores: Floats) -> Floats:
         """(S,) the rule's weights by scores alone; equal scores rank in the order of their symbols. A symbol without a
