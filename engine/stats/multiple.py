@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from backcast.data.errors import InputError
-from backcast.data.types import Bools, Floats
+from backcast.data.types import Bools, Floats, Ints
 from backcast.engine.stats.resampling import (
     DRAWS,
     SEED,
@@ -74,14 +74,17 @@ def step_m(returns: Floats, *, length: int | None = None, draws: int = DRAWS, se
     length = luck_block_length(sessions) if length is None else length
     if not 1 <= length <= sessions // 3:
         raise InputError("length", length, f"sessions in a block, from 1 to {sessions // 3}")
-    counts = block_counts(block_starts(sessions, length, draws, seed), length, sessions)
+    starts = block_starts(sessions, length, draws, seed)
     sharpes = returns.mean(axis=0) / returns.std(axis=0, ddof=1)
     kept, p = np.flatnonzero(~of_one_session(returns)), np.ones(len(sharpes))
     if len(kept):
         judged = returns[:, kept] if len(kept) < len(p) else returns
         means = np.where(certainly_bad(judged), judged.mean(axis=0), 0.0)
-        drawn = resampled_sharpes(judged, counts, means)
-        p[kept] = np.minimum(step_down(sharpes[kept], drawn) * len(p) / len(kept), 1.0)
+        reached = np.zeros(len(kept), dtype=np.int64)
+        for first in range(0, draws, DRAWS):  # at a time, so that memory does not grow with their number
+            counts = block_counts(starts[first : first + DRAWS], length, sessions)
+            reached += _reached(sharpes[kept], resampled_sharpes(judged, counts, means))
+        p[kept] = np.minimum(_stepped(sharpes[kept], reached, draws) * len(p) / len(kept), 1.0)
     return StepM(sharpes, p)
 
 
@@ -122,12 +125,20 @@ def step_down(observed: Floats, drawn: npt.NDArray[Any]) -> Floats:
     counted as a draw, so that no p is zero), never below the p of a larger one. Declaring all with p <= size is StepM.
     Source: Romano and Wolf (2016), "Efficient computation of adjusted p-values for resampling-based stepdown multiple testing".
     """
-    order = np.argsort(-observed, kind="stable")
-    highest = drawn[:, order[::-1]]
+    return _stepped(observed, _reached(observed, drawn), len(drawn))
+
+
+def _reached(observed: Floats, drawn: npt.NDArray[Any]) -> Ints:
+    """(K,) from the largest down, in how many draws the largest of this one and all smaller ones reaches it."""
+    rising = np.argsort(-observed, kind="stable")[::-1]
+    highest = drawn[:, rising]
     np.maximum.accumulate(highest, axis=1, out=highest)
-    reached = (highest >= observed[order[::-1]].astype(drawn.dtype)).sum(axis=0)[::-1]
+    return np.asarray((highest >= observed[rising].astype(drawn.dtype)).sum(axis=0)[::-1], dtype=np.int64)
+
+
+def _stepped(observed: Floats, reached: Ints, draws: int) -> Floats:
     p = np.empty(len(observed))
-    p[order] = np.maximum.accumulate((1 + reached) / (len(drawn) + 1))
+    p[np.argsort(-observed, kind="stable")] = np.maximum.accumulate((1 + reached) / (draws + 1))
     return p
 
 
