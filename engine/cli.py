@@ -210,7 +210,9 @@ def _hydra(job: Callable[[dict[str, Any], Path], None], arguments: list[str]) ->
     from hydra.core.hydra_config import HydraConfig
     from omegaconf import DictConfig
 
-    refused: list[BackcastError | OSError] = []  # raised outside of Hydra, which would print a line of its own
+    refused: list[
+        BackcastError | OSError
+    ] = []  # raised outside of Hydra, which would print a line of its own
 
     def call(config: DictConfig) -> None:
         try:
