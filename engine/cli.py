@@ -240,9 +240,10 @@ def _named_errors(overrides: Sequence[str]) -> Iterator[None]:
     try:
         yield
     except (HydraException, OmegaConfBaseException) as error:
-        raise InputError(
-            "configuration", " ".join(overrides), "groups and keys that exist", str(error)
-        ) from error
+        from backcast.engine.configure import without_secrets
+
+        shown, said = without_secrets(overrides, str(error))
+        raise InputError("configuration", " ".join(shown), "groups and keys that exist", said) from None
 
 
 class _Sweep:
@@ -316,8 +317,10 @@ class _Sweep:
         from hydra.core.plugins import Plugins
 
         config = self._config
-        if self.launcher.kind == "joblib":  # a job is long: one at a time to a process
-            config.hydra.launcher.update(n_jobs=at_once, batch_size=1, pre_dispatch=at_once)
+        if (
+            self.launcher.kind == "joblib"
+        ):  # one job at a time to a process; with one job joblib would take this process
+            config.hydra.launcher.update(n_jobs=max(2, at_once), batch_size=1, pre_dispatch=at_once)
         if (
             self.launcher.kind == "ray" and config.hydra.launcher.ray.init.address
         ):  # whose size is not ours to say

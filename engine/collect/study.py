@@ -42,7 +42,8 @@ def _implied(column: str, settings: pl.DataFrame) -> bool:
 
 
 def collect(study: Path) -> pl.DataFrame:
-    """The table, best first: by `deflated_now`, those whose run must not be used after all others, and what is not done last.
+    """The table, best first: by `deflated_now`, then (cross-validations have none) by the mean Sharpe ratio of the paths; those
+    whose run must not be used after all others, and what is not done last.
 
     Also written to `collected.parquet`, and with `search.json` drawn as `leaderboard.html`, in the study's folder. A warning
     says how many jobs show sessions that were sealed since. Errors: InputError where there is no job, or the trial log is torn.
@@ -76,7 +77,12 @@ def _ends(job: Job) -> str:
 
 def _ranked(frame: pl.DataFrame) -> pl.DataFrame:
     done, stopped = pl.col("state") == DONE, pl.col("level") == "stop"
-    keys = (~done, stopped.fill_null(False), pl.col("deflated_now"), pl.col("sharpe_per_year"))
+    keys = (
+        ~done,
+        stopped.fill_null(False),
+        pl.col("deflated_now"),
+        pl.coalesce("path_sharpe", "sharpe_per_year"),
+    )
     ordered = frame.sort(*keys, descending=[False, False, True, True], nulls_last=True, maintain_order=True)
     rank = pl.when(done & pl.col("deflated_now").is_not_null()).then(pl.int_range(1, pl.len() + 1))
     return ordered.with_columns(rank=rank)
