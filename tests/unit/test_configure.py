@@ -77,8 +77,8 @@ def test_a_trial_is_what_can_change_a_result() -> None:
 
 
 def test_a_trial_of_an_older_version_is_the_same_trial() -> None:
-    """A new key enters the identity only where it is set: else everybody's trials would be counted again. Where a default itself
-    is changed, this is another number."""
+    """A new key enters the identity only where it is set: else everybody's trials would be counted again. (Where a default
+    itself is changed, this is another number.)"""
     composed = compose(["model=ridge", "study=a", "job=b"])
     assert digest(trial_config(composed)).startswith("2c38e3396d9d4ab3")
 
