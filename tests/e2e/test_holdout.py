@@ -20,7 +20,9 @@ from backcast.data.synthetic import SyntheticSource
 from backcast.data.tables import Tables
 from backcast.engine import research
 from backcast.engine.cli import main
+from backcast.engine.runs import RunFolder
 from backcast.engine.trials import TrialLog
+from backcast.engine.unseal import Candidate, unseal
 
 NAME, DATE = "synthetic", "2016-03-05"
 MARKET = ("dataset=synthetic", "folds=monthly", "folds.first_fit=200", "features=ohlcv", "model=ridge")
@@ -200,7 +202,8 @@ def test_a_run_that_saw_it_before_is_said_to(
     _enter(base / "old", monkeypatch)
     assert main(["stats", str(old), "--draws", "0"]) == main(["report", str(old)]) == 0
     assert "sealed" not in capsys.readouterr().err
-    sealed = backcast.run(*MARKET, *quick, f"folds.holdout_from={DATE}", "job=sealed")
+    with pytest.warns(HoldoutWarning, match=f"synthetic is sealed from {DATE} on, for every run"):
+        sealed = backcast.run(*MARKET, *quick, f"folds.holdout_from={DATE}", "job=sealed")
     assert "1 trial had seen sessions of the holdout" in sealed.report.verdict.warnings[0]
     assert main(["compare", str(sealed.folder), str(old)]) == 0
     assert f"{old} shows sessions from {DATE} on" in capsys.readouterr().err
@@ -251,6 +254,9 @@ def test_one_run_opens_it_once(opened: Path, capsys: pytest.CaptureFixture[str])
     assert TrialLog("f" * 32).count().n == 1, "the same configuration on other sessions is no trial"
     assert main(["unseal", str(opened.parent), "--yes"]) == 2
     assert f"It was opened at {seal.opened.at}, by this run" in capsys.readouterr().err
+    late = Candidate(RunFolder(opened.parent), "s/first", seal, seal.opened.trial, {}, None)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="a holdout that is not open yet"):  # one that waited for another
+        unseal(late)
     for verb in (["report"], ["verify"], ["stats", "--draws", "0"], ["audit", "--level", "quick"]):
         assert main([*verb, str(opened)]) == 0
 
