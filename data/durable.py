@@ -38,7 +38,7 @@ def write_bytes(path: Path, content: bytes) -> None:
         sync(partial)
     except OSError as error:  # a full disk: what was begun goes, and a write does not know where it writes
         partial.unlink(missing_ok=True)
-        error.filename = error.filename or str(path)
+        error.filename = str(path)
         raise
     partial.replace(path)
     sync(path.parent)

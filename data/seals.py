@@ -7,7 +7,7 @@ data set's lineage, as the trial log does, so that neither a new version nor a d
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -99,9 +99,12 @@ class Seals:
 
     def lost(self, dataset: str, lineage: str) -> Seal | None:
         """The last seal of a data set of this name that was dropped and made anew, in another lineage, before it was opened."""
-        others = (path.stem for path in self.folder.glob("*.json") if path.stem != lineage)
-        found = [seal for other in others if (seal := self.of(other)) and seal.dataset == dataset]
-        return max((seal for seal in found if seal.sealed), key=lambda seal: seal.sealed_at, default=None)
+        found: list[Seal] = []
+        for other in (path.stem for path in self.folder.glob("*.json") if path.stem != lineage):
+            with suppress(InputError):  # a damaged one is told to whoever asks for its lineage
+                seal = self.of(other)
+                found += [seal] if seal is not None and seal.sealed and seal.dataset == dataset else []
+        return max(found, key=lambda seal: seal.sealed_at, default=None)
 
     def put(self, seal: Seal) -> Seal:
         """Seals a lineage, durably; gives the seal that holds: where several seal at once, that of the first."""

@@ -76,6 +76,7 @@ def test_a_seal_of_a_later_version_is_refused(tmp_path: Path) -> None:
 def test_a_data_set_that_was_made_anew_has_left_its_seal_behind(tmp_path: Path) -> None:
     seals = Seals(tmp_path)
     name = seals.put(seal()).dataset
+    (tmp_path / "torn.json").write_text("{")
     assert seals.lost(name, "anew") == seal() and seals.lost(name, "f00") is None
     assert seals.lost("another", "anew") is None
     seals.open("f00", opening())
