@@ -54,7 +54,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OSError as error:
         if error.errno not in (errno.EACCES, errno.EROFS, errno.ENOSPC, errno.EDQUOT):
             raise
-        print(f"error: {error.strerror}: {error.filename}", file=sys.stderr)
+        where = error.filename or "in BACKCAST_HOME, ./runs or the folder of temporary files"
+        print(f"error: {error.strerror}: {where}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("\nStopped. Nothing that was finished is lost.", file=sys.stderr)
@@ -202,12 +203,14 @@ def _hydra(job: Callable[[dict[str, Any], Path], None], arguments: list[str]) ->
     from hydra.core.hydra_config import HydraConfig
     from omegaconf import DictConfig
 
-    refused: list[BackcastError] = []  # raised again outside of Hydra, which would print a line of its own
+    refused: list[
+        BackcastError | OSError
+    ] = []  # raised outside of Hydra, which would print a line of its own
 
     def call(config: DictConfig) -> None:
         try:
             job(_plain(config), Path(HydraConfig.get().runtime.output_dir))
-        except BackcastError as error:
+        except (BackcastError, OSError) as error:
             refused.append(error)
 
     before = sys.argv

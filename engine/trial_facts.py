@@ -8,7 +8,6 @@ import numpy.typing as npt
 
 from backcast.engine.stats.luck import luck_of
 from backcast.engine.stats.multiple import luck_block_length
-from backcast.engine.stats.resampling import DRAWS
 from backcast.engine.trials import TrialLog
 
 
@@ -29,6 +28,6 @@ def trial_facts(log: TrialLog, trial: str, sessions: npt.NDArray[Any]) -> dict[s
         "counted": found.counted,
         "sessions": found.sessions,
         "block_length": luck_block_length(len(sessions)),
-        "draws": DRAWS,
+        "draws": found.draws,
     }
     return {**counted.to_json(), "trial": trial, "luck": luck}

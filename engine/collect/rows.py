@@ -27,8 +27,13 @@ REST = {
     "max_drawdown": NUMBER,
     "turnover_per_year": NUMBER,
     "deflated_probability": NUMBER,
+    "paths": pl.Int64,
+    "path_sharpe": NUMBER,
+    "path_sd": NUMBER,
+    "paths_below_zero": NUMBER,
     "verdict": TEXT,
     "level": TEXT,
+    "warnings": TEXT,
     "trial": TEXT,
     "compared": pl.Int64,
     "trials": pl.Int64,
@@ -40,9 +45,13 @@ REST = {
     "error": TEXT,
 }
 """Columns before and after the settings in which jobs differ. deflated_probability: the page's own, with the log as it stood
-then; compared of trials counted up to a record of the log; not_compared: why there is no p_luck."""
+then; paths: of a cross-validation, with mean, standard deviation and share below zero of their Sharpe ratios a year; warnings:
+of the page, a line each; compared of trials counted up to a record of the log; not_compared: why there is no p_luck."""
 FIGURES = [name for name in REST if name.endswith(("_per_year", "_drawdown", "_probability"))]
 """Those that a job's own page has."""
+
+NESTED = "nested"
+"""Of a parameter that has another value at every fold."""
 
 Row = dict[str, Any]
 
@@ -67,7 +76,10 @@ def rows_of(job: Job, settings: Sequence[str], logs: Mapping[str, LogNow]) -> It
         base |= {"trials": log.count.n, "upto": log.count.upto}
     cells = [] if job.cells is None else list(job.cells.iter_rows(named=True))
     chosen = next((row["cell"] for row in cells if row["trial"] == job.trial), None)
-    yield {**_own(job, base, log), "cell": chosen}
+    own = {**_own(job, base, log), "cell": chosen}
+    if job.cells is not None and (job.manifest.get("grid") or {}).get("nested"):
+        own |= dict.fromkeys(parameters(job.cells), NESTED)
+    yield own
     for row in cells:
         if row["cell"] != chosen:
             yield _cell(job, row, base, log)
@@ -77,7 +89,16 @@ def _own(job: Job, base: Row, log: LogNow | None) -> Row:
     told, verdict = job.report["strategy"], job.report["verdict"]
     made = base | {name: told.get(name) for name in FIGURES}
     made |= {"level": verdict.get("level", ""), "verdict": verdict.get("sentence", "")}
+    made |= {"warnings": "\n".join(verdict.get("warnings", ())), **_over_paths(job.report.get("paths"))}
     return made | _stands(_checked(job, log, job.trial, told.get("sharpe_per_session")), made)
+
+
+def _over_paths(told: Mapping[str, Any] | None) -> Row:
+    """The distribution that a cross-validation is chosen by."""
+    if not told:
+        return {}
+    figures = {"path_sharpe": "mean", "path_sd": "sd", "paths_below_zero": "below_zero"}
+    return {"paths": len(told["sharpes"]), **{column: told.get(name) for column, name in figures.items()}}
 
 
 def _cell(job: Job, row: Mapping[str, Any], base: Row, log: LogNow | None) -> Row:

@@ -10,13 +10,14 @@ import numpy as np
 import numpy.typing as npt
 
 from backcast.data.types import Floats
-from backcast.engine.reports.figures import trials_variance
 from backcast.engine.stats import performance
 from backcast.engine.stats.luck import Dated, Luck, aligned, luck_of
 from backcast.engine.stats.search import Search
-from backcast.engine.stats.sharpe_tests import deflated_sharpe
+from backcast.engine.stats.sharpe_tests import deflated_sharpe, trials_variance
 from backcast.engine.trials import TrialCount, TrialLog
 
+VALIDATION = "backcast.signals.validation."
+"""Where the designs live that are no walk forward."""
 NO_RETURNS = "the trial log has no returns of it by session"
 
 
@@ -50,6 +51,13 @@ class LogNow:
         """Sessions and net returns of each."""
         return self._log.by_trial(self.count.upto)
 
+    @cached_property
+    def cross_validated(self) -> frozenset[str]:
+        """Trials whose configuration says so: their returns are a path's."""
+        told = self._log.table(("trial", "config"), self.count.upto).drop_nulls("config")
+        design = told["config"].str.json_path_match("$.folds._target_").fill_null("")
+        return frozenset(told.filter(design.str.starts_with(VALIDATION))["trial"])
+
     def standing(self, trial: str) -> Standing:
         """One trial's, on its own sessions."""
         if trial not in self.trials:
@@ -70,7 +78,7 @@ class LogNow:
         sessions = self.trials[trial][0]
         luck = self._compared(sessions)
         names, returns = aligned(sessions, self.trials)
-        return Search(names, returns, luck, self.count.sharpe_variance, year)
+        return Search(names, returns, luck, self.count.sharpe_variance, year, self.cross_validated)
 
     def _compared(self, sessions: npt.NDArray[Any]) -> Luck:
         """Trials of the same sessions are compared once."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,22 +16,34 @@ from backcast.engine.collect.jobs import DONE
 from backcast.engine.collect.search import JSON, searched_before
 from backcast.engine.collect.study import PARQUET, settings_of
 from backcast.engine.reports.leaderboard import HTML, counted, heading_of, name_of, shown, when, words_of
-from backcast.engine.reports.verdict import SIZE
-from backcast.engine.stats.drawing import section_table
+from backcast.engine.reports.numbers_panel import rows
+from backcast.engine.reports.verdict import SIZE, chance, percent
+from backcast.engine.stats.statistics import Section
 
 MOST = 40
 """Rows of the ranking on the terminal, and jobs of which the error is told."""
-METRICS = {
-    "deflated_now": ("deflated", "{:.0%}"),
-    "p_luck": ("luck", "{:.1%}"),
-    "sharpe_per_year": ("Sharpe", "{:.2f}"),
-    "sharpe_error_per_year": ("±", "{:.2f}"),
-    "return_per_year": ("return", "{:.1%}"),
-    "volatility_per_year": ("vol", "{:.1%}"),
-    "max_drawdown": ("worst", "{:.0%}"),
-    "turnover_per_year": ("turnover", "{:.0f}x"),
+METRICS: dict[str, tuple[str, Callable[[float], str]]] = {
+    "deflated_now": ("deflated", percent),
+    "p_luck": ("luck", chance),
+    "path_sharpe": ("over its paths", "{:.2f}".format),
+    "path_sd": ("s.d.", "{:.2f}".format),
+    "sharpe_per_year": ("Sharpe", "{:.2f}".format),
+    "sharpe_error_per_year": ("±", "{:.2f}".format),
+    "return_per_year": ("return", "{:.1%}".format),
+    "volatility_per_year": ("vol", "{:.1%}".format),
+    "max_drawdown": ("worst", "{:.0%}".format),
+    "turnover_per_year": ("turnover", "{:.0f}x".format),
 }
-"""Columns, their headings and their forms."""
+"""Columns, their headings and their forms; one without any value is left out."""
+SEARCHED = {
+    "trials_compared": "compared",
+    "effective_trials": "effective number",
+    "families": "families",
+    "expected_maximum_sharpe": "Sharpe of the luckiest without skill",
+    "overfitting_probability": "probability of overfitting",
+    "overfitting_probability_of_noise": "that of noise",
+}
+"""Figures of all trials together, and what they are called in a sentence."""
 NARROW, WIDTH = 110, 150
 """Below so many characters a terminal shows the first four of them; what is no terminal has `WIDTH`."""
 
@@ -60,7 +72,7 @@ def show(frame: pl.DataFrame, study: Path) -> None:
         console.print(_legend(done), soft_wrap=True)
     section = searched_before(study)
     if section is not None:
-        console.print(section_table(section))
+        console.print(escape(_search_words(section)), soft_wrap=True)
     names = (PARQUET, HTML) if section is None else (PARQUET, JSON, HTML)
     console.print(f"Written: {', '.join(escape(str(study / name)) for name in names)}", soft_wrap=True)
 
@@ -75,7 +87,8 @@ def _asked(row: Mapping[str, Any]) -> str:
 
 
 def _ranking(done: pl.DataFrame, settings: list[str], width: int) -> Table:
-    metrics = dict(list(METRICS.items())[: 4 if width < NARROW else None])
+    known = [(name, told) for name, told in METRICS.items() if done[name].count()]
+    metrics = dict(known[: 4 if width < NARROW else None])
     grid = done["cell"].is_not_null().any()
     named = ("job", "cell") if grid else ("job",)
     headings = [heading for heading, _ in metrics.values()]
@@ -90,15 +103,25 @@ def _ranking(done: pl.DataFrame, settings: list[str], width: int) -> Table:
     for column in table.columns[1 + len(named) + len(settings) :]:
         column.justify, column.no_wrap = "right", True
     for row in done.iter_rows(named=True):
-        figures = ["n/a" if row[m] is None else form.format(row[m]) for m, (_, form) in metrics.items()]
+        figures = ["n/a" if row[m] is None else form(row[m]) for m, (_, form) in metrics.items()]
         words = [escape(shown(row[c])) for c in (*named, *settings)]
         table.add_row("★" if row["survivor"] else "", *words, *figures)
     return table
 
 
+def _search_words(section: Section) -> str:
+    """In a sentence what is worth knowing at once; `search.json` and the page have all figures, with their conventions."""
+    wanted = [one.to_json() for one in section.figures if one.name in SEARCHED and one.value is not None]
+    words = [
+        f"{SEARCHED[one['name']]} {row['value']}{row['interval'] and ' (' + row['interval'] + ')'}"
+        for one, row in zip(wanted, rows(wanted), strict=True)
+    ]
+    return f"All trials of the log on the sessions of the first result: {', '.join(words)}."
+
+
 def _legend(done: pl.DataFrame) -> str:
     logs = done.select("dataset", "trials", "upto").drop_nulls().unique(maintain_order=True)
-    told = [f"{counted(n)} on {name} up to {when(upto)}" for name, n, upto in logs.iter_rows()]
+    told = [f"{counted(n)} on {name}{when(upto)}" for name, n, upto in logs.iter_rows()]
     return escape(
         f"The trial log as it stands: {', '.join(told) or 'none'}. ★: better than luck, StepM p at most {SIZE:.0%} "
         f"and its 95% interval above 0. deflated: probability after all these trials. luck: StepM's p."

@@ -11,6 +11,7 @@ import numpy as np
 from backcast.data.types import Floats
 from backcast.engine.reports.folder import Track
 from backcast.engine.stats import performance, significance
+from backcast.engine.stats.sharpe_tests import trials_variance
 
 
 @dataclass(frozen=True)
@@ -93,16 +94,6 @@ def _probabilities(net: Floats, trials: dict[str, Any]) -> tuple[float | None, f
         number(significance.probabilistic_sharpe(ratio, zero, skew, kurt, sessions)),
         number(significance.deflated_sharpe(ratio, trials["n"], variance, skew, kurt, sessions)),
     )
-
-
-def trials_variance(net: Floats, known: float | None) -> float:
-    """Of the trials' Sharpe ratios per session; where it is not known, the estimate's own: what trials without skill would show
-    on as many sessions."""
-    if known is not None:
-        return known
-    ratio = performance.sharpe_per_session(net)
-    skew, kurt = performance.skewness(net), performance.kurtosis(net)
-    return performance.sharpe_error_per_session(ratio, skew, kurt, len(net)) ** 2
 
 
 def rival_of(own: Track, other: Track, years: float, trials: dict[str, Any]) -> Rival:

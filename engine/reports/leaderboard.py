@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -16,12 +17,12 @@ from backcast.data.durable import write_text
 from backcast.engine.reports.numbers_panel import rows
 from backcast.engine.reports.page import environment
 from backcast.engine.reports.parameters import Parameter, chart, parameters
-from backcast.engine.reports.verdict import SIZE, chance, percent
+from backcast.engine.reports.verdict import CROSS_VALIDATED, SIZE, chance, percent
 from backcast.engine.reports.words import interval, ratio, share
 from backcast.engine.stats.statistics import Section
 
 HTML = "leaderboard.html"
-FIRST_ROWS, MOST_ROWS, MOST_FAILED, MOST_SETTINGS = 25, 200, 100, 6
+FIRST_ROWS, MOST_ROWS, MOST_FAILED, MOST_SETTINGS, MOST_WARNINGS = 25, 200, 100, 6, 3
 """What the page shows, the first rows without a click; collected.parquet has all of it."""
 
 
@@ -37,12 +38,14 @@ class Words:
 def words_of(frame: pl.DataFrame, settings: Sequence[str]) -> Words:
     """frame: as `collect` gives it; settings: its columns that vary."""
     done = frame.filter(pl.col("state") == "done")
-    results, found = done.height, int(done["survivor"].sum())
+    results, found = int(done["p_luck"].count()), int(done["survivor"].sum())
     notes = tuple(_notes(frame, done, settings))
     after = f"After {_trials(done)}, "
-    if not results:
+    if not done.height:
         return Words("Nothing to judge: no job has a result.", "stop", notes)
-    if done["p_luck"].null_count() == results:
+    if done["paths"].null_count() == 0:
+        return Words(CROSS_VALIDATED, "doubt", notes)
+    if not results:
         return Words("Nothing to judge: no result can be compared with the trial log.", "stop", notes)
     if found:
         verb = "is" if found == 1 else "are"
@@ -75,16 +78,30 @@ def counted(trials: int) -> str:
 def _notes(frame: pl.DataFrame, done: pl.DataFrame, settings: Sequence[str]) -> list[str]:
     stopped, without = done.filter(pl.col("level") == "stop"), done.filter(pl.col("p_luck").is_null())
     failed = frame.filter(pl.col("state") != "done")
-    notes = [told] if (told := _over_seeds(done, settings)) else []
+    notes = _told_by_pages(done) + ([told] if (told := _over_seeds(done, settings)) else [])
     if stopped.height:
-        notes.append(f"{stopped.height:,} must not be used: their tear sheets say why. They are ranked last.")
+        notes.append(f"Not to be used, and ranked last: {stopped.height:,}; the tear sheets say why.")
     if without.height:
         why = "; ".join(sorted(set(without["not_compared"].drop_nulls()) - {""}))
-        notes.append(f"{without.height:,} have no chance of luck: {why}.")
+        notes.append(f"Without a chance of luck: {without.height:,} ({why}).")
     if failed.height:
         counts = failed["state"].value_counts().sort("state").iter_rows()
         notes.append(f"No result: {', '.join(f'{n:,} {state}' for state, n in counts)}.")
     return notes
+
+
+def _told_by_pages(done: pl.DataFrame) -> list[str]:
+    """What the tear sheets of survivors say against them, most frequent first: whom they do not beat, and warnings."""
+    jobs = done.filter(pl.col("survivor"))["job"]
+    own = done.filter(pl.col("job").is_in(jobs.implode()) & pl.col("verdict").is_not_null())
+    doubts = own.filter((pl.col("level") == "doubt") & pl.col("survivor"))["verdict"]
+    warned = own["warnings"].drop_nulls().str.split("\n").explode().drop_nulls()
+    told = Counter(doubts.to_list()).most_common() + Counter(w for w in warned if w).most_common(
+        MOST_WARNINGS
+    )
+    if own.height == 1:
+        return [f"The survivor's tear sheet: {text}" for text, _ in told]
+    return [f"{n:,} of {own.height:,} survivors' tear sheets: {text}" for text, n in told]
 
 
 def _over_seeds(done: pl.DataFrame, settings: Sequence[str]) -> str:
@@ -126,8 +143,12 @@ def write_leaderboard(
 def view(name: str, frame: pl.DataFrame, settings: Sequence[str]) -> dict[str, Any]:
     """What the template shows, every number already in words."""
     done, rest = frame.filter(pl.col("state") == "done"), frame.filter(pl.col("state") != "done")
-    known = done.filter(pl.col("sharpe_per_year").is_not_null())
-    sharpes, survivors = known["sharpe_per_year"].to_numpy(), known["survivor"].fill_null(False).to_numpy()
+    sharpe = pl.coalesce("path_sharpe", "sharpe_per_year")
+    known = done.filter(sharpe.is_not_null())
+    sharpes, survivors = (
+        known.select(sharpe).to_series().to_numpy(),
+        known["survivor"].fill_null(False).to_numpy(),
+    )
     found = parameters(known.select(settings), sharpes) if known.height else []
     mattered = [name for one in found for name in one.names]
     columns = [*mattered, *(s for s in settings if s not in mattered and done[s].n_unique() > 1)]
@@ -139,6 +160,7 @@ def view(name: str, frame: pl.DataFrame, settings: Sequence[str]) -> dict[str, A
         "left_out": len(columns[MOST_SETTINGS:]),
         "rows": [_row(row, columns[:MOST_SETTINGS]) for row in done.head(MOST_ROWS).iter_rows(named=True)],
         "first": FIRST_ROWS,
+        "paths": bool(done["paths"].count()),
         "more": max(done.height - MOST_ROWS, 0),
         "asked": bool((rest["overrides"].fill_null("") != "").any()),
         "failed": [_failed(row) for row in rest.head(MOST_FAILED).iter_rows(named=True)],
@@ -151,7 +173,7 @@ def view(name: str, frame: pl.DataFrame, settings: Sequence[str]) -> dict[str, A
 def _facts(done: pl.DataFrame) -> str:
     logs = done.select("lineage", "dataset", "trials", "upto").drop_nulls().unique(maintain_order=True)
     told = [
-        f"{counted(n)} on {name} (data {lineage[:8]}) up to {when(upto)}"
+        f"{counted(n)} on {name} (data {lineage[:8]}){when(upto)}"
         for lineage, name, n, upto in logs.iter_rows()
     ]
     return f"The trial log as it stands: {' · '.join(told) or 'none'}"
@@ -173,11 +195,20 @@ def _row(row: Mapping[str, Any], settings: Sequence[str]) -> dict[str, Any]:
         "sharpe": ratio(row["sharpe_per_year"]),
         "error": "" if row["sharpe_error_per_year"] is None else f"± {ratio(row['sharpe_error_per_year'])}",
         "interval": interval(row["sharpe_low_per_year"], row["sharpe_high_per_year"]),
+        "paths": _paths(row),
         "growth": share(row["return_per_year"]),
         "volatility": share(row["volatility_per_year"]),
         "drawdown": share(row["max_drawdown"]),
         "turnover": "n/a" if row["turnover_per_year"] is None else f"{row['turnover_per_year']:,.0f}x",
     }
+
+
+def _paths(row: Mapping[str, Any]) -> str:
+    """Of a cross-validation mean and standard deviation of its paths' Sharpe ratios, and how many paths lost."""
+    if row["path_sharpe"] is None:
+        return ""
+    spread = "" if row["path_sd"] is None else f" ± {ratio(row['path_sd'])}"
+    return f"{ratio(row['path_sharpe'])}{spread}, {share(row['paths_below_zero'], 0)} below 0"
 
 
 def _or_none(value: float | None, form: Any) -> str:
@@ -222,8 +253,8 @@ def shown(value: Any) -> str:
 
 
 def when(upto: str) -> str:
-    """The instant of a record of the trial log, by its id."""
+    """Up to which record of the trial log, by its id: the instant; nothing of an empty log."""
     digits = upto.partition("-")[0]
-    return (
-        f"{datetime.fromtimestamp(int(digits) / 1e9, UTC):%Y-%m-%d %H:%M} UTC" if digits.isdecimal() else upto
-    )
+    if not digits.isdecimal():
+        return f" up to {upto}" if upto else ""
+    return f" up to {datetime.fromtimestamp(int(digits) / 1e9, UTC):%Y-%m-%d %H:%M} UTC"

@@ -63,13 +63,10 @@ def _partition(group: Ints) -> bytes:
 
 
 def _values(texts: Sequence[str]) -> tuple[tuple[str, ...], Ints]:
-    """Labels in order, by size where all are numbers, and of each text the index of its label."""
-    distinct = sorted(set(texts))
-    numbers = [_number(text) for text in distinct]
-    if all(math.isfinite(number) for number in numbers):
-        distinct = [text for _, text in sorted(zip(numbers, distinct, strict=True))]
-        if len(distinct) > MOST_VALUES:
-            return _binned(np.array([_number(text) for text in texts]))
+    """Labels in order, numbers by their size before what is none, and of each text the index of its label."""
+    distinct = sorted(set(texts), key=_place)
+    if len(distinct) > MOST_VALUES and math.isfinite(_number(distinct[-1])):
+        return _binned(np.array([_number(text) for text in texts]))
     place = {text: n for n, text in enumerate(distinct)}
     return tuple(text or "none" for text in distinct), np.array(
         [place[text] for text in texts], dtype=np.int64
@@ -82,6 +79,12 @@ def _binned(values: Floats) -> tuple[tuple[str, ...], Ints]:
     there, group = np.unique(bins, return_inverse=True)
     bounds = [(values[bins == n].min(), values[bins == n].max()) for n in there]
     return tuple(f"{a:.4g}–{b:.4g}" if a < b else f"{a:.4g}" for a, b in bounds), group.astype(np.int64)
+
+
+def _place(text: str) -> tuple[bool, float, str]:
+    number = _number(text)
+    known = math.isfinite(number)
+    return not known, number if known else 0.0, text
 
 
 def _number(text: str) -> float:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from backcast.data.types import Floats
-from backcast.engine.reports.figures import number, trials_variance
+from backcast.engine.reports.figures import number
 from backcast.engine.stats import performance
 from backcast.engine.stats.performance import SharpePerSession
 from backcast.engine.stats.sharpe_tests import (
@@ -15,6 +15,7 @@ from backcast.engine.stats.sharpe_tests import (
     deflated_sharpe,
     minimum_track_record,
     probabilistic_sharpe,
+    trials_variance,
 )
 
 NO_RECORD = "a path of a cross-validation is no track record"

@@ -130,7 +130,7 @@ def percent(probability: float) -> str:
         return "over 99.9%"
     if probability < 0.001:
         return "under 0.1%"
-    near = abs(probability - BAR) < 0.005 or probability > 0.99
+    near = abs(probability - BAR) < 0.005 or not 0.01 <= probability <= 0.99
     return f"{int(probability * 1000) / 1000:.1%}" if near else f"{probability:.0%}"
 
 

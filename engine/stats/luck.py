@@ -11,6 +11,7 @@ counts like one of those that can: the p-value is multiplied by counted / compar
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -28,18 +29,22 @@ from backcast.engine.stats.resampling import DRAWS, SEED
 SIZE = 0.05
 """The chance of calling luck skill, over the whole search."""
 
+MOST_DRAWS = 50_000
+
 Dated = tuple[npt.NDArray[Any], Floats]
 """sessions (T,) datetime64[D], ascending, and returns (T,)."""
 
 
 @dataclass(frozen=True)
 class Luck:
-    """names and p (K,) of the compared trials, adjusted for all `counted`; sessions: how many they were compared on."""
+    """names and p (K,) of the compared trials, adjusted for all `counted`; sessions and draws: how many they were compared
+    on, and in."""
 
     names: tuple[str, ...]
     p: Floats
     counted: int
     sessions: int
+    draws: int = DRAWS
 
     @property
     def compared(self) -> int:
@@ -59,22 +64,29 @@ def luck_of(
     trials: Mapping[str, Dated],
     counted: int,
     *,
-    draws: int = DRAWS,
+    draws: int | None = None,
     seed: int = SEED,
 ) -> Luck:
     """StepM over the trials that have a return on each of `sessions`, for all trials `counted` in the log.
 
         luck = luck_of(sessions, log.by_trial(upto), log.count(upto).n)
 
-    The answer does not depend on the order of the trials. Errors: InputError for fewer counted than there are returns of.
+    draws: `draws_for` so many, if not given. The answer does not depend on the order of the trials. Errors: InputError for
+    fewer counted than there are returns of.
     """
     if counted < len(trials):
         raise InputError("counted", counted, f"at least the trials with returns, {len(trials)}")
     names, returns = aligned(sessions, trials)
     if not names:
         return Luck((), np.empty(0), counted, len(sessions))
+    draws = draws_for(counted, len(names)) if draws is None else draws
     p = step_m(returns, draws=draws, seed=seed).p * max(counted / len(names), 1.0)
-    return Luck(names, np.minimum(p, 1.0), counted, len(sessions))
+    return Luck(names, np.minimum(p, 1.0), counted, len(sessions), draws)
+
+
+def draws_for(counted: int, compared: int) -> int:
+    """The smallest p is counted / compared over the draws and one: so many draws that it lies below 1 %, at most 50,000."""
+    return min(DRAWS * max(math.ceil(counted / compared / 10), 1), MOST_DRAWS)
 
 
 def by_trial(table: pl.DataFrame) -> dict[str, Dated]:

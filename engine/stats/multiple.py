@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from backcast.data.errors import InputError
-from backcast.data.types import Bools, Floats
+from backcast.data.types import Bools, Floats, Ints
 from backcast.engine.stats.resampling import (
     DRAWS,
     SEED,
@@ -25,6 +25,8 @@ from backcast.engine.stats.resampling import (
 
 PAIRED = 100
 """Strategies up to which a confidence set compares every pair of them."""
+ROUNDED = 9
+"""Decimals, in standard deviations, to which the returns of one strategy and of its copy or multiple agree."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,8 @@ def step_m(returns: Floats, *, length: int | None = None, draws: int = DRAWS, se
 
     returns (T, K) per session, all trials on the same sessions. The bar is what the largest Sharpe ratio of the same returns
     with their means taken off shows over circular blocks of `length` sessions; once a trial is declared, the bar falls to that
-    of the others. A trial that is certainly bad does not raise the bar (`certainly_bad`).
+    of the others. A trial that is certainly bad does not raise the bar (`certainly_bad`), nor does one that is the result of a
+    single session (`of_one_session`), such as an account that was lost: its p is 1, and it counts by the union bound.
     Source: Romano and Wolf (2005), "Stepwise multiple testing as formalized data snooping"; adjusted p-values as in Romano and
     Wolf (2016). Errors: InputError for holes, series that do not vary, or fewer sessions than three blocks.
     """
@@ -71,11 +74,18 @@ def step_m(returns: Floats, *, length: int | None = None, draws: int = DRAWS, se
     length = luck_block_length(sessions) if length is None else length
     if not 1 <= length <= sessions // 3:
         raise InputError("length", length, f"sessions in a block, from 1 to {sessions // 3}")
-    counts = block_counts(block_starts(sessions, length, draws, seed), length, sessions)
-    means = np.where(certainly_bad(returns), returns.mean(axis=0), 0.0)
-    drawn = resampled_sharpes(returns, counts, means)
+    starts = block_starts(sessions, length, draws, seed)
     sharpes = returns.mean(axis=0) / returns.std(axis=0, ddof=1)
-    return StepM(sharpes, step_down(sharpes, drawn))
+    kept, p = np.flatnonzero(~of_one_session(returns)), np.ones(len(sharpes))
+    if len(kept):
+        judged = returns[:, kept] if len(kept) < len(p) else returns
+        means = np.where(certainly_bad(judged), judged.mean(axis=0), 0.0)
+        reached = np.zeros(len(kept), dtype=np.int64)
+        for first in range(0, draws, DRAWS):  # at a time, so that memory does not grow with their number
+            counts = block_counts(starts[first : first + DRAWS], length, sessions)
+            reached += _reached(sharpes[kept], resampled_sharpes(judged, counts, means))
+        p[kept] = np.minimum(_stepped(sharpes[kept], reached, draws) * len(p) / len(kept), 1.0)
+    return StepM(sharpes, p)
 
 
 def luck_block_length(sessions: int) -> int:
@@ -97,6 +107,17 @@ def certainly_bad(returns: Floats) -> Bools:
     return np.asarray(ratios < -np.sqrt(2 * np.log(np.log(sessions))))
 
 
+def of_one_session(returns: Floats) -> Bools:
+    """(K,) trials of which one session holds more than half of the squared deviations from the mean.
+
+    A third of all draws (1/e) lack that session and look like skill or ruin, so that nothing can be said of such a trial, and
+    with it in the draws nothing of any other.
+    """
+    mean = returns.mean(axis=0)
+    farthest = np.maximum(returns.max(axis=0) - mean, mean - returns.min(axis=0))
+    return np.asarray(farthest**2 > returns.var(axis=0) * len(returns) / 2)
+
+
 def step_down(observed: Floats, drawn: npt.NDArray[Any]) -> Floats:
     """(K,) adjusted p-values of `observed` statistics, given (draws, K) of the same statistics without skill.
 
@@ -104,12 +125,20 @@ def step_down(observed: Floats, drawn: npt.NDArray[Any]) -> Floats:
     counted as a draw, so that no p is zero), never below the p of a larger one. Declaring all with p <= size is StepM.
     Source: Romano and Wolf (2016), "Efficient computation of adjusted p-values for resampling-based stepdown multiple testing".
     """
-    order = np.argsort(-observed, kind="stable")
-    highest = drawn[:, order[::-1]]
+    return _stepped(observed, _reached(observed, drawn), len(drawn))
+
+
+def _reached(observed: Floats, drawn: npt.NDArray[Any]) -> Ints:
+    """(K,) from the largest down, in how many draws the largest of this one and all smaller ones reaches it."""
+    rising = np.argsort(-observed, kind="stable")[::-1]
+    highest = drawn[:, rising]
     np.maximum.accumulate(highest, axis=1, out=highest)
-    reached = (highest >= observed[order[::-1]].astype(drawn.dtype)).sum(axis=0)[::-1]
+    return np.asarray((highest >= observed[rising].astype(drawn.dtype)).sum(axis=0)[::-1], dtype=np.int64)
+
+
+def _stepped(observed: Floats, reached: Ints, draws: int) -> Floats:
     p = np.empty(len(observed))
-    p[order] = np.maximum.accumulate((1 + reached) / (len(drawn) + 1))
+    p[np.argsort(-observed, kind="stable")] = np.maximum.accumulate((1 + reached) / (draws + 1))
     return p
 
 
@@ -140,14 +169,14 @@ def confidence_set(
 
     returns (T, K), K >= 2, scaled to unit variance. Up to 100 strategies the range statistic, which compares every pair;
     beyond, the weaker maximum, whose memory grows with K and not with its square. Strategies with the same returns (seeds that
-    change nothing) are compared as one. Source: Hansen, Lunde and Nason (2011), "The model confidence set".
+    change nothing, other leverage) are compared as one. Source: Hansen, Lunde and Nason (2011), "The model confidence set".
     """
     _check(returns)
     if returns.shape[1] < 2:
         raise InputError("returns", returns.shape, "at least two strategies")
     scaled = returns / returns.std(axis=0)
     seen: dict[bytes, int] = {}
-    place = np.array([seen.setdefault(one.tobytes(), len(seen)) for one in scaled.T])
+    place = np.array([seen.setdefault(one.tobytes(), len(seen)) for one in scaled.round(ROUNDED).T + 0.0])
     first = np.unique(place, return_index=True)[1]
     p = _set_p(scaled[:, first], draws, seed)[place]
     return ConfidenceSet(tuple(int(k) for k in np.flatnonzero(p > size)), p)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from backcast.data.errors import InputError
-from backcast.data.types import Bools, Floats
+from backcast.data.types import Bools, Floats, Ints
 from backcast.engine.stats import performance
 from backcast.engine.stats.effective import Families, effective_number, families
 from backcast.engine.stats.figure import Convention, Figure, Unit
@@ -26,6 +26,7 @@ from backcast.engine.stats.sharpe_tests import (
     minimum_backtest_years,
     minimum_track_record,
     probabilistic_sharpe,
+    trials_variance,
 )
 from backcast.engine.stats.statistics import Section
 
@@ -41,17 +42,19 @@ SHORT = 12
 MANY = f"more than {FAMILY_LIMIT:,} trials"
 
 COUNTED = Convention("trials_counted", Unit.TRIALS, "distinct configurations in the log, failed ones too")
-COMPARED = Convention("trials_compared", Unit.TRIALS, "those with a return on each session, which vary")
+COMPARED = Convention(
+    "trials_compared", Unit.TRIALS, "those with a return on each session, which vary; cross-validations too"
+)
 SURVIVORS = Convention(
     "better_than_luck",
     Unit.TRIALS,
-    f"compared trials that StepM declares at {SIZE:.0%}, all counted ones taken into account",
+    f"compared trials that StepM declares at {SIZE:.0%}, all counted ones taken into account; no cross-validation is one",
 )
 BEST_P = Convention(
-    "luck_of_the_best", Unit.SHARE, "the smallest StepM p-value, times counted / compared trials"
+    "luck_of_the_best", Unit.SHARE, "the smallest StepM p-value of a walk forward, times counted / compared"
 )
 SPA = Convention(
-    "superior_ability_p", Unit.SHARE, "Hansen's consistent SPA p-value of the compared trials against zero"
+    "superior_ability_p", Unit.SHARE, "Hansen's consistent SPA p-value of the walk forwards against zero"
 )
 CHECK = Convention("reality_check_p", Unit.SHARE, "White's reality check p-value of the same")
 SET = Convention(
@@ -62,7 +65,8 @@ SET = Convention(
 PBO = Convention(
     "overfitting_probability",
     Unit.SHARE,
-    f"CSCV, {BLOCKS} blocks: splits in which the best of one half ranks at or below the median in the other",
+    f"CSCV, {BLOCKS} blocks: splits in which the best of one half ranks at or below the median in the other; without trials "
+    "that are flat for half of the time",
 )
 PBO_NOISE = Convention(
     "overfitting_probability_of_noise",
@@ -80,7 +84,9 @@ LUCKIEST = Convention(
     Unit.RATIO_PER_YEAR,
     "the best Sharpe ratio that as many trials without skill, as scattered as these, show on average",
 )
-BEST = Convention("best_sharpe", Unit.RATIO_PER_YEAR, "the highest net Sharpe ratio of the compared trials")
+BEST = Convention(
+    "best_sharpe", Unit.RATIO_PER_YEAR, "the highest net Sharpe ratio of the compared walk forwards"
+)
 PSR = Convention(
     "probabilistic_sharpe",
     Unit.SHARE,
@@ -115,13 +121,20 @@ LEFT = Convention(
 class Search:
     """The compared trials: names (K,), returns (T, K) simple and net by session on the same sessions, luck of the same K by
     StepM; variance of the Sharpe ratios per session of all successful trials of the log (None below two); year: sessions in
-    one."""
+    one; validated: those of the names that are cross-validations. These count, and are drawn with the others, but have no
+    track record: none of them is the best, or better than luck."""
 
     names: tuple[str, ...]
     returns: Floats
     luck: Luck
     variance: float | None
     year: float
+    validated: frozenset[str] = frozenset()
+
+    @property
+    def walked(self) -> Ints:
+        """The places of the trials that walked forward."""
+        return np.flatnonzero([name not in self.validated for name in self.names])
 
     def __post_init__(self) -> None:
         if self.returns.shape != (self.luck.sessions, len(self.names)) or self.luck.names != self.names:
@@ -130,14 +143,15 @@ class Search:
 
 def search_section(search: Search) -> Section:
     """All of it; a figure that needs more trials, or fewer, than there are says so."""
-    luck = search.luck
+    luck, walked = search.luck, search.walked
     found = [COUNTED.figure(luck.counted), COMPARED.figure(luck.compared)]
-    if not luck.compared or luck.sessions < MINIMUM_SESSIONS:
+    if not len(walked) or luck.sessions < MINIMUM_SESSIONS:
         return Section(NAME, TITLE, tuple(found))
     grouped = families(search.returns) if luck.compared <= FAMILY_LIMIT else None
-    found += [SURVIVORS.figure(len(luck.survivors())), BEST_P.figure(float(luck.p.min()))]
-    found += [*_arch(search.returns), *_overfitting(search.returns), *_alike(search.returns, grouped)]
-    found += _best(search, grouped)
+    p, own = luck.p[walked], search.returns[:, walked]
+    found += [SURVIVORS.figure(int((p <= SIZE).sum())), BEST_P.figure(float(p.min()))]
+    found += [*_arch(own), *_overfitting(own), *_alike(search.returns, grouped)]
+    found += _best(search, own, grouped)
     return Section(NAME, TITLE, tuple(found))
 
 
@@ -154,16 +168,15 @@ def _arch(returns: Floats) -> list[Figure]:
 
 
 def _overfitting(returns: Floats) -> list[Figure]:
+    returns = returns[:, _varies(returns)]
     sessions, trials = returns.shape
     why = ""
     if trials < 2:
-        why = "one trial"
+        why = "one trial" if trials else "no trial moves in more than half of the time"
     elif trials > BAND_LIMIT:
         why = f"more than {BAND_LIMIT:,} trials"
     elif sessions < BLOCKS * MINIMUM_SESSIONS:
         why = f"fewer than {BLOCKS * MINIMUM_SESSIONS} sessions"
-    elif not _varies_everywhere(returns):
-        why = "a trial is flat for half of the sessions"
     if why:
         return [PBO.none(why), PBO_NOISE.none(why)]
     low, median, high = overfitting_of_noise(returns)
@@ -173,11 +186,12 @@ def _overfitting(returns: Floats) -> list[Figure]:
     ]
 
 
-def _varies_everywhere(returns: Floats) -> bool:
-    """Whether every trial moves in more than half of CSCV's blocks, so that none is flat in some half of them."""
-    blocks = np.array_split(returns, BLOCKS)
-    moving: Bools = np.array([np.ptp(block, axis=0) > 0 for block in blocks])
-    return bool((moving.sum(axis=0) > BLOCKS // 2).all())
+def _varies(returns: Floats) -> Bools:
+    """(K,) trials that move in more than half of CSCV's blocks, so that they are flat in no half of them."""
+    if len(returns) < BLOCKS:
+        return np.ones(returns.shape[1], dtype=bool)
+    moving: Bools = np.array([np.ptp(block, axis=0) > 0 for block in np.array_split(returns, BLOCKS)])
+    return np.asarray(moving.sum(axis=0) > BLOCKS // 2)
 
 
 def _alike(returns: Floats, grouped: Families | None) -> list[Figure]:
@@ -185,19 +199,20 @@ def _alike(returns: Floats, grouped: Families | None) -> list[Figure]:
     return [effective, FAMILIES.none(MANY) if grouped is None else FAMILIES.figure(grouped.number)]
 
 
-def _best(search: Search, grouped: Families | None) -> list[Figure]:
-    returns, counted, root = search.returns, search.luck.counted, float(np.sqrt(search.year))
+def _best(search: Search, returns: Floats, grouped: Families | None) -> list[Figure]:
+    counted, root = search.luck.counted, float(np.sqrt(search.year))
     sharpes = returns.mean(axis=0) / returns.std(axis=0, ddof=1)
     best = int(np.argmax(sharpes))
     own, sessions = returns[:, best], len(returns)
+    variance = trials_variance(own, search.variance)
     sharpe = performance.SharpePerSession(float(sharpes[best]))
     skew, kurt = performance.skewness(own), performance.kurtosis(own)
-    bar = expected_maximum_sharpe(counted, search.variance or 0.0)
+    bar = expected_maximum_sharpe(counted, variance)
     found = [
-        BEST.figure(sharpe * root).of(search.names[best][:SHORT]),
+        BEST.figure(sharpe * root).of(search.names[search.walked[best]][:SHORT]),
         LUCKIEST.figure(bar * root),
         PSR.figure(probabilistic_sharpe(sharpe, performance.SharpePerSession(0.0), skew, kurt, sessions)),
-        DSR.figure(deflated_sharpe(sharpe, counted, search.variance or 0.0, skew, kurt, sessions)),
+        DSR.figure(deflated_sharpe(sharpe, counted, variance, skew, kurt, sessions)),
     ]
     if grouped is None:
         found.append(DSR_FAMILIES.none(MANY))

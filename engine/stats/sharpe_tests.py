@@ -14,6 +14,8 @@ from typing import Literal
 import numpy as np
 
 from backcast.data.errors import InputError
+from backcast.data.types import Floats
+from backcast.engine.stats import performance
 from backcast.engine.stats.performance import SharpePerSession, SharpePerYear, sharpe_error_per_session
 
 EULER = float(np.euler_gamma)
@@ -81,6 +83,16 @@ def deflated_sharpe(
     """
     bar = expected_maximum_sharpe(trials, variance)
     return probabilistic_sharpe(sharpe, bar, skew, kurt, sessions, error_at)
+
+
+def trials_variance(net: Floats, known: float | None) -> float:
+    """Of the trials' Sharpe ratios per session; where it is not known, the estimate's own: what trials without skill would show
+    on as many sessions. net (T,) returns that vary."""
+    if known is not None:
+        return known
+    ratio = performance.sharpe_per_session(net)
+    skew, kurt = performance.skewness(net), performance.kurtosis(net)
+    return sharpe_error_per_session(ratio, skew, kurt, len(net)) ** 2
 
 
 def minimum_track_record(

@@ -15,6 +15,7 @@ import yaml
 from scipy.stats import kurtosis, norm, skew
 
 from backcast.data.errors import InputError
+from backcast.data.seals import HoldoutWarning, Opening, Seal, Seals
 from backcast.engine.collect import collect, show
 from backcast.engine.configure import digest, trial_config
 from backcast.engine.reports.model import write_report
@@ -58,6 +59,24 @@ def _log(config: dict[str, Any], net: np.ndarray, days: np.ndarray, lineage: str
 
 def _row(frame: pl.DataFrame, job: str) -> dict[str, Any]:
     return frame.filter((pl.col("job") == job) & pl.col("verdict").is_not_null()).row(0, named=True)
+
+
+def test_jobs_that_show_sealed_sessions_are_told_in_one_line(
+    job: Callable[..., Path], tmp_path: Path, recwarn: pytest.WarningsRecorder
+) -> None:
+    for name in ("0", "1"):
+        folder = job(name, 0.001, _config(0.1))
+    job("2", 0.001, _config(0.1), lineage="another")
+    last = pl.read_parquet(folder / "account.parquet")["session"].max()
+    seal = Seal(LINEAGE, "us", str(last), "2026-01-01T00:00:00Z", "s/first", 2)
+    Seals.at_home().put(seal)
+    collect(tmp_path / "s")
+    told = [str(w.message) for w in recwarn if issubclass(w.category, HoldoutWarning)]
+    assert told == [f"2 of 3 jobs show sessions from {last} on, which were sealed after they were made."]
+    Seals.at_home().open(LINEAGE, Opening("2026-01-02T00:00:00Z", "s/first", "t", {}, {}, 2))
+    recwarn.clear()
+    collect(tmp_path / "s")
+    assert not [w for w in recwarn if issubclass(w.category, HoldoutWarning)]
 
 
 def test_jobs_are_ranked_by_the_log_as_it_stands(job: Callable[..., Path], tmp_path: Path) -> None:
@@ -138,7 +157,7 @@ def test_nothing_of_a_run_that_must_not_be_used_survives(job: Callable[..., Path
     frame = collect(tmp_path / "s")
     assert frame["job"].to_list() == ["b", "a"] and not frame["survivor"].any()
     page = (tmp_path / "s/leaderboard.html").read_text()
-    assert "do not use" in page and "1 must not be used" in page
+    assert "do not use" in page and "Not to be used, and ranked last: 1" in page
 
 
 def test_the_spread_over_seeds_is_told(job: Callable[..., Path], tmp_path: Path) -> None:
@@ -155,10 +174,41 @@ def test_the_spread_over_seeds_is_told(job: Callable[..., Path], tmp_path: Path)
 def test_a_cross_validation_has_no_chance_of_luck(job: Callable[..., Path], tmp_path: Path) -> None:
     folder = job("a", 0.002, _config(0.1))
     report = json.loads((folder / "report.json").read_text())
-    (folder / "report.json").write_text(json.dumps(report | {"paths": {"sharpes": [1.0, 2.0]}}))
-    row = collect(tmp_path / "s").row(0, named=True)
+    paths = {"sharpes": [1.0, 2.0], "mean": 1.5, "sd": 0.71, "below_zero": 0.0}
+    (folder / "report.json").write_text(json.dumps(report | {"paths": paths}))
+    better = job("b", 0.0005, _config(0.2))
+    (better / "report.json").write_text(json.dumps(report | {"paths": paths | {"mean": 2.5}}))
+    frame = collect(tmp_path / "s")
+    row = frame.row(1, named=True)
+    assert frame["job"].to_list() == ["b", "a"], "by the mean over its paths"
+    assert (row["paths"], row["path_sharpe"], row["paths_below_zero"]) == (2, 1.5, 0.0)
     assert row["p_luck"] is None and row["deflated_now"] is None and row["survivor"] is False
-    assert "no track record" in row["not_compared"]
+    assert "no track record" in row["not_compared"] and not (tmp_path / "s/search.json").exists()
+    page = (tmp_path / "s/leaderboard.html").read_text()
+    assert "Cross-validated, not walked forward" in page and "1.50 ± 0.71, 0% below 0" in page
+    job("c", 0.0015, _config(0.3))  # which has the same returns: it is judged, they are not
+    assert "After 3 trials, 1 of 1 configuration is better" in collect_page(tmp_path / "s")
+
+
+def test_what_the_tear_sheets_of_survivors_say_against_them_is_said(
+    job: Callable[..., Path], tmp_path: Path
+) -> None:
+    folder = job("a", 0.0015, _config(0.1))
+    report = json.loads((folder / "report.json").read_text())
+    report["verdict"] |= {
+        "level": "doubt",
+        "sentence": "No better than SPY.",
+        "warnings": [EVIL, "Not audited."],
+    }
+    (folder / "report.json").write_text(json.dumps(report))
+    page = collect_page(tmp_path / "s")
+    assert "The survivor&#39;s tear sheet: No better than SPY." in page and "tear sheet: Not audited." in page
+    assert "<script" not in page
+
+
+def collect_page(study: Path) -> str:
+    collect(study)
+    return (study / "leaderboard.html").read_text()
 
 
 def test_each_job_stands_in_the_log_of_its_own_data(job: Callable[..., Path], tmp_path: Path) -> None:
@@ -172,15 +222,19 @@ def test_each_job_stands_in_the_log_of_its_own_data(job: Callable[..., Path], tm
     assert "After 2 trials on us20 (5d3c0f2e) and 1 trial on us20 (other), " in page
 
 
-def test_what_the_log_cannot_compare_says_so(job: Callable[..., Path], tmp_path: Path, home: Path) -> None:
+def test_what_the_log_cannot_compare_says_so(
+    job: Callable[..., Path], tmp_path: Path, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     folder = job("a", 0.001, _config(0.1))
     account = pl.read_parquet(folder / "account.parquet")
     _log(_config(0.1), account["net_return"].to_numpy() + 0.001, account["session"].to_numpy())
     row = collect(tmp_path / "s").row(0, named=True)
     assert row["p_luck"] is None and "evaluated again since" in row["not_compared"]
     shutil.rmtree(home / "trials")
+    show(collect(tmp_path / "s"), tmp_path / "s")
     row = collect(tmp_path / "s").row(0, named=True)
     assert row["deflated_now"] is None and "no returns of it" in row["not_compared"] and row["rank"] is None
+    assert "stands: 0 trials on us20. " in capsys.readouterr().out, "up to no record"
     assert "Nothing to judge" in (tmp_path / "s/leaderboard.html").read_text()
 
 
@@ -207,6 +261,13 @@ def test_the_cells_of_a_grid_are_rows(job: Callable[..., Path], tmp_path: Path) 
     assert rows[1]["p_luck"] is not None and rows[2]["p_luck"] is None
     page = (tmp_path / "s/leaderboard.html").read_text()
     assert "g · cell 0, chosen" in page and page.count("tearsheet.html") == 1
+
+    pl.DataFrame({**cells, "trial": ["another", other, "gone"]}).write_parquet(folder / "grid.parquet")
+    manifest = json.loads((folder / "manifest.json").read_text())
+    grid = {"cells": 3, "failed": 1, "nested": {"folds": 2, "used": 2, "first": 0}}
+    (folder / "manifest.json").write_text(json.dumps(manifest | {"grid": grid}))
+    own = collect(tmp_path / "s").filter(pl.col("cell").is_null())
+    assert own["portfolio.quantile"].to_list() == ["nested"], "no cell is the run's own"
 
 
 def test_a_study_without_jobs_is_refused(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from backcast.data.errors import InputError
-from backcast.engine.stats.luck import Dated, aligned, by_trial, luck_of
+from backcast.engine.stats.luck import MOST_DRAWS, Dated, aligned, by_trial, draws_for, luck_of
 from backcast.engine.stats.multiple import step_m
 
 DAYS = np.datetime64("2010-01-01") + np.arange(600)
@@ -38,6 +38,20 @@ def test_trials_without_returns_count_like_the_others() -> None:
     np.testing.assert_allclose(half.p, np.minimum(2 * all_there.p, 1))
     assert all_there.survivors() == ("t000",)
     assert luck_of(DAYS, trials, 20 * 100).survivors() == ()
+
+
+def test_many_that_cannot_be_compared_leave_a_p_value_possible() -> None:
+    """A new session, and no older trial covers it: each still counts, and with 1,000 draws p could not fall below 0.1."""
+    assert [draws_for(n, 5) for n in (5, 50, 51, 500)] == [1000, 1000, 2000, 10000] and draws_for(
+        10**6, 1
+    ) == MOST_DRAWS
+    net = np.random.default_rng(2).normal(0.003, 0.01, 400)
+    days = np.datetime64("2010-01-01") + np.arange(400)
+    luck = luck_of(days, {"new": (days, net)}, counted=101)
+    assert luck.draws == 11_000 and luck.of("new") == pytest.approx(
+        step_m(net[:, None], draws=11_000).p[0] * 101
+    )
+    assert luck.survivors() == ("new",)
 
 
 def test_a_trial_on_other_sessions_is_compared_on_those_of_the_page() -> None:

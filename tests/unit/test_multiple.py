@@ -128,6 +128,19 @@ def test_the_reality_check_and_the_confidence_set_find_the_one_with_skill() -> N
     assert len(everyone.members) > 8 and everyone.p.max() == 1
 
 
+def test_an_account_that_was_lost_hides_no_skill() -> None:
+    """Without its worst session it looks skilled, and a third of the draws are without it: no p could fall below 1/e."""
+    returns = np.random.default_rng(13).normal(0, 0.01, (1000, 6))
+    returns[:, 2] += 0.0015
+    returns[:, 4] *= 0.01
+    returns[3, 4] = -2.2
+    others = step_m(np.delete(returns, 4, axis=1)).p
+    found = step_m(returns)
+    assert found.p[4] == 1 and found.p[2] < 0.01
+    np.testing.assert_allclose(np.delete(found.p, 4), np.minimum(others * 6 / 5, 1))
+    assert step_m(returns[:, [4]]).p.tolist() == [1.0]
+
+
 def test_strategies_with_the_same_returns_share_their_place_in_the_confidence_set() -> None:
     noise = np.random.default_rng(12).normal(0, 0.01, (400, 6))
     noise[:, 2] += 0.003
@@ -138,7 +151,9 @@ def test_strategies_with_the_same_returns_share_their_place_in_the_confidence_se
     again = confidence_set(noise[:, [2, 0, 1, 3, 4, 5]], draws=300)
     np.testing.assert_array_equal(twice.p, again.p[[0, 1, 0, 2, 3, 4, 1, 5]])
     assert 2 in alone.members and {0, 2} <= set(twice.members)
-    assert confidence_set(noise[:, [1, 1, 1]]).members == (0, 1, 2)
+    assert confidence_set(noise[:, [1, 1, 1]] * [1, 3, 0.1]).members == (0, 1, 2), (
+        "nor does leverage make another"
+    )
 
 
 @pytest.mark.parametrize(

@@ -63,6 +63,7 @@ def test_the_first_sentence_by_precedence(grounds: Grounds, sentence: str, level
 def test_numbers_in_the_verdict_are_never_rounded_in_its_favour() -> None:
     assert percent(0.9499) == "94.9%"
     assert (percent(0.9996), percent(0.0004), percent(0.283)) == ("over 99.9%", "under 0.1%", "28%")
+    assert (percent(0.0034), percent(0.01)) == ("0.3%", "1%")
     assert (signed(-0.004, "+"), signed(-0.5), signed(0.5, "+")) == ("0.00", "−0.50", "+0.50")
 
 
