@@ -90,6 +90,10 @@ def _own(job: Job, base: Row, log: LogNow | None) -> Row:
     made = base | {name: told.get(name) for name in FIGURES}
     made |= {"level": verdict.get("level", ""), "verdict": verdict.get("sentence", "")}
     made |= {"warnings": "\n".join(verdict.get("warnings", ())), **_over_paths(job.report.get("paths"))}
+    if told.get("sharpe_per_year") is None and told.get(
+        "undefined"
+    ):  # as where the account was lost: its page ends there
+        return made | _stands(Standing(None, None, 0, told["undefined"]), made)
     return made | _stands(_checked(job, log, job.trial, told.get("sharpe_per_session")), made)
 
 

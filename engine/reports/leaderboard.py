@@ -17,8 +17,9 @@ from backcast.data.durable import write_text
 from backcast.engine.reports.numbers_panel import rows
 from backcast.engine.reports.page import environment
 from backcast.engine.reports.parameters import Parameter, chart, parameters
-from backcast.engine.reports.verdict import CROSS_VALIDATED, SIZE, chance, percent
+from backcast.engine.reports.verdict import CROSS_VALIDATED, chance, percent
 from backcast.engine.reports.words import interval, ratio, share
+from backcast.engine.stats.luck import SIZE
 from backcast.engine.stats.statistics import Section
 
 HTML = "leaderboard.html"
