@@ -398,7 +398,8 @@ def run(*overrides: str) -> Run:
     from backcast.engine import research
 
     config = compose(run_commands.with_defaults(list(overrides), multirun=False))
-    return research.run(config, run_commands.RUNS / config["study"] / config["job"])
+    study, job = str(config["study"]), str(config["job"])  # Hydra reads job=3 as a number
+    return research.run({**config, "study": study, "job": job}, run_commands.RUNS / study / job)
 
 
 def _ingest(arguments: argparse.Namespace, overrides: list[str]) -> int:
