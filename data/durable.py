@@ -30,11 +30,16 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """The same for bytes."""
+    """The same for bytes. Errors: OSError, which names the file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    partial.write_bytes(content)
-    sync(partial)
+    try:
+        partial.write_bytes(content)
+        sync(partial)
+    except OSError as error:  # a full disk: what was begun goes, and a write does not know where it writes
+        partial.unlink(missing_ok=True)
+        error.filename = error.filename or str(path)
+        raise
     partial.replace(path)
     sync(path.parent)
 

@@ -66,7 +66,7 @@ def connected(memory: str | None = None, scratch: Path | None = None) -> Iterato
     """A DuckDB of its own, in UTC; beyond `memory` it spills into `scratch` (default: the system's folder of such)."""
     import duckdb
 
-    with duckdb.connect() as connection, _named_errors():
+    with duckdb.connect(config=_pool()) as connection, _named_errors():
         connection.execute("SET TimeZone = 'UTC'")
         connection.execute("SET preserve_insertion_order = false")
         connection.execute("SET enable_progress_bar = false")
@@ -75,6 +75,13 @@ def connected(memory: str | None = None, scratch: Path | None = None) -> Iterato
             spill = scratch or Path(tempfile.gettempdir()) / f"backcast-spill-{os.getpid()}"
             connection.execute(f"SET temp_directory = {text(str(spill))}")
         yield connection
+
+
+def _pool() -> dict[str, str | bool | int | float | list[str]]:
+    """How many threads DuckDB has where the environment says so: it reads no variable of its own, so it follows OpenMP's, which
+    a sweep sets in the processes of its jobs."""
+    asked = os.environ.get("OMP_NUM_THREADS", "")
+    return {"threads": int(asked)} if asked.isascii() and asked.isdigit() and int(asked) else {}
 
 
 _BASES: dict[int, duckdb.DuckDBPyConnection] = {}
@@ -88,7 +95,7 @@ def shared() -> Iterator[duckdb.DuckDBPyConnection]:
 
     base = _BASES.get(os.getpid())
     if base is None:
-        base = _BASES[os.getpid()] = duckdb.connect()
+        base = _BASES[os.getpid()] = duckdb.connect(config=_pool())
         base.execute("SET preserve_insertion_order = false")
         base.execute("SET enable_progress_bar = false")
         base.execute(

@@ -20,11 +20,16 @@ class ReadOnce(Store):
 
     def __init__(self, home: Path | None = None) -> None:
         super().__init__(home)
-        self._kept: dict[tuple[str, str, int], pa.Table] = {}
+        self._kept: dict[tuple[str, str, int, np.datetime64 | None], pa.Table] = {}
 
     def read(self, dataset: str, table: str, pin: Pin, until: np.datetime64 | None = None) -> pa.Table:
         """As `Store.read`; with `until` the whole version's rows are filtered, where they are kept."""
-        key = dataset, table, pin.get(table, 0)
+        key = (
+            dataset,
+            table,
+            pin.get(table, 0),
+            self.end(dataset),
+        )  # a holdout may be sealed, or opened, meanwhile
         if key not in self._kept:
             if until is not None:  # whoever asks for a part may need no more than that
                 return super().read(dataset, table, pin, until)

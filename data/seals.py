@@ -22,6 +22,8 @@ from backcast.data.errors import InputError
 from backcast.data.schema import DatasetInfo
 
 KEY = "folds.holdout_from"
+FORMAT = 1
+"""Of the file of a seal: raised when a reader of older ones would be wrong."""
 LONGEST_CLOSURE = np.timedelta64(60, "D")
 """Longer than any exchange was ever closed: a session is found within so many days."""
 
@@ -84,16 +86,29 @@ class Seals:
         return Seals((folder or home()) / "seals")
 
     def of(self, lineage: str) -> Seal | None:
-        """The seal of a lineage; None where it has none. Errors: InputError for a file that is not as it was written."""
+        """The seal of a lineage; None where it has none. Errors: InputError for a file that is not as it was written, or of a
+        later format."""
         path = self._path(lineage)
-        return Seal.from_json(read_sealed(path, BACKUP)) if path.exists() else None
+        if not path.exists():
+            return None
+        found = read_sealed(path, BACKUP)
+        form = found.pop("format", FORMAT)
+        if form != FORMAT:
+            raise InputError(f"format of {path}", form, str(FORMAT), "Update backcast.")
+        return Seal.from_json(found)
+
+    def lost(self, dataset: str, lineage: str) -> Seal | None:
+        """The last seal of a data set of this name that was dropped and made anew, in another lineage, before it was opened."""
+        others = (path.stem for path in self.folder.glob("*.json") if path.stem != lineage)
+        found = [seal for other in others if (seal := self.of(other)) and seal.dataset == dataset]
+        return max((seal for seal in found if seal.sealed), key=lambda seal: seal.sealed_at, default=None)
 
     def put(self, seal: Seal) -> Seal:
         """Seals a lineage, durably; gives the seal that holds: where several seal at once, that of the first."""
         with self._changing():
             held = self.of(seal.lineage)
             if held is None:
-                write_sealed(self._path(seal.lineage), asdict(seal))
+                self._write(seal)
             return held or seal
 
     def open(self, lineage: str, opening: Opening) -> Seal:
@@ -106,8 +121,11 @@ class Seals:
             refuse_another(held, opening.run, opening.trial, opening.pin)
             if held.opened is None:
                 held = replace(held, opened=opening)
-                write_sealed(self._path(lineage), asdict(held))
+                self._write(held)
             return held
+
+    def _write(self, seal: Seal) -> None:
+        write_sealed(self._path(seal.lineage), {"format": FORMAT, **asdict(seal)})
 
     @contextmanager
     def _changing(self) -> Iterator[None]:

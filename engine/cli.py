@@ -54,7 +54,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OSError as error:
         if error.errno not in (errno.EACCES, errno.EROFS, errno.ENOSPC, errno.EDQUOT):
             raise
-        print(f"error: {error.strerror}: {error.filename}", file=sys.stderr)
+        where = error.filename or "in BACKCAST_HOME, ./runs or the folder of temporary files"
+        print(f"error: {error.strerror}: {where}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("\nStopped. Nothing that was finished is lost.", file=sys.stderr)
@@ -209,12 +210,14 @@ def _hydra(job: Callable[[dict[str, Any], Path], None], arguments: list[str]) ->
     from hydra.core.hydra_config import HydraConfig
     from omegaconf import DictConfig
 
-    refused: list[BackcastError] = []  # raised again outside of Hydra, which would print a line of its own
+    refused: list[
+        BackcastError | OSError
+    ] = []  # raised outside of Hydra, which would print a line of its own
 
     def call(config: DictConfig) -> None:
         try:
             job(_plain(config), Path(HydraConfig.get().runtime.output_dir))
-        except BackcastError as error:
+        except (BackcastError, OSError) as error:
             refused.append(error)
 
     before = sys.argv
@@ -237,9 +240,10 @@ def _named_errors(overrides: Sequence[str]) -> Iterator[None]:
     try:
         yield
     except (HydraException, OmegaConfBaseException) as error:
-        raise InputError(
-            "configuration", " ".join(overrides), "groups and keys that exist", str(error)
-        ) from error
+        from backcast.engine.configure import without_secrets
+
+        shown, said = without_secrets(overrides, str(error))
+        raise InputError("configuration", " ".join(shown), "groups and keys that exist", said) from None
 
 
 class _Sweep:
@@ -313,8 +317,10 @@ class _Sweep:
         from hydra.core.plugins import Plugins
 
         config = self._config
-        if self.launcher.kind == "joblib":  # a job is long: one at a time to a process
-            config.hydra.launcher.update(n_jobs=at_once, batch_size=1, pre_dispatch=at_once)
+        if (
+            self.launcher.kind == "joblib"
+        ):  # one job at a time to a process; with one job joblib would take this process
+            config.hydra.launcher.update(n_jobs=max(2, at_once), batch_size=1, pre_dispatch=at_once)
         if (
             self.launcher.kind == "ray" and config.hydra.launcher.ray.init.address
         ):  # whose size is not ours to say

@@ -11,7 +11,7 @@ import importlib
 import inspect
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,6 +35,8 @@ Config = Mapping[str, Any]
 NO_EFFECT = ("snapshot", "study", "job", "threads", "retrain", "audit", "cache", "grid", "grid_selection")
 """Keys that cannot change a result, so that they are no part of a trial's identity; but for a nested grid's (`nested`)."""
 
+REDACTED = "<redacted>"
+"""What stands in place of a secret."""
 SECRET = re.compile(r"(password|passwd|secret|token|api_?key|credential)", re.IGNORECASE)
 
 
@@ -253,10 +255,22 @@ def digest(value: Any) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
+def without_secrets(overrides: Sequence[str], text: str = "") -> tuple[list[str], str]:
+    """Overrides with the values of those that look like secrets blanked, and a text in which they do not stand either."""
+    shown = []
+    for override in overrides:
+        key, _, value = override.partition("=")
+        secret = bool(SECRET.search(override)) and bool(value)
+        shown.append(f"{key}={REDACTED}" if secret else override)
+        if secret:  # a sweep's value is a list, of which Hydra names one
+            text = re.sub(rf"{re.escape(key)}=\S+", f"{key}={REDACTED}", text.replace(value, REDACTED))
+    return shown, text
+
+
 def redacted(node: Any) -> Any:
     """The same configuration with the value of every key that looks like a secret blanked."""
     if isinstance(node, Mapping):
-        return {k: "<redacted>" if SECRET.search(str(k)) and v else redacted(v) for k, v in node.items()}
+        return {k: REDACTED if SECRET.search(str(k)) and v else redacted(v) for k, v in node.items()}
     if isinstance(node, list | tuple):
         return [redacted(v) for v in node]
     return node

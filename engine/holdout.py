@@ -28,7 +28,7 @@ from backcast.engine.trials import TrialLog
 FOLDER = "holdout"
 """Where in its own folder a run is evaluated on the holdout that it opened."""
 
-SEEN = ("trial", "outcome", "period")
+SEEN = ("trial", "outcome", "period", "config")
 """The columns of the trial log by which it is known who has seen which sessions."""
 
 
@@ -45,6 +45,8 @@ def kept(pinned: Pinned, run: str) -> Pinned:
     if seal is not None:
         _refuse_sight(seal, date)
     if date is None:
+        if seal is None:
+            _warn_of_lost(seals, name, lineage)
         return pinned
     cut = replace(pinned, store=HeldOut({name: date}))
     if seal is None or date != seal.begins:
@@ -66,6 +68,18 @@ def _refuse_sight(seal: Seal, date: np.datetime64 | None) -> None:
         )
 
 
+def _warn_of_lost(seals: Seals, dataset: str, lineage: str) -> None:
+    """One line where a data set that was dropped and made anew has left a sealed holdout behind."""
+    lost = seals.lost(dataset, lineage)
+    if lost is not None:
+        warnings.warn(
+            f"{dataset} was sealed from {lost.holdout_from} on, and was made anew since, without a holdout. "
+            f"{KEY}={lost.holdout_from} seals it again.",
+            HoldoutWarning,
+            stacklevel=3,
+        )
+
+
 def _check(whole: Pinned, cut: Pinned, date: np.datetime64) -> None:
     """Errors: InputError where the date is not in the data, or leaves no fold before it."""
     name = whole.made.source.name
@@ -80,20 +94,28 @@ def _check(whole: Pinned, cut: Pinned, date: np.datetime64) -> None:
 
 
 def seen_before(records: Sequence[Mapping[str, Any]], date: np.datetime64) -> int:
-    """How many trials know returns of sessions from a date on, or may come to: those that were finished there, those that do
-    not say where, and those still running."""
+    """How many trials know returns of sessions from a date on, or may have come to: those that were finished there, those that
+    do not say where, and those that did not end, unless their own holdout kept them away."""
     running: set[str] = set()
     finished: dict[str, bool] = {}
     for record in records:
         trial, period = record["trial"], record.get("period")
         if record["outcome"] == "started":
-            running.add(trial)
+            if not _kept_away(record.get("config"), date):
+                running.add(trial)
             continue
         running.discard(trial)
         if record["outcome"] == "done":
             inside = period is None or bool(np.datetime64(period[1], "D") >= date)
             finished[trial] = inside or finished.get(trial, False)
     return len(running | {trial for trial, inside in finished.items() if inside})
+
+
+def _kept_away(config: Any, date: np.datetime64) -> bool:
+    """Whether a trial of this configuration ends before a date."""
+    folds = config.get("folds") if isinstance(config, Mapping) else None
+    own = folds.get("holdout_from") if isinstance(folds, Mapping) else None
+    return own is not None and bool(np.datetime64(own, "D") <= date)
 
 
 def refuse_varied(config: Config, cells: Sequence[Config]) -> None:
@@ -110,15 +132,21 @@ def store_of(made: Experiment) -> ReadOnce:
     return ReadOnce() if made.holdout_from is None else HeldOut({made.source.name: made.holdout_from})
 
 
+def sealed_from(lineage: str) -> np.datetime64 | None:
+    """The first date that is sealed now; None where nothing is."""
+    seal = Seals.at_home().of(lineage)
+    return seal.begins if seal is not None and seal.sealed else None
+
+
 def warn_of_sight(run: RunFolder) -> None:
     """One line where a finished run shows sessions that are sealed now."""
-    seal = Seals.at_home().of(str(run.read_json("manifest.json")["store"]["lineage"]))
-    if seal is None or not seal.sealed:
+    begins = sealed_from(str(run.read_json("manifest.json")["store"]["lineage"]))
+    if begins is None:
         return
     last = run.read_table("account.parquet")["session"].max()
-    if last is not None and np.datetime64(str(last), "D") >= seal.begins:
+    if last is not None and np.datetime64(str(last), "D") >= begins:
         warnings.warn(
-            f"{run.path} shows sessions from {seal.holdout_from} on, which were sealed after it was made.",
+            f"{run.path} shows sessions from {begins} on, which were sealed after it was made.",
             HoldoutWarning,
             stacklevel=3,
         )

@@ -165,7 +165,8 @@ def _processes(jobs: int, overrides: Sequence[str]) -> list[str]:
 
 def _recalled(study: Path, given: list[str], config_dir: str | None) -> tuple[list[str], str | None]:
     """The overrides to continue a sweep with: those given, or those it began with and what is given of how jobs run."""
-    from backcast.engine.sweep import HOW, REDACTED, recorded
+    from backcast.engine.configure import REDACTED
+    from backcast.engine.sweep import HOW, recorded
 
     before, _ = recorded(study)
     if any(not o.startswith(HOW) for o in given):

@@ -22,13 +22,12 @@ from typing import Any
 
 from backcast.data.durable import read_sealed, unused, write_sealed
 from backcast.data.errors import BackcastError, InputError, LockedError
-from backcast.engine.configure import SECRET
+from backcast.engine.configure import without_secrets
 from backcast.engine.runs import RunFolder, code_version, packages
 from backcast.engine.sweep_job import LOG, STOP
 
 FORMAT = 1
 """Of sweep.json: raised when a reader of older ones would be wrong."""
-REDACTED = "<redacted>"
 HOW = ("hydra/launcher=", "hydra.launcher.", "+hydra.launcher.", "threads=")
 """Overrides that say how jobs run, and cannot change what they come to: a resumed sweep may have others."""
 PATIENCE_S = 10.0
@@ -50,12 +49,8 @@ class Plan:
     @property
     def redacted(self) -> Plan:
         """The same without secrets."""
-        jobs = tuple(tuple(map(_redacted, job)) for job in self.jobs)
-        return Plan(tuple(map(_redacted, self.overrides)), self.config_dir, jobs)
-
-
-def _redacted(override: str) -> str:
-    return f"{override.partition('=')[0]}={REDACTED}" if SECRET.search(override) else override
+        jobs = tuple(tuple(without_secrets(job)[0]) for job in self.jobs)
+        return Plan(tuple(without_secrets(self.overrides)[0]), self.config_dir, jobs)
 
 
 @contextmanager

@@ -86,8 +86,9 @@ class Board:
 
     def look(self) -> None:
         """Reads what changed in the folders."""
+        there = {entry.name for entry in os.scandir(self._study)}
         for job in self._jobs:
-            if job.state in ENDED:
+            if job.state in ENDED or str(job.number) not in there:
                 continue
             before = job.state
             with contextlib.suppress(InputError):  # said where the sweep ends

@@ -7,14 +7,18 @@ p-value is at most 5 %, the 95 % interval lies above zero, and no audit stopped 
 
 from __future__ import annotations
 
+import warnings
+from collections import Counter
 from pathlib import Path
 
 import polars as pl
 
+from backcast.data.seals import HoldoutWarning
 from backcast.engine.collect.jobs import DONE, Job, jobs
 from backcast.engine.collect.rows import FIRST, REST, TEXT, flat, parameters, rows_of, text
 from backcast.engine.collect.search import searched
 from backcast.engine.collect.standing import LogNow
+from backcast.engine.holdout import sealed_from
 from backcast.engine.reports.leaderboard import write_leaderboard
 from backcast.engine.runs import RunFolder
 
@@ -41,10 +45,11 @@ def collect(study: Path) -> pl.DataFrame:
     """The table, best first: by `deflated_now`, then (cross-validations have none) by the mean Sharpe ratio of the paths; those
     whose run must not be used after all others, and what is not done last.
 
-    Also written to `collected.parquet`, and with `search.json` drawn as `leaderboard.html`, in the study's folder.
-    Errors: InputError where there is no job, or the trial log is torn.
+    Also written to `collected.parquet`, and with `search.json` drawn as `leaderboard.html`, in the study's folder. A warning
+    says how many jobs show sessions that were sealed since. Errors: InputError where there is no job, or the trial log is torn.
     """
     found = jobs(study)
+    _warn_of_sight(found)
     logs = {job.lineage: LogNow(job.lineage) for job in found if job.lineage}
     settings = _settings(found)
     rows = [row for job in found for row in rows_of(job, settings, logs)]
@@ -53,6 +58,21 @@ def collect(study: Path) -> pl.DataFrame:
     RunFolder(study).write_table(PARQUET, frame)
     write_leaderboard(study, frame, settings_of(frame), searched(study, frame, found, logs))
     return frame
+
+
+def _warn_of_sight(found: list[Job]) -> None:
+    """One line a date where jobs show sessions that are sealed now."""
+    begins = {lineage: sealed_from(lineage) for lineage in {job.lineage for job in found} - {""}}
+    seen = Counter(date for job in found if (date := begins.get(job.lineage)) and _ends(job) >= str(date))
+    for date, jobs_there in sorted(seen.items()):
+        told = f"{jobs_there:,} of {len(found):,} jobs show sessions from {date} on, which were sealed after they were made."
+        warnings.warn(told, HoldoutWarning, stacklevel=3)
+
+
+def _ends(job: Job) -> str:
+    """The last session of a job's page, as an ISO date."""
+    header = job.report.get("header")
+    return str(header.get("ends", "")) if isinstance(header, dict) else ""
 
 
 def _ranked(frame: pl.DataFrame) -> pl.DataFrame:

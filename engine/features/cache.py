@@ -121,7 +121,7 @@ class FeatureCache:
         partial = self.folder / f".{uuid.uuid4().hex}.partial"
         try:
             partial.mkdir(parents=True)
-            values = np.lib.format.open_memmap(partial / "values.npy", "w+", np.float64, shape)
+            values = _room(partial / "values.npy", shape)
             prefixes = Prefixes(graph, panel)
             if not self._extended(family, graph, panel, prefixes, values, threads):
                 graph.evaluate(panel, threads=threads, out=values)
@@ -247,6 +247,15 @@ def code() -> str:
         for source in sorted((root / folder).glob("*.py")):
             found.update(f"{folder}/{source.name}\0".encode() + source.read_bytes())
     return found.hexdigest()
+
+
+def _room(path: Path, shape: tuple[int, ...]) -> Floats:
+    """A file of values, mapped. Errors: OSError where the disk has no room for it, which would kill the process later on."""
+    values = np.lib.format.open_memmap(path, "w+", np.float64, shape)
+    if hasattr(os, "posix_fallocate"):  # macOS has none
+        with path.open("r+b") as file:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+    return values
 
 
 def _digests(values: Floats, threads: int) -> list[str]:

@@ -109,10 +109,14 @@ class Segments:
         self.folder = folder
 
     def listed(self) -> list[Segment]:
-        """In order of their names."""
-        if not self.folder.is_dir():
+        """In order of their names. Errors: InputError where the folder is something else."""
+        try:
+            there = sorted(self.folder.iterdir())
+        except FileNotFoundError:
             return []
-        found = ((path, NAME.fullmatch(path.name)) for path in sorted(self.folder.iterdir()))
+        except NotADirectoryError as error:
+            raise torn(self.folder, error.strerror) from error
+        found = ((path, NAME.fullmatch(path.name)) for path in there)
         return [Segment(path, int(m[2] or 1)) for path, m in found if m]
 
     def append(self, rows: Sequence[Row]) -> None:
@@ -173,8 +177,6 @@ class Segments:
 
     def _settled(self) -> list[Segment]:
         """The segments while no writer is between a record's id and its file; not waiting for one that hangs."""
-        if not self.folder.is_dir():
-            return []
         # The gate is shut to writers that come, so that those at work come to an end.
         with (
             _locked(self.folder / ".gate", fcntl.LOCK_EX),

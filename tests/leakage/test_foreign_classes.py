@@ -71,6 +71,7 @@ def test_honest_ones_pass_and_leave_no_trial(
     assert {"features", "forecasts", "targets", "execution", "account"} <= {
         c["layer"] for c in found["checks"]
     }
+    assert "sharpe" not in json.dumps(found), "what it earned would be a look that is not counted"
     assert not any(home.glob("store/*"))
     assert not list(home.parent.glob("runs"))
     if "(" in target:

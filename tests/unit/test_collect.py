@@ -15,6 +15,7 @@ import yaml
 from scipy.stats import kurtosis, norm, skew
 
 from backcast.data.errors import InputError
+from backcast.data.seals import HoldoutWarning, Opening, Seal, Seals
 from backcast.engine.collect import collect, show
 from backcast.engine.configure import digest, trial_config
 from backcast.engine.reports.model import write_report
@@ -58,6 +59,24 @@ def _log(config: dict[str, Any], net: np.ndarray, days: np.ndarray, lineage: str
 
 def _row(frame: pl.DataFrame, job: str) -> dict[str, Any]:
     return frame.filter((pl.col("job") == job) & pl.col("verdict").is_not_null()).row(0, named=True)
+
+
+def test_jobs_that_show_sealed_sessions_are_told_in_one_line(
+    job: Callable[..., Path], tmp_path: Path, recwarn: pytest.WarningsRecorder
+) -> None:
+    for name in ("0", "1"):
+        folder = job(name, 0.001, _config(0.1))
+    job("2", 0.001, _config(0.1), lineage="another")
+    last = pl.read_parquet(folder / "account.parquet")["session"].max()
+    seal = Seal(LINEAGE, "us", str(last), "2026-01-01T00:00:00Z", "s/first", 2)
+    Seals.at_home().put(seal)
+    collect(tmp_path / "s")
+    told = [str(w.message) for w in recwarn if issubclass(w.category, HoldoutWarning)]
+    assert told == [f"2 of 3 jobs show sessions from {last} on, which were sealed after they were made."]
+    Seals.at_home().open(LINEAGE, Opening("2026-01-02T00:00:00Z", "s/first", "t", {}, {}, 2))
+    recwarn.clear()
+    collect(tmp_path / "s")
+    assert not [w for w in recwarn if issubclass(w.category, HoldoutWarning)]
 
 
 def test_jobs_are_ranked_by_the_log_as_it_stands(job: Callable[..., Path], tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from dataclasses import dataclass, field
@@ -283,6 +284,20 @@ def test_without_room_nothing_is_kept(tmp_path: Path) -> None:
         cache = FeatureCache(size, tmp_path / "cache")
         assert _values(cache, market, pin).tobytes() == _truth(market, pin).tobytes()
         assert not list(cache.folder.glob("*"))
+
+
+def test_a_full_disk_is_noticed_before_a_page_has_no_room(
+    cache: FeatureCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    market = Market()
+    pin = market.enter(None, None)
+    with pytest.warns(CacheWarning, match="No space left on device; the features are not kept"):
+        assert _values(cache, market, pin).tobytes() == _truth(market, pin).tobytes()
+    assert not list(cache.folder.iterdir())
 
 
 class Middle(WindowFeature):

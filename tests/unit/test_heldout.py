@@ -159,8 +159,13 @@ def test_a_seal_holds_for_python_and_ends_with_its_opening(whole: Store, tmp_pat
     store = HeldOut(home=whole.folder.parent)
     lineage, seals = whole.lineage(NAME), Seals.at_home(whole.folder.parent)
     assert store.end(NAME) is None
+    pin = store.version(NAME)
+    assert store.read(NAME, "bars", pin)["known_at"].to_numpy().max() > END, (
+        "and it keeps the table in memory"
+    )
     seals.put(Seal(lineage, NAME, str(DATE), "2026-01-01T00:00:00Z", "study/job", 0))
     try:
+        assert store.read(NAME, "bars", pin)["known_at"].to_numpy().max() <= END
         mine = Reader(NAME, store=store)
         assert str(mine.panel().clock.sessions[-1]) == "2015-08-07"
         with pytest.warns(HoldoutWarning):

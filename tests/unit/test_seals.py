@@ -64,6 +64,23 @@ def test_a_seal_that_was_changed_is_not_believed(tmp_path: Path) -> None:
         Seals(tmp_path).of("f00")
 
 
+def test_a_seal_of_a_later_version_is_refused(tmp_path: Path) -> None:
+    Seals(tmp_path).put(seal())
+    path = tmp_path / "f00.json"
+    write_sealed(path, {**read_sealed(path, ""), "format": 2, "more": 1})
+    with pytest.raises(InputError, match=r"format of .*f00\.json = 2: expected 1. Update backcast"):
+        Seals(tmp_path).of("f00")
+
+
+def test_a_data_set_that_was_made_anew_has_left_its_seal_behind(tmp_path: Path) -> None:
+    seals = Seals(tmp_path)
+    name = seals.put(seal()).dataset
+    assert seals.lost(name, "anew") == seal() and seals.lost(name, "f00") is None
+    assert seals.lost("another", "anew") is None
+    seals.open("f00", opening())
+    assert seals.lost(name, "anew") is None
+
+
 def record(trial: str, outcome: str, last: str | None = None) -> dict[str, Any]:
     return {"trial": trial, "outcome": outcome} | ({"period": ["2019-01-01", last]} if last else {})
 
@@ -79,6 +96,14 @@ def test_trials_that_saw_the_sessions_before_are_counted() -> None:
     ]  # fmt: skip
     assert seen_before(records, np.datetime64("2021-01-01")) == 4
     assert seen_before([], np.datetime64("2021-01-01")) == 0
+
+
+@pytest.mark.parametrize(
+    ("held", "seen"), [("2021-01-01", 0), ("2019-01-01", 0), ("2021-01-02", 1), (None, 1)]
+)
+def test_a_trial_that_was_killed_saw_nothing_beyond_its_own_holdout(held: str | None, seen: int) -> None:
+    killed = {**record("killed", "started"), "config": {"folds": {"holdout_from": held}}}
+    assert seen_before([killed], np.datetime64("2021-01-01")) == seen
 
 
 def test_a_configuration_without_a_holdout_is_the_trial_that_it_was() -> None:

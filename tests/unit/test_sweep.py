@@ -55,6 +55,12 @@ def test_secrets_are_in_no_file_and_have_to_be_given_again(
     assert "keeps no secrets" in capsys.readouterr().err
 
 
+def test_an_error_of_hydra_says_no_secret(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["run", "-m", "model=ridge", "dataset.password=hunter2,hunter3"]) == 2
+    said = capsys.readouterr().err
+    assert "dataset.password" in said and "hunter" not in said
+
+
 def test_threads_and_launcher_may_change_and_nothing_else() -> None:
     def plan(*job: str) -> Plan:
         return Plan(job, None, (job,))

@@ -234,6 +234,32 @@ def test_a_count_waits_for_a_record_whose_id_is_given(monkeypatch: pytest.Monkey
     writer.join()
 
 
+def test_a_reader_has_its_turn_however_many_write(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(segments, "WAIT", 60.0)
+    log, over = TrialLog("a"), threading.Event()
+    log.start("x", {}, {})
+
+    def overlap() -> None:
+        while not over.is_set():
+            with log._segments._changing():
+                threading.Event().wait(0.01)
+
+    writers = [threading.Thread(target=overlap) for _ in range(6)]
+    for writer in writers:
+        writer.start()
+    assert [TrialLog("a").count().n for _ in range(3)] == [1, 1, 1]  # else it waits for a minute
+    over.set()
+    for writer in writers:
+        writer.join()
+
+
+def test_a_log_that_is_no_folder_is_an_error_and_not_an_empty_log(home: Path) -> None:
+    (home / "trials").mkdir(parents=True)
+    (home / "trials" / "a").write_text("")
+    with pytest.raises(InputError, match="whole record of the trial log"):
+        TrialLog("a").count()
+
+
 def test_a_batch_is_few_files_and_its_starts_are_there_before_the_work() -> None:
     log, other = TrialLog("a"), TrialLog("a")
     with log.batch():
@@ -273,14 +299,16 @@ def test_a_batch_does_not_hold_records_for_long(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_a_full_disk_is_told_and_what_was_held_is_written_later(monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(*_: Any) -> None:
-        raise OSError(28, "No space left on device")
+    def full(path: Path, _: bytes) -> None:
+        path.touch()
+        raise OSError(28, "No space left on device")  # as a write says it, without a name
 
     log = TrialLog("a")
     with monkeypatch.context() as patch:
-        patch.setattr(segments, "write_bytes", full)
-        with pytest.raises(OSError, match="No space"), log.batch():
+        patch.setattr(Path, "write_bytes", full)
+        with pytest.raises(OSError, match=r"No space left on device: '.*trials/a/.*\.parquet'"), log.batch():
             log.start("x", {}, {})
+    assert not list(log.folder.glob(".*.partial")), "what was begun takes no room"
     log.start("y", {}, {})
     assert TrialLog("a").count().n == 2
 

@@ -71,10 +71,11 @@ def wanted(
     how many targets or orders are of what does not trade."""
     symbols, sells, buys, left, missed = len(weights), 0, 0, cash, 0
     for s in range(symbols):
-        weight = weights[s]
+        weight, price = weights[s], prices[s]
         quantity = weight
-        if kind == WEIGHTS:
-            quantity = weight * value / prices[s] - held[s] if weight != 0.0 else -held[s]
+        if kind == WEIGHTS:  # divided first, chosen after: a branch that depends on the data would cost more
+            share = weight * value / price
+            quantity = (share if weight != 0.0 else 0.0) - held[s]
         elif kind == SHARES:
             quantity = weight - held[s]
         orders = tradable[s] and weight == weight
@@ -84,7 +85,8 @@ def wanted(
         chosen[symbols + buys] = s
         sells += orders and quantity < 0.0
         buys += orders and quantity > 0.0
-        left -= quantity * prices[s] * (up if quantity > 0.0 else down) if orders else 0.0
+        paid = quantity * price * (up if quantity > 0.0 else down)
+        left -= paid if orders else 0.0
     return sells, buys, left, missed
 
 

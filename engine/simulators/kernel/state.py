@@ -99,11 +99,15 @@ class Log(NamedTuple):
 def worth(total: float, shares: Floats, prices: Floats) -> float:
     """Cash and positions; a price that nobody holds may be missing. Four sums at once: each waits for its own last addition."""
     first, second, third, fourth, even = 0.0, 0.0, 0.0, 0.0, len(shares) // 4 * 4
-    for s in range(0, even, 4):
-        first += shares[s] * prices[s] if shares[s] != 0.0 else 0.0
-        second += shares[s + 1] * prices[s + 1] if shares[s + 1] != 0.0 else 0.0
-        third += shares[s + 2] * prices[s + 2] if shares[s + 2] != 0.0 else 0.0
-        fourth += shares[s + 3] * prices[s + 3] if shares[s + 3] != 0.0 else 0.0
+    for s in range(
+        0, even, 4
+    ):  # multiplied first, chosen after: a branch that depends on the data would cost more
+        a, b, c, d = shares[s], shares[s + 1], shares[s + 2], shares[s + 3]
+        w, x, y, z = a * prices[s], b * prices[s + 1], c * prices[s + 2], d * prices[s + 3]
+        first += w if a != 0.0 else 0.0
+        second += x if b != 0.0 else 0.0
+        third += y if c != 0.0 else 0.0
+        fourth += z if d != 0.0 else 0.0
     for s in range(even, len(shares)):
         first += shares[s] * prices[s] if shares[s] != 0.0 else 0.0
     return total + ((first + second) + (third + fourth))
