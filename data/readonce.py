@@ -24,12 +24,8 @@ class ReadOnce(Store):
 
     def read(self, dataset: str, table: str, pin: Pin, until: np.datetime64 | None = None) -> pa.Table:
         """As `Store.read`; with `until` the whole version's rows are filtered, where they are kept."""
-        key = (
-            dataset,
-            table,
-            pin.get(table, 0),
-            self.end(dataset),
-        )  # a holdout may be sealed, or opened, meanwhile
+        # A holdout may be sealed, or opened, meanwhile.
+        key = dataset, table, pin.get(table, 0), self.end(dataset)
         if key not in self._kept:
             if until is not None:  # whoever asks for a part may need no more than that
                 return super().read(dataset, table, pin, until)

@@ -237,6 +237,9 @@ def _capital(value: Any) -> float:
 def trial_config(config: Config, challenger: str | None = None) -> dict[str, Any]:
     """The part of a configuration that can change the results of its own model, or of a challenger."""
     kept = {k: v for k, v in config.items() if k not in (*NO_EFFECT, "model", "challengers")}
+    unset = [k for k in SESSIONS if isinstance(kept.get("folds"), Mapping) and kept["folds"].get(k) is None]
+    if unset:  # as configurations were before there were these keys
+        kept["folds"] = {k: v for k, v in kept["folds"].items() if k not in unset}
     if nested(config) and challenger is None:
         kept |= {"grid": config["grid"], "grid_selection": config["grid_selection"]}
     return {**kept, "model": config["challengers"][challenger] if challenger else config["model"]}

@@ -54,6 +54,8 @@ def kept(pinned: Pinned, run: str) -> Pinned:
     if seal is None:
         seen = seen_before(TrialLog(lineage).records(columns=SEEN), date)
         _refuse_sight(seals.put(Seal(lineage, name, str(date), now(), run, seen)), date)
+        told = f"{name} is sealed from {date} on, for every run. {OPEN_IT}"
+        warnings.warn(told, HoldoutWarning, stacklevel=2)
     return cut
 
 

@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from backcast.data.catalog import locked
 from backcast.data.errors import InputError
 from backcast.data.readonce import ReadOnce
 from backcast.data.seals import HoldoutWarning, Opening, Seal, Seals, refuse_another
@@ -154,18 +155,21 @@ def _refuse_whole(run: RunFolder, seal: Seal) -> None:
 
 
 def unseal(chosen: Candidate, progress: Progress | None = None) -> Run:
-    """Opens the holdout and evaluates the run on it; of a run that was cut off after its opening the rest is done again.
+    """Opens the holdout and evaluates the run on it; of a run that was cut off after its opening the rest is done again. Of
+    several at once one does, and the others wait for it.
 
     Errors: InputError as `candidate` has, or where the evaluation cannot be made, in which case nothing is opened.
     """
-    target = chosen.folder.path / FOLDER
-    if target.exists():  # of an attempt that did not end
-        shutil.rmtree(target)
-    return research.evaluate(
-        chosen.pinned,
-        chosen.config,
-        RunFolder.create(target),
-        OneLook(chosen.seal.lineage),
-        progress,
-        before=lambda: Seals.at_home().open(chosen.seal.lineage, chosen.opening()),
-    )
+    target, lineage, seals = chosen.folder.path / FOLDER, chosen.seal.lineage, Seals.at_home()
+    with locked(seals.folder, f"{lineage}."):
+        _refuse_whole(chosen.folder, seals.of(lineage) or chosen.seal)
+        if target.exists():  # of an attempt that did not end
+            shutil.rmtree(target)
+        return research.evaluate(
+            chosen.pinned,
+            chosen.config,
+            RunFolder.create(target),
+            OneLook(lineage),
+            progress,
+            before=lambda: seals.open(lineage, chosen.opening()),
+        )

@@ -14,13 +14,15 @@ import backcast
 from backcast.data.altered import TABLES_READ, Held
 from backcast.data.durable import write_sealed
 from backcast.data.errors import InputError
-from backcast.data.seals import Seals, end_before
+from backcast.data.seals import HoldoutWarning, Seals, end_before
 from backcast.data.store import Store
 from backcast.data.synthetic import SyntheticSource
 from backcast.data.tables import Tables
 from backcast.engine import research
 from backcast.engine.cli import main
+from backcast.engine.runs import RunFolder
 from backcast.engine.trials import TrialLog
+from backcast.engine.unseal import Candidate, unseal
 
 NAME, DATE = "synthetic", "2016-03-05"
 MARKET = ("dataset=synthetic", "folds=monthly", "folds.first_fit=200", "features=ohlcv", "model=ridge")
@@ -200,7 +202,8 @@ def test_a_run_that_saw_it_before_is_said_to(
     _enter(base / "old", monkeypatch)
     assert main(["stats", str(old), "--draws", "0"]) == main(["report", str(old)]) == 0
     assert "sealed" not in capsys.readouterr().err
-    sealed = backcast.run(*MARKET, *quick, f"folds.holdout_from={DATE}", "job=sealed")
+    with pytest.warns(HoldoutWarning, match=f"synthetic is sealed from {DATE} on, for every run"):
+        sealed = backcast.run(*MARKET, *quick, f"folds.holdout_from={DATE}", "job=sealed")
     assert "1 trial had seen sessions of the holdout" in sealed.report.verdict.warnings[0]
     assert main(["compare", str(sealed.folder), str(old)]) == 0
     assert f"{old} shows sessions from {DATE} on" in capsys.readouterr().err
@@ -213,6 +216,12 @@ def test_a_run_that_saw_it_before_is_said_to(
     assert "expected a run with folds.holdout_from" in capsys.readouterr().err
     assert main(["unseal", "--status"]) == 0
     assert "trials that had seen it before: 1; not opened." in capsys.readouterr().out
+    store = Store()
+    write_sealed(store.folder / NAME / "dataset.json", {**store.facts(NAME), "lineage": "e" * 32})
+    with pytest.warns(
+        HoldoutWarning, match=rf"synthetic was sealed from {DATE} on, and was made anew since.*seals it again"
+    ):
+        backcast.run(*MARKET, *quick, "job=anew")
 
 
 def test_opening_it_is_asked_for(
@@ -245,6 +254,9 @@ def test_one_run_opens_it_once(opened: Path, capsys: pytest.CaptureFixture[str])
     assert TrialLog("f" * 32).count().n == 1, "the same configuration on other sessions is no trial"
     assert main(["unseal", str(opened.parent), "--yes"]) == 2
     assert f"It was opened at {seal.opened.at}, by this run" in capsys.readouterr().err
+    late = Candidate(RunFolder(opened.parent), "s/first", seal, seal.opened.trial, {}, None)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="a holdout that is not open yet"):  # one that waited for another
+        unseal(late)
     for verb in (["report"], ["verify"], ["stats", "--draws", "0"], ["audit", "--level", "quick"]):
         assert main([*verb, str(opened)]) == 0
 

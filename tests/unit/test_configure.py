@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from backcast.data.errors import InputError
+from backcast.engine.cli import compose
 from backcast.engine.configure import build, digest, redacted, trial_config
 from backcast.engine.costs.base import Cost
 from backcast.engine.costs.linear import LinearCost
@@ -73,6 +74,13 @@ def test_a_trial_is_what_can_change_a_result() -> None:
     assert digest(trial_config(rival)) == digest(trial_config(config))
     alone = {**config, "model": {"k": 2}, "challengers": {}}
     assert digest(trial_config(config, "r")) == digest(trial_config(alone))
+
+
+def test_a_trial_of_an_older_version_is_the_same_trial() -> None:
+    """A new key enters the identity only where it is set: else everybody's trials would be counted again. (Where a default
+    itself is changed, this is another number.)"""
+    composed = compose(["model=ridge", "study=a", "job=b"])
+    assert digest(trial_config(composed)).startswith("2c38e3396d9d4ab3")
 
 
 def test_secrets_are_blanked_at_any_depth() -> None:

@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 
 from backcast.data.calendar import clock
+from backcast.data.durable import read_sealed, write_sealed
 from backcast.data.errors import InputError
 from backcast.data.seals import Opening, Seal, Seals
 from backcast.engine.configure import digest, trial_config
