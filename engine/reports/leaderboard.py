@@ -161,7 +161,7 @@ def view(name: str, frame: pl.DataFrame, settings: Sequence[str]) -> dict[str, A
         "left_out": len(columns[MOST_SETTINGS:]),
         "rows": [_row(row, columns[:MOST_SETTINGS]) for row in done.head(MOST_ROWS).iter_rows(named=True)],
         "first": FIRST_ROWS,
-        "paths": bool(done["paths"].count()),
+        "paths": bool(done["path_sharpe"].count()),
         "more": max(done.height - MOST_ROWS, 0),
         "asked": bool((rest["overrides"].fill_null("") != "").any()),
         "failed": [_failed(row) for row in rest.head(MOST_FAILED).iter_rows(named=True)],
