@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO, cast
 
 from backcast.data.errors import BackcastError, InputError
-from backcast.engine import holdout_commands, run_commands, store_commands
+from backcast.engine import folder_commands, holdout_commands, run_commands, store_commands
 from backcast.engine.audit import commands as audit_commands
 from backcast.engine.features import commands as feature_commands
 from backcast.engine.stats import commands as stats_commands
@@ -28,7 +28,7 @@ DESCRIPTION = "A research engine for trading signals that cannot see the future.
 
 EPILOG = """exit codes: 0 done · 1 a bug · 2 bad input or config, or a leak that `audit` proved · 3 data stale or missing · 4
 champion kept (retrain --strict) · 5 a sweep finished with failed jobs · 6 an audit could compare nothing · 75 someone
-else holds the lock"""
+else holds the lock · 130 stopped by Ctrl-C"""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -119,31 +119,24 @@ def _parser() -> argparse.ArgumentParser:
         "--as-of", metavar="INSTANT", help="train on what was known then (UTC; default: now)"
     )
     retrain.add_argument("--strict", action="store_true", help="exit 4 where the gate kept the champion")
-    verb(
-        "collect",
-        _collect,
-        "A study ranked by the trial log as it stands: a table, a Parquet file and a page.",
-    ).add_argument("study", metavar="STUDY", help="a study's name under ./runs, or its folder")
-    verb("verify", _verify, "Let other simulators trade a run's targets, and compare.").add_argument(
-        "run", metavar="RUN", help="a run folder (runs/STUDY/JOB)"
-    )
-    compare = verb("compare", _compare, "Whether one run's Sharpe ratio differs from those of others.")
-    compare.add_argument("run", metavar="RUN", help="a run folder (runs/STUDY/JOB)")
-    compare.add_argument("others", metavar="OTHER", nargs="+", help="other run folders")
-    compare.add_argument("--json", action="store_true", help="the same as plain values")
-    verb("report", _report, "Draw a run's report and tear sheet again from its files.").add_argument(
-        "run", metavar="RUN", help="a run folder (runs/STUDY/JOB)"
-    )
-    trace = verb(
-        "trace", _trace, "One position's whole story: what was known, forecast, ordered, filled and paid."
-    )
-    trace.add_argument("run", metavar="RUN", help="a run folder (runs/STUDY/JOB)")
-    trace.add_argument("symbol", metavar="SYMBOL", help="a permanent symbol of the run's data")
-    trace.add_argument(
-        "date", metavar="DATE", help="the decision at or before this session, or instant (UTC)"
-    )
-    trace.add_argument("--json", action="store_true", help="everything, as plain values")
     for name, add, text in (
+        (
+            "collect",
+            folder_commands.add_collect,
+            "A study ranked by the trial log as it stands: a table, a Parquet file and a page.",
+        ),
+        ("verify", folder_commands.add_verify, "Let other simulators trade a run's targets, and compare."),
+        (
+            "compare",
+            folder_commands.add_compare,
+            "Whether one run's Sharpe ratio differs from those of others.",
+        ),
+        ("report", folder_commands.add_report, "Draw a run's report and tear sheet again from its files."),
+        (
+            "trace",
+            folder_commands.add_trace,
+            "One position's whole story: what was known, forecast, ordered, filled and paid.",
+        ),
         (
             "audit",
             audit_commands.add_audit,
@@ -405,7 +398,8 @@ def run(*overrides: str) -> Run:
     from backcast.engine import research
 
     config = compose(run_commands.with_defaults(list(overrides), multirun=False))
-    return research.run(config, run_commands.RUNS / config["study"] / config["job"])
+    study, job = str(config["study"]), str(config["job"])  # Hydra reads job=3 as a number
+    return research.run({**config, "study": study, "job": job}, run_commands.RUNS / study / job)
 
 
 def _ingest(arguments: argparse.Namespace, overrides: list[str]) -> int:
@@ -437,65 +431,6 @@ def _retrain(arguments: argparse.Namespace, overrides: list[str]) -> int:
     print(decision.sentence)
     print(f"Registry: {decision.folder}")
     return 4 if arguments.strict and not decision.promoted else 0
-
-
-def _collect(arguments: argparse.Namespace, _: list[str]) -> int:
-    from backcast.engine.collect import collect, show
-
-    given = Path(arguments.study)
-    study = given if given.is_dir() else run_commands.RUNS / arguments.study
-    show(collect(study), study)
-    return 0
-
-
-def _verify(arguments: argparse.Namespace, _: list[str]) -> int:
-    from backcast.engine.verify import show, verify
-
-    comparison = verify(Path(arguments.run))
-    show(comparison)
-    return 0 if comparison.agrees else 1
-
-
-def _compare(arguments: argparse.Namespace, _: list[str]) -> int:
-    from backcast.engine.compare import compare, show
-
-    found = compare(Path(arguments.run), [Path(other) for other in arguments.others])
-    if arguments.json:
-        import json
-
-        print(json.dumps([one.to_json() for one in found], indent=1, allow_nan=False))
-    else:
-        show(found)
-    return 0
-
-
-def _trace(arguments: argparse.Namespace, _: list[str]) -> int:
-    from backcast.engine.trace import trace
-
-    found = trace(Path(arguments.run), arguments.symbol, arguments.date)
-    if arguments.json:
-        import json
-
-        print(json.dumps(found.to_json(), indent=1, allow_nan=False))
-    else:
-        from backcast.engine.trace.drawing import draw
-
-        draw(found)
-    return 0
-
-
-def _report(arguments: argparse.Namespace, _: list[str]) -> int:
-    from backcast.engine.holdout import warn_of_sight
-    from backcast.engine.reports.model import write_report
-    from backcast.engine.reports.page import write_tearsheet
-    from backcast.engine.runs import RunFolder
-
-    run = RunFolder.open(Path(arguments.run))
-    folder = run.path
-    warn_of_sight(run)
-    print(write_report(folder).verdict.sentence)
-    print(f"Tear sheet: {write_tearsheet(folder)}")
-    return 0
 
 
 if __name__ == "__main__":

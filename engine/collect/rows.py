@@ -72,6 +72,8 @@ def rows_of(job: Job, settings: Sequence[str], logs: Mapping[str, LogNow]) -> It
         return
     log = logs.get(job.lineage)
     base |= {"lineage": job.lineage, "dataset": str(job.manifest["dataset"].get("name", ""))}
+    if job.report.get("paths"):
+        base |= {"paths": len(job.report["paths"]["sharpes"])}
     if log is not None:
         base |= {"trials": log.count.n, "upto": log.count.upto}
     cells = [] if job.cells is None else list(job.cells.iter_rows(named=True))
@@ -89,16 +91,20 @@ def _own(job: Job, base: Row, log: LogNow | None) -> Row:
     told, verdict = job.report["strategy"], job.report["verdict"]
     made = base | {name: told.get(name) for name in FIGURES}
     made |= {"level": verdict.get("level", ""), "verdict": verdict.get("sentence", "")}
-    made |= {"warnings": "\n".join(verdict.get("warnings", ())), **_over_paths(job.report.get("paths"))}
+    made |= {"warnings": "\n".join(verdict.get("warnings", ()))}
+    if job.cells is None:
+        made |= _over_paths(job.report.get("paths"))
+    if told.get("undefined"):  # as of an account that was lost at once: its page ends there
+        return made | _stands(Standing(None, None, 0, told["undefined"]), made)
     return made | _stands(_checked(job, log, job.trial, told.get("sharpe_per_session")), made)
 
 
 def _over_paths(told: Mapping[str, Any] | None) -> Row:
-    """The distribution that a cross-validation is chosen by."""
+    """The distribution that a cross-validation is chosen by; of the cells of a grid the first path alone is known."""
     if not told:
         return {}
     figures = {"path_sharpe": "mean", "path_sd": "sd", "paths_below_zero": "below_zero"}
-    return {"paths": len(told["sharpes"]), **{column: told.get(name) for column, name in figures.items()}}
+    return {column: told.get(name) for column, name in figures.items()}
 
 
 def _cell(job: Job, row: Mapping[str, Any], base: Row, log: LogNow | None) -> Row:

@@ -17,7 +17,8 @@ from backcast.engine.collect.search import JSON, searched_before
 from backcast.engine.collect.study import PARQUET, settings_of
 from backcast.engine.reports.leaderboard import HTML, counted, heading_of, name_of, shown, when, words_of
 from backcast.engine.reports.numbers_panel import rows
-from backcast.engine.reports.verdict import SIZE, chance, percent
+from backcast.engine.reports.verdict import chance, percent
+from backcast.engine.stats.luck import SIZE
 from backcast.engine.stats.statistics import Section
 
 MOST = 40

@@ -17,8 +17,9 @@ from backcast.data.durable import write_text
 from backcast.engine.reports.numbers_panel import rows
 from backcast.engine.reports.page import environment
 from backcast.engine.reports.parameters import Parameter, chart, parameters
-from backcast.engine.reports.verdict import CROSS_VALIDATED, SIZE, chance, percent
+from backcast.engine.reports.verdict import CROSS_VALIDATED, chance, percent
 from backcast.engine.reports.words import interval, ratio, share
+from backcast.engine.stats.luck import SIZE
 from backcast.engine.stats.statistics import Section
 
 HTML = "leaderboard.html"
@@ -160,7 +161,7 @@ def view(name: str, frame: pl.DataFrame, settings: Sequence[str]) -> dict[str, A
         "left_out": len(columns[MOST_SETTINGS:]),
         "rows": [_row(row, columns[:MOST_SETTINGS]) for row in done.head(MOST_ROWS).iter_rows(named=True)],
         "first": FIRST_ROWS,
-        "paths": bool(done["paths"].count()),
+        "paths": bool(done["path_sharpe"].count()),
         "more": max(done.height - MOST_ROWS, 0),
         "asked": bool((rest["overrides"].fill_null("") != "").any()),
         "failed": [_failed(row) for row in rest.head(MOST_FAILED).iter_rows(named=True)],

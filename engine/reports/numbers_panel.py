@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from backcast.engine.reports.verdict import percent
 from backcast.engine.reports.words import ratio, share
 from backcast.engine.stats.figure import Unit
 
@@ -37,6 +38,8 @@ STRIP = (
 """The cells of the first page, and the figures that each shows."""
 
 _SHARES = {Unit.SHARE: 1, Unit.SHARE_PER_SESSION: 2, Unit.SHARE_PER_YEAR: 1, Unit.SHARE_PER_HORIZON: 2}
+_PROBABILITIES = ("probabilistic_sharpe", "deflated_sharpe", "deflated_sharpe_families")
+"""Figures that are never 0% or 100%."""
 _LOSSES = ("value_at_risk_95", "expected_shortfall_95")
 """Figures that are losses where they are above 0."""
 
@@ -111,6 +114,8 @@ def _value(figure: Mapping[str, Any], value: float | None) -> str:
     if value is None:
         return "n/a"
     unit = Unit(figure["unit"])
+    if figure["name"] in _PROBABILITIES:
+        return percent(value)
     if unit in _SHARES:
         return share(-value if figure["name"] in _LOSSES else value, _SHARES[unit])
     if unit == Unit.TRIALS:

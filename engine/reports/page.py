@@ -39,7 +39,7 @@ MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", 
 A4_WIDTH_MM, A4_HEIGHT_MM, PAGE_REM = 194.0, 281.0, 96.0
 """The printable part of a page with 8 mm margins, and the width of the page's column in rem."""
 DESIGNS = {"purged_kfold": "purged k-fold", "cpcv": "combinatorial purged cross-validation"}
-"""Designs whose sessions are not out of sample as a walk forward's are."""
+"""Designs whose sessions are not out of sample as a walk forward's are, where their name is not enough."""
 SHORT_YEARS, LONG_YEARS = 8, 14
 """Up to so many years the monthly table leaves room below it for what was paid and received, and for how numbers are made."""
 MONTHLY_ROOM, ROW_LEAST, ROW_MOST = 46.0, 0.95, 1.9
@@ -84,7 +84,7 @@ def view(report: dict[str, Any]) -> dict[str, Any]:
     rows = monthly_rows(report["monthly"], report["yearly"])
     shown = {
         "header": report["header"],
-        "facts": facts(report["header"]),
+        "facts": facts(report["header"], bool(report.get("paths"))),
         "pins": pins(report["header"], report["trust"]),
         "verdict": report["verdict"],
         "significance": report["significance"],
@@ -139,13 +139,16 @@ def _lines(text: str, characters: int, rem: float) -> float:
     return -(-len(text) // characters) * rem
 
 
-def facts(header: dict[str, Any]) -> list[str]:
+def facts(header: dict[str, Any], cross_validated: bool) -> list[str]:
     """What was run: one line for the data, one for the trading, one for the holdout where there is one."""
+    design = (
+        DESIGNS.get(header.get("design", ""), "cross-validated") if cross_validated else "all out of sample"
+    )
     dataset, portfolio = header["dataset"], header["portfolio"]
     side = str(portfolio.get("side", "")).replace("_", "-")
     data = [
         f"{header['begins']} to {header['ends']}",
-        f"{header['sessions']:,} sessions, {DESIGNS.get(header.get('design', ''), 'all out of sample')}",
+        f"{header['sessions']:,} sessions, {design}",
         str(dataset.get("description") or dataset["name"]),
         BASES.get(dataset.get("price_basis", ""), ""),
         f"benchmark {dataset['benchmark']}" if dataset.get("benchmark") else "no benchmark",

@@ -6,8 +6,9 @@ from typing import Any
 
 from backcast.engine.audit.universe import SURVIVORS
 from backcast.engine.reports.audit_panel import chosen_words, cut, delay_words
-from backcast.engine.reports.verdict import BAR, SIZE, chance, percent
+from backcast.engine.reports.verdict import BAR, chance, percent
 from backcast.engine.reports.words import MINUS, event_words, interval, ratio, share
+from backcast.engine.stats.luck import SIZE
 
 SHADES = 5
 """Steps of colour in the monthly table, each way."""

@@ -129,10 +129,10 @@ def _drawn(parameter: Parameter) -> list[int]:
 def _dots(
     mine: Ints, middle: float, slot: float, sharpes: Floats, survivors: Bools, scale: _Scale
 ) -> list[str]:
-    """Spread out sideways by a fixed pattern, so that the same results give the same picture."""
+    """Spread out sideways from the middle by a fixed pattern, so that the same results give the same picture."""
     made = []
     for n, i in enumerate(mine.tolist()):
-        x = middle + ((n * 0.618034) % 1 - 0.5) * min(slot * 0.6, 60.0)
+        x = middle + ((0.5 + n * 0.618034) % 1 - 0.5) * min(slot * 0.6, 60.0)
         look = f'r="3.2" fill="{INK}"' if survivors[i] else f'r="2.2" fill="{INK}" fill-opacity=".4"'
         made.append(f'<circle cx="{x:.1f}" cy="{scale.y(float(sharpes[i])):.1f}" {look}/>')
     return made

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from backcast.engine.stats.luck import SIZE
+
 BAR = 0.95
 """The deflated probability, and the confidence, from which a result is called better than luck."""
-SIZE = 0.05
-"""The chance of calling luck skill over a whole search: StepM's adjusted p-value up to which a result is better than luck."""
 
 CROSS_VALIDATED = (
     "Cross-validated, not walked forward: models were fitted on data from after what they forecast. A distribution for "

@@ -65,7 +65,7 @@ def step_m(returns: Floats, *, length: int | None = None, draws: int = DRAWS, se
     returns (T, K) per session, all trials on the same sessions. The bar is what the largest Sharpe ratio of the same returns
     with their means taken off shows over circular blocks of `length` sessions; once a trial is declared, the bar falls to that
     of the others. A trial that is certainly bad does not raise the bar (`certainly_bad`), nor does one that is the result of a
-    single session (`of_one_session`), such as an account that was lost: its p is 1, and it counts by the union bound.
+    single session (`of_one_session`), such as an account that was lost, which counts by the union bound: the p of both is 1.
     Source: Romano and Wolf (2005), "Stepwise multiple testing as formalized data snooping"; adjusted p-values as in Romano and
     Wolf (2016). Errors: InputError for holes, series that do not vary, or fewer sessions than three blocks.
     """
@@ -79,12 +79,16 @@ def step_m(returns: Floats, *, length: int | None = None, draws: int = DRAWS, se
     kept, p = np.flatnonzero(~of_one_session(returns)), np.ones(len(sharpes))
     if len(kept):
         judged = returns[:, kept] if len(kept) < len(p) else returns
-        means = np.where(certainly_bad(judged), judged.mean(axis=0), 0.0)
+        bad = certainly_bad(judged)
+        means = np.where(bad, judged.mean(axis=0), 0.0)
         reached = np.zeros(len(kept), dtype=np.int64)
         for first in range(0, draws, DRAWS):  # at a time, so that memory does not grow with their number
             counts = block_counts(starts[first : first + DRAWS], length, sessions)
             reached += _reached(sharpes[kept], resampled_sharpes(judged, counts, means))
-        p[kept] = np.minimum(_stepped(sharpes[kept], reached, draws) * len(p) / len(kept), 1.0)
+        found = np.minimum(_stepped(sharpes[kept], reached, draws) * len(p) / len(kept), 1.0)
+        p[kept] = np.where(
+            bad, 1.0, found
+        )  # a bad one was drawn around its own mean, which half of its draws exceed
     return StepM(sharpes, p)
 
 

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -286,3 +287,12 @@ def test_help_imports_nothing_heavy() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "model=" in done.stdout
+
+
+def test_a_number_names_a_job_in_python_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[Any, Path]] = []
+    monkeypatch.setattr("backcast.engine.research.run", lambda config, folder: asked.append((config, folder)))
+    backcast.run("model=mean", "study=7", "job=3")
+    ((config, folder),) = asked
+    assert (config["study"], config["job"]) == ("7", "3")
+    assert folder == Path("runs") / "7" / "3"

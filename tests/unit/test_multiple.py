@@ -100,7 +100,11 @@ def test_trials_that_are_certainly_bad_do_not_raise_the_bar() -> None:
     own = generator.normal(0.001, 0.01, (800, 1))
     losers = generator.normal(-0.004, 0.01, (800, 200))
     assert certainly_bad(losers).all() and not certainly_bad(own).any()
-    assert step_m(np.c_[own, losers]).p[0] == pytest.approx(step_m(own).p[0], abs=2e-3)
+    together = step_m(np.c_[own, losers]).p
+    assert together[0] == pytest.approx(step_m(own).p[0], abs=2e-3)
+    assert (together[1:] == 1).all() and step_m(losers[:, :1]).p.tolist() == [1.0], (
+        "and are no draw of a coin"
+    )
 
 
 def test_one_trial_is_a_plain_one_sided_test() -> None:

@@ -211,3 +211,15 @@ def test_report_holds_what_collect_reads(made_up_run: MakeRun) -> None:
     for name in ("sharpe_per_year", "deflated_probability", "return_per_year", "volatility_per_year", "max_drawdown",
                  "turnover_per_year"):  # fmt: skip
         assert isinstance(report["strategy"][name], float)
+
+
+def test_a_cross_validation_of_ones_own_is_not_called_out_of_sample(made_up_run: MakeRun) -> None:
+    folder = made_up_run()
+    manifest = json.loads((folder / "manifest.json").read_text())
+    told = {"design": "mine", "validation": {"paths": 2, "begins": ["2010-01-04"]}}
+    (folder / "manifest.json").write_text(json.dumps(manifest | told))
+    account = pl.read_parquet(folder / "account.parquet").select("session", "net_return")
+    paths = [account.with_columns(path=pl.lit(n, pl.Int32)) for n in range(2)]
+    pl.concat(paths).write_parquet(folder / "paths.parquet")
+    page = _page(folder)
+    assert "sessions, cross-validated" in page and "all out of sample" not in page
