@@ -81,6 +81,7 @@ class TrialLog:
         self._lock = threading.RLock()
         self._held: list[Row] = []
         self._values = self._batches = 0
+        self._timer: threading.Timer | None = None
 
     def start(self, trial: str, config: Any, pin: dict[str, int]) -> None:
         """Counts the trial with this configuration hash, whatever becomes of it."""
@@ -141,6 +142,9 @@ class TrialLog:
     def flush(self) -> None:
         """Writes what a batch holds."""
         with self._lock:
+            if self._timer is not None:
+                self._timer.cancel()  # its thread would hold on to the process's end
+                self._timer = None
             if self._held:
                 self._segments.append(self._held)
                 self._held, self._values = [], 0
@@ -206,13 +210,15 @@ class TrialLog:
             self._values += len(own.get("returns", ()))
             if not self._batches or self._values >= FLUSH_VALUES:
                 self.flush()
-            elif len(self._held) == 1:
-                timer = threading.Timer(FLUSH_SECONDS, self._flush_in_time)
-                timer.daemon = True
-                timer.start()
+            elif self._timer is None:
+                self._timer = threading.Timer(FLUSH_SECONDS, self._flush_in_time)
+                self._timer.daemon = True
+                self._timer.start()
 
     def _flush_in_time(self) -> None:
-        with suppress(OSError):  # the records are held on to; the end of the batch tries again, and tells
+        with suppress(
+            OSError
+        ):  # the records are held on to; what comes next tries again, and the batch's end tells
             self.flush()
 
 

@@ -298,6 +298,16 @@ def test_a_batch_does_not_hold_records_for_long(monkeypatch: pytest.MonkeyPatch)
         assert other.count().n == 1
 
 
+def test_a_batch_leaves_no_thread_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("backcast.engine.trials.log.FLUSH_SECONDS", 3600.0)
+    log = TrialLog("a")
+    with log.batch():
+        log.start("x", {}, {})
+        (timer,) = (thread for thread in threading.enumerate() if isinstance(thread, threading.Timer))
+    timer.join(60)
+    assert not timer.is_alive()
+
+
 def test_a_full_disk_is_told_and_what_was_held_is_written_later(monkeypatch: pytest.MonkeyPatch) -> None:
     def full(path: Path, _: bytes) -> None:
         path.touch()
