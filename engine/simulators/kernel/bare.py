@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from backcast.data.types import Bools, Floats, Ints
-from backcast.engine.simulators.kernel.plain import trade_plainly
+from backcast.engine.simulators.kernel.plain import concerned, trade_plainly, worth_of
 from backcast.engine.simulators.kernel.state import (
     BANKRUPT,
     CAPITAL,
@@ -17,7 +17,6 @@ from backcast.engine.simulators.kernel.state import (
     NOW,
     note,
     wider,
-    worth,
 )
 from backcast.signals.kernels.cache import compiled
 
@@ -34,6 +33,7 @@ def trade_bare(
     sessions, symbols = weights.shape
     rows, held, asked = np.zeros((10, sessions)), np.zeros(symbols), np.zeros(symbols)
     chosen, cash = np.zeros(2 * symbols, dtype=np.int64), terms[CAPITAL]
+    names, count, sums = np.zeros(symbols, dtype=np.int64), 0, np.zeros(4)
     for t in range(sessions):
         if terms[KEEP] == 0.0:
             used[GONE] += used[0]
@@ -41,13 +41,14 @@ def trade_bare(
         if used[1] + symbols + 1 > events.shape[1]:
             events = wider(events, used[1], 2 * events.shape[1] + symbols + 1)
         terms[NOW], terms[DECIDED] = t, decided[t]
-        value = worth(cash, held, fill_price[t])
+        value = worth_of(cash, held, fill_price[t], names[:count], sums)
         if value > 0.0:
+            count = concerned(weights[t], held, names)
             cash = trade_plainly(
-                cash, value, weights[t], tradable[t], fill_price[t], held, asked, chosen, terms, spread, fee, fills, figures,
-                events, used, rows,
+                cash, value, weights[t], tradable[t], fill_price[t], held, names[:count], asked, chosen, terms, spread, fee,
+                fills, figures, events, used, rows,
             )  # fmt: skip
-        equity = worth(cash, held, mark_price[t])
+        equity = worth_of(cash, held, mark_price[t], names[:count], sums)
         rows[EQUITY, t], rows[CASH, t] = equity, cash
         if equity <= 0.0:
             note(terms[NOW], -1, BANKRUPT, equity, 0.0, events, used)
