@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from backcast.data.types import Bools, Floats, Ints
-from backcast.engine.simulators.kernel.plain import concerned, trade_plainly, worth_of
+from backcast.engine.simulators.kernel.plain import ask, concerned, trade_plainly, worth_of
 from backcast.engine.simulators.kernel.state import (
     BANKRUPT,
     CAPITAL,
@@ -14,6 +14,7 @@ from backcast.engine.simulators.kernel.state import (
     EQUITY,
     GONE,
     KEEP,
+    KIND,
     NOW,
     note,
     wider,
@@ -43,10 +44,11 @@ def trade_bare(
         terms[NOW], terms[DECIDED] = t, decided[t]
         value = worth_of(cash, held, fill_price[t], names[:count], sums)
         if value > 0.0:
-            count = concerned(weights[t], held, names)
+            ask(value, weights[t], fill_price[t], held, terms[KIND], asked)
+            count = concerned(asked, held, names)
             cash = trade_plainly(
-                cash, value, weights[t], tradable[t], fill_price[t], held, names[:count], asked, chosen, terms, spread, fee,
-                fills, figures, events, used, rows,
+                cash, weights[t], tradable[t], fill_price[t], held, names[:count], asked, chosen, terms, spread, fee, fills,
+                figures, events, used, rows,
             )  # fmt: skip
         equity = worth_of(cash, held, mark_price[t], names[:count], sums)
         rows[EQUITY, t], rows[CASH, t] = equity, cash

@@ -55,14 +55,29 @@ def proportional(rates: Floats, tiers: Floats) -> bool:
 
 
 @compiled_within
-def concerned(weights: Floats, held: Floats, names: Ints) -> int:
-    """Puts first among `names`, ascending, the symbols that a session's targets or holdings are of; gives their number."""
+def ask(value: float, weights: Floats, prices: Floats, held: Floats, kind: float, asked: Floats) -> None:
+    """The quantity that is asked for of every symbol; NaN where nothing is. Nothing chooses here, so that many are done at
+    once: what trades has a price, and what nobody wants is asked for 0 - held."""
+    if kind == WEIGHTS:
+        for s in range(len(weights)):
+            asked[s] = weights[s] * value / prices[s] - held[s]
+    elif kind == SHARES:
+        for s in range(len(weights)):
+            asked[s] = weights[s] - held[s]
+    else:
+        for s in range(len(weights)):
+            asked[s] = weights[s]
+
+
+@compiled_within
+def concerned(asked: Floats, held: Floats, names: Ints) -> int:
+    """Puts first among `names`, ascending, the symbols of which something is asked for or held; gives their number."""
     count = 0
     for s in range(
-        len(weights)
+        len(held)
     ):  # written first, counted after: a branch that depends on the data would cost more
         names[count] = s
-        count += (weights[s] != 0.0) | (held[s] != 0.0)
+        count += (asked[s] != 0.0) | (held[s] != 0.0)
     return count
 
 
@@ -79,32 +94,30 @@ def worth_of(cash: float, held: Floats, prices: Floats, names: Ints, sums: Float
 
 
 @compiled_within
-def wanted(
-    cash: float, value: float, weights: Floats, tradable: Bools, prices: Floats, held: Floats, names: Ints, kind: float,
-    up: float, down: float, asked: Floats, chosen: Ints,
-) -> tuple[int, int, float, int]:  # fmt: skip
-    """Quantities asked for of `names`, and who sells, and from S on who buys; gives their numbers, what cash it would leave, and
-    how many targets or orders are of what does not trade. What trades has a price. Nothing branches on the data: that would take
-    longer than all the rest."""
-    symbols, sells, buys, left, missed = len(weights), 0, 0, cash, 0
+def sides(
+    cash: float,
+    tradable: Bools,
+    prices: Floats,
+    names: Ints,
+    up: float,
+    down: float,
+    asked: Floats,
+    chosen: Ints,
+) -> tuple[int, int, float, int]:
+    """Of `names`, who sells, and from S on who buys; gives their numbers, what cash it would leave, and how many do not
+    trade."""
+    symbols, sells, buys, left, missed = len(prices), 0, 0, cash, 0
     for k in range(len(names)):
         s = names[k]
-        weight, price = weights[s], prices[s]
-        quantity = weight
-        if kind == WEIGHTS:
-            quantity = weight * value / price - held[s]
-        elif kind == SHARES:
-            quantity = weight - held[s]
-        known = weight == weight
-        orders = tradable[s] & known
-        missed += known & (not tradable[s])
-        asked[s] = quantity
+        quantity = asked[s]
+        sale, purchase = tradable[s] & (quantity < 0.0), tradable[s] & (quantity > 0.0)
         chosen[sells] = s
         chosen[symbols + buys] = s
-        sells += orders & (quantity < 0.0)
-        buys += orders & (quantity > 0.0)
-        paid = quantity * price * (up if quantity > 0.0 else down)
-        left -= paid if orders else 0.0
+        sells += sale
+        buys += purchase
+        missed += not tradable[s]
+        paid = quantity * prices[s] * (up if quantity > 0.0 else down)
+        left -= paid if sale | purchase else 0.0
     return sells, buys, left, missed
 
 
@@ -195,15 +208,12 @@ def smallest_first(chosen: Ints, begin: int, end: int, asked: Floats, prices: Fl
 
 @compiled_within
 def trade_plainly(
-    cash: float, value: float, weights: Floats, tradable: Bools, prices: Floats, held: Floats, names: Ints, asked: Floats,
-    chosen: Ints, terms: Floats, spread: float, fee: float, fills: Ints, figures: Floats, events: Floats, used: Ints,
-    rows: Floats,
+    cash: float, weights: Floats, tradable: Bools, prices: Floats, held: Floats, names: Ints, asked: Floats, chosen: Ints,
+    terms: Floats, spread: float, fee: float, fills: Ints, figures: Floats, events: Floats, used: Ints, rows: Floats,
 ) -> float:  # fmt: skip
     """Cash after the session's orders. names: the symbols that it concerns."""
     up, down = (1.0 + spread) * (1.0 + fee), (1.0 - spread) * (1.0 - fee)
-    sells, buys, left, missed = wanted(
-        cash, value, weights, tradable, prices, held, names, terms[KIND], up, down, asked, chosen
-    )
+    sells, buys, left, missed = sides(cash, tradable, prices, names, up, down, asked, chosen)
     if missed > 0:
         for k in range(len(names)):
             s = names[k]
