@@ -54,6 +54,9 @@ class FittedModel(ABC):
                 f"The model was fitted on the features {', '.join(self.names)}.",
             )
         chosen = eligible & np.isfinite(window).all(axis=(0, 2))
+        if chosen.size and chosen.all():  # as mostly: nothing is to be taken apart
+            mean, quantiles = self.forecast(np.ascontiguousarray(window))
+            return np.asarray(mean, dtype=np.float64), np.asarray(quantiles, dtype=np.float64)
         mean = np.full(window.shape[1], np.nan)
         quantiles = np.full((window.shape[1], len(QUANTILES)), np.nan)
         if chosen.any():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from backcast.data.types import Bools, Floats, Ints
-from backcast.engine.simulators.kernel.plain import ask, concerned, trade_plainly, worth_of
+from backcast.engine.simulators.kernel.plain import ask, concerned, trade_plainly
 from backcast.engine.simulators.kernel.state import (
     BANKRUPT,
     CAPITAL,
@@ -18,6 +18,7 @@ from backcast.engine.simulators.kernel.state import (
     NOW,
     note,
     wider,
+    worth,
 )
 from backcast.signals.kernels.cache import compiled
 
@@ -34,7 +35,7 @@ def trade_bare(
     sessions, symbols = weights.shape
     rows, held, asked = np.zeros((10, sessions)), np.zeros(symbols), np.zeros(symbols)
     chosen, cash = np.zeros(2 * symbols, dtype=np.int64), terms[CAPITAL]
-    names, count, sums = np.zeros(symbols, dtype=np.int64), 0, np.zeros(4)
+    names = np.zeros(symbols, dtype=np.int64)
     for t in range(sessions):
         if terms[KEEP] == 0.0:
             used[GONE] += used[0]
@@ -42,15 +43,15 @@ def trade_bare(
         if used[1] + symbols + 1 > events.shape[1]:
             events = wider(events, used[1], 2 * events.shape[1] + symbols + 1)
         terms[NOW], terms[DECIDED] = t, decided[t]
-        value = worth_of(cash, held, fill_price[t], names[:count], sums)
+        value = worth(cash, held, fill_price[t])
         if value > 0.0:
             ask(value, weights[t], fill_price[t], held, terms[KIND], asked)
-            count = concerned(asked, held, names)
+            count = concerned(asked, tradable[t], names)
             cash = trade_plainly(
                 cash, weights[t], tradable[t], fill_price[t], held, names[:count], asked, chosen, terms, spread, fee, fills,
                 figures, events, used, rows,
             )  # fmt: skip
-        equity = worth_of(cash, held, mark_price[t], names[:count], sums)
+        equity = worth(cash, held, mark_price[t])
         rows[EQUITY, t], rows[CASH, t] = equity, cash
         if equity <= 0.0:
             note(terms[NOW], -1, BANKRUPT, equity, 0.0, events, used)

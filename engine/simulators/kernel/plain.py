@@ -70,27 +70,14 @@ def ask(value: float, weights: Floats, prices: Floats, held: Floats, kind: float
 
 
 @compiled_within
-def concerned(asked: Floats, held: Floats, names: Ints) -> int:
-    """Puts first among `names`, ascending, the symbols of which something is asked for or held; gives their number."""
+def concerned(asked: Floats, tradable: Bools, names: Ints) -> int:
+    """Puts first among `names`, ascending, the symbols of which something is asked for, or which do not trade; gives their
+    number."""
     count = 0
-    for s in range(
-        len(held)
-    ):  # written first, counted after: a branch that depends on the data would cost more
-        names[count] = s
-        count += (asked[s] != 0.0) | (held[s] != 0.0)
+    for s in range(len(asked)):
+        names[count] = s  # written first, counted after: a branch that depends on the data would cost more
+        count += (asked[s] != 0.0) | (not tradable[s])
     return count
-
-
-@compiled_within
-def worth_of(cash: float, held: Floats, prices: Floats, names: Ints, sums: Floats) -> float:
-    """To the last bit what `worth` gives, where nothing else is held than some of `names`, ascending. sums (4,): scratch."""
-    even = len(held) // 4 * 4
-    sums[:] = 0.0
-    for k in range(len(names)):
-        s = names[k]
-        value = held[s] * prices[s]
-        sums[s & 3 if s < even else 0] += value if held[s] != 0.0 else 0.0
-    return cash + ((sums[0] + sums[1]) + (sums[2] + sums[3]))
 
 
 @compiled_within
