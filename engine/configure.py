@@ -13,6 +13,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -103,7 +104,7 @@ def build(node: Config, parameter: str, kind: type | None = None) -> Any:
     if kind is not None and not issubclass(cls, kind):
         raise InputError(f"{parameter}._target_", node["_target_"], f"a {kind.__name__}")
     values = {k: _inner(v, f"{parameter}.{k}") for k, v in node.items() if k != "_target_"}
-    known = list(inspect.signature(cls).parameters)
+    known = _parameters(cls)
     for key in values:
         if key not in known:
             raise InputError(
@@ -126,8 +127,13 @@ def _inner(value: Any, parameter: str) -> Any:
     return {k: _inner(v, f"{parameter}.{k}") for k, v in value.items()}
 
 
+@lru_cache(maxsize=256)
+def _parameters(cls: type) -> list[str]:
+    return list(inspect.signature(cls).parameters)
+
+
 def _import_class(target: str, parameter: str) -> type:
-    allowed = allowed_packages()
+    allowed = ("backcast",) if target.startswith("backcast.") else allowed_packages()
     if not any(target.startswith(package + ".") for package in allowed):
         raise InputError(
             parameter,

@@ -28,7 +28,7 @@ from backcast.data.errors import BackcastError, InputError
 from backcast.data.market import Market
 from backcast.engine import walkforward
 from backcast.engine.configure import Experiment, digest, experiment, redacted, trial_config
-from backcast.engine.grid_cells import FORECAST, GIVEN, Cell
+from backcast.engine.grid_cells import FORECAST, GIVEN, LABELS, Cell
 from backcast.engine.grid_choice import (
     SEED,
     Choice,
@@ -40,6 +40,7 @@ from backcast.engine.grid_choice import (
     spread_table,
 )
 from backcast.engine.grid_crew import Crew
+from backcast.engine.grid_labels import SharedLabels
 from backcast.engine.grid_trading import FIGURES, Result, Traders
 from backcast.engine.progress import Update
 from backcast.engine.trials import TrialLog
@@ -67,18 +68,18 @@ class Grid:
         observe: an experiment's world, which shares the panel of another where one is given. Several forecasts are made at
         once where the model is ours and needs no processes; cells are traded meanwhile.
         """
-        traders, world = Traders(market), None
+        traders, labels, world = Traders(market), SharedLabels(), None
         with self.log.batch(), Crew(threads, len(self.cells), update) as crew:
             for alike in self._by(range(len(self.cells)), ("features",)):
                 first = self.experiments[alike[0]]
                 ours = type(first.features).__module__.startswith("backcast.")  # others may write on a panel
                 world = observe(first, world if ours else None)
                 groups = self._by(alike, FORECAST)
-                walks = [partial(self._walk, members, world, traders, threads) for members in groups]
+                walks = [partial(self._walk, members, world, traders, labels, threads) for members in groups]
                 crew.walk(walks, at_once=threads > 1 and _may_share_a_process(first.model))
 
     def _walk(
-        self, members: list[int], world: World, traders: Traders, threads: int
+        self, members: list[int], world: World, traders: Traders, labels: SharedLabels, threads: int
     ) -> list[Callable[[], None]]:
         """One forecast; gives the trades of every cell that trades it."""
         first = self.experiments[members[0]]
@@ -87,8 +88,9 @@ class Grid:
                 self.log.start(self.trials[n], redacted(self.identities[n]), self.pin)
         try:
             with tempfile.TemporaryDirectory(prefix="backcast-grid-") as folder:
+                known = labels.of(self.cells[members[0]].key(LABELS))
                 fitted = walkforward.forecast(
-                    first, first.model, world, Path(folder), threads, lambda _: None
+                    first, first.model, world, Path(folder), threads, lambda _: None, known
                 )
         except Exception as error:  # cells that fail are rows
             return [partial(self._note, n, Result(cause=error)) for n in members]

@@ -17,6 +17,8 @@ GROUPS = ("features", "label", "model", "folds", "portfolio", "costs", "executio
 """What a grid may vary."""
 FORECAST = ("features", "label", "model", "folds", "execution", "seed")
 """What a forecast depends on: labels are made of the fills that execution says."""
+LABELS = ("label", "execution")
+"""What labels depend on."""
 GIVEN = ("costs", "execution", "capital")
 """What a grid may vary to see what comes of it, and a best cell is not chosen by."""
 MOST = 10_000

@@ -9,9 +9,10 @@
 
 from __future__ import annotations
 
+import itertools
 import tempfile
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,6 +95,10 @@ def labels_as_known(made: Experiment, world: World, decision: int) -> Labels:
     return made.label.build(made.execution.fill_table(values, panel, delisted))
 
 
+LabelsAt = Callable[[Experiment, World, int], Labels]
+"""The labels of an experiment at a world as somebody who fits at a decision can know them."""
+
+
 def _priced(execution: Execution, panel: Panel) -> Panel:
     """The fields that fills are made of, where the execution is ours: the others would be copied for every fold."""
     if type(execution) is not Execution:
@@ -125,10 +130,17 @@ def folds_of(made: Experiment, panel: Panel) -> list[Fold]:
 
 
 def forecast(
-    made: Experiment, model: ForecastModel, world: World, folder: Path, threads: int, update: Update
+    made: Experiment,
+    model: ForecastModel,
+    world: World,
+    folder: Path,
+    threads: int,
+    update: Update,
+    labels_at: LabelsAt = labels_as_known,
 ) -> Fitted:
     """Fits a model on every fold, saves it under `folder/<fold>` and forecasts the fold's decisions.
 
+    labels_at: gives what `labels_as_known` does, maybe from an earlier forecast.
     Folds are independent and each runs on one thread, so that neither their order nor their number at once changes a
     bit of the result.
     """
@@ -138,9 +150,11 @@ def forecast(
     counts: list[dict[str, int]] = []
     results: list[tuple[Floats, Floats]] = []
     jobs = min(threads if model.parallel else 1, len(folds))
+    sets = _training_sets(made, world, folds, model, labels_at)
+    size = BATCH if jobs > 1 else 1  # one at a time needs the memory of one
     with _watched(folds, update) as notes:
-        for part in [folds[i : i + BATCH] for i in range(0, len(folds), BATCH)]:
-            sets = _training_sets(made, world, part, model)
+        for part in [folds[i : i + size] for i in range(0, len(folds), size)]:
+            own = list(itertools.islice(sets, len(part)))
             calls = [
                 joblib.delayed(_fit_fold)(
                     model,
@@ -152,23 +166,22 @@ def forecast(
                     folder / f"{fold.number:03d}",
                     notes,
                 )
-                for fold, (train, _) in zip(part, sets, strict=True)
+                for fold, (train, _) in zip(part, own, strict=True)
             ]
             results += joblib.Parallel(n_jobs=jobs, backend="loky")(calls)
-            counts += [counted for _, counted in sets]
+            counts += [counted for _, counted in own]
     return Fitted(_paths(made, folds, results, world.panel.symbols), counts)
 
 
 def _training_sets(
-    made: Experiment, world: World, folds: Sequence[Fold], model: ForecastModel
-) -> list[tuple[TrainingSet, dict[str, int]]]:
-    """Those of some folds; labels as known at one instant are built once."""
-    sets, at, labels = [], -1, None
+    made: Experiment, world: World, folds: Sequence[Fold], model: ForecastModel, labels_at: LabelsAt
+) -> Iterator[tuple[TrainingSet, dict[str, int]]]:
+    """Those of some folds, each made when its turn comes; labels as known at one instant are built once."""
+    at, labels = -1, None
     for fold in folds:
         if labels is None or fold.labels_at != at:
-            at, labels = fold.labels_at, labels_as_known(made, world, fold.labels_at)
-        sets.append(fold_training(made, world, fold, model, labels))
-    return sets
+            at, labels = fold.labels_at, labels_at(made, world, fold.labels_at)
+        yield fold_training(made, world, fold, model, labels)
 
 
 def _no_forecast(made: Experiment, folds: Sequence[Fold], symbols: tuple[str, ...]) -> Fitted:

@@ -78,7 +78,7 @@ class TrialLog:
         self.folder = home() / "trials" / lineage
         self._segments = Segments(self.folder)
         self._launched = launched or _LAUNCHED.get()
-        self._lock = threading.RLock()
+        self._lock, self._writing = threading.Lock(), threading.RLock()
         self._held: list[Row] = []
         self._values = self._batches = 0
         self._timer: threading.Timer | None = None
@@ -141,13 +141,20 @@ class TrialLog:
 
     def flush(self) -> None:
         """Writes what a batch holds."""
-        with self._lock:
-            if self._timer is not None:
-                self._timer.cancel()  # its thread would hold on to the process's end
-                self._timer = None
-            if self._held:
-                self._segments.append(self._held)
-                self._held, self._values = [], 0
+        with self._writing:  # one after the other, while others gather records
+            with self._lock:
+                if self._timer is not None:
+                    self._timer.cancel()  # its thread would hold on to the process's end
+                    self._timer = None
+                rows, self._held, self._values = self._held, [], 0
+            try:
+                if rows:
+                    self._segments.append(rows)
+            except BaseException:
+                with self._lock:
+                    self._held = rows + self._held  # held on to, in their order
+                    self._values = sum(len(row.get("returns", ())) for row in self._held)
+                raise
 
     def records(self, upto: str | None = None, columns: Sequence[str] | None = None) -> list[dict[str, Any]]:
         """Every record in order of its id, as plain values: id, trial, outcome, at, config, pin, sharpe_per_session, period
@@ -208,12 +215,13 @@ class TrialLog:
         with self._lock:
             self._held.append({**row, **own, **_told_by(os.getpid())})
             self._values += len(own.get("returns", ()))
-            if not self._batches or self._values >= FLUSH_VALUES:
-                self.flush()
-            elif self._timer is None:
+            due = not self._batches or self._values >= FLUSH_VALUES
+            if not due and self._timer is None:
                 self._timer = threading.Timer(FLUSH_SECONDS, self._flush_in_time)
                 self._timer.daemon = True
                 self._timer.start()
+        if due:
+            self.flush()
 
     def _flush_in_time(self) -> None:
         with suppress(

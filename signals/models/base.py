@@ -54,6 +54,9 @@ class FittedModel(ABC):
                 f"The model was fitted on the features {', '.join(self.names)}.",
             )
         chosen = eligible & np.isfinite(window).all(axis=(0, 2))
+        if chosen.size and chosen.all():  # as mostly: nothing is to be taken apart
+            mean, quantiles = self.forecast(np.ascontiguousarray(window))
+            return np.asarray(mean, dtype=np.float64), np.asarray(quantiles, dtype=np.float64)
         mean = np.full(window.shape[1], np.nan)
         quantiles = np.full((window.shape[1], len(QUANTILES)), np.nan)
         if chosen.any():
@@ -106,13 +109,14 @@ class Samples:
 def samples(train: TrainingSet) -> Samples:
     """The training rows, each feature contiguous."""
     decisions = np.flatnonzero(train.rows.any(axis=0))
-    rows = np.ascontiguousarray(train.rows[:, decisions].T)
+    begin, end = (int(decisions[0]), int(decisions[-1]) + 1) if len(decisions) else (0, 0)
+    rows = np.ascontiguousarray(train.rows[:, begin:end].T)
 
     def chosen(cells: Floats) -> Floats:  # turned first: reading along rows is what takes the time
-        return np.ascontiguousarray(cells[:, decisions].T)[rows]
+        return np.ascontiguousarray(cells[:, begin:end].T)[rows]
 
     x = np.stack([chosen(feature) for feature in train.features])
-    return Samples(x, chosen(train.labels), np.repeat(decisions, rows.sum(axis=1)).astype(np.int64))
+    return Samples(x, chosen(train.labels), np.repeat(np.arange(begin, end), rows.sum(axis=1)))
 
 
 @dataclass(frozen=True)
@@ -132,7 +136,8 @@ class Scaler:
     def apply(self, x: Floats) -> Floats:
         """x (F, ...) in standard deviations from the mean."""
         shape = (-1,) + (1,) * (x.ndim - 1)
-        scaled: Floats = (x - np.reshape(self.mean, shape)) / np.reshape(self.std, shape)
+        scaled: Floats = x - np.reshape(self.mean, shape)
+        scaled /= np.reshape(self.std, shape)
         return scaled
 
 

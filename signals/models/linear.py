@@ -59,11 +59,14 @@ class Line:
 
     def at(self, x: Floats) -> Floats:
         """Forecasts (N,) of x (F, N), a feature at a time, so that bits do not depend on the batch."""
-        total = np.full(x.shape[1], self.intercept)
+        total, part = np.full(x.shape[1], self.intercept), np.empty(x.shape[1])
         for row, mean, std, weight in zip(
             x, self.scaler.mean, self.scaler.std, self.coefficients, strict=True
         ):
-            total += (row - mean) / std * weight
+            np.subtract(row, mean, out=part)
+            part /= std
+            part *= weight
+            total += part
         return total
 
 
@@ -76,12 +79,15 @@ def _solve(data: Samples, alpha: float) -> Line:
     intercept = float(data.y.mean())
     y = data.y - intercept
     count = len(z)
-    gram = np.empty((count, count))
+    gram, product = (
+        np.empty((count, count)),
+        np.empty_like(y),
+    )  # one array for all products: new memory costs more
     for i in range(count):
         for j in range(i + 1):
-            gram[i, j] = gram[j, i] = (z[i] * z[j]).sum()
+            gram[i, j] = gram[j, i] = np.multiply(z[i], z[j], out=product).sum()
     gram[np.diag_indices(count)] += alpha
-    right = np.array([(row * y).sum() for row in z])
+    right = np.array([np.multiply(row, y, out=product).sum() for row in z])
     return Line(scaler, cho_solve(cho_factor(gram, lower=True), right).tolist(), intercept)
 
 

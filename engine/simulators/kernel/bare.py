@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from backcast.data.types import Bools, Floats, Ints
-from backcast.engine.simulators.kernel.plain import trade_plainly
+from backcast.engine.simulators.kernel.plain import ask, concerned, trade_plainly
 from backcast.engine.simulators.kernel.state import (
     BANKRUPT,
     CAPITAL,
@@ -14,6 +14,7 @@ from backcast.engine.simulators.kernel.state import (
     EQUITY,
     GONE,
     KEEP,
+    KIND,
     NOW,
     note,
     wider,
@@ -34,6 +35,7 @@ def trade_bare(
     sessions, symbols = weights.shape
     rows, held, asked = np.zeros((10, sessions)), np.zeros(symbols), np.zeros(symbols)
     chosen, cash = np.zeros(2 * symbols, dtype=np.int64), terms[CAPITAL]
+    names = np.zeros(symbols, dtype=np.int64)
     for t in range(sessions):
         if terms[KEEP] == 0.0:
             used[GONE] += used[0]
@@ -43,9 +45,11 @@ def trade_bare(
         terms[NOW], terms[DECIDED] = t, decided[t]
         value = worth(cash, held, fill_price[t])
         if value > 0.0:
+            ask(value, weights[t], fill_price[t], held, terms[KIND], asked)
+            count = concerned(asked, tradable[t], names)
             cash = trade_plainly(
-                cash, value, weights[t], tradable[t], fill_price[t], held, asked, chosen, terms, spread, fee, fills, figures,
-                events, used, rows,
+                cash, weights[t], tradable[t], fill_price[t], held, names[:count], asked, chosen, terms, spread, fee, fills,
+                figures, events, used, rows,
             )  # fmt: skip
         equity = worth(cash, held, mark_price[t])
         rows[EQUITY, t], rows[CASH, t] = equity, cash

@@ -20,6 +20,7 @@ from backcast.engine.simulators.kernel.state import (
     DECIDED,
     FEE,
     HAS_MARGIN,
+    KEEP,
     KIND,
     NOT_TRADABLE,
     NOW,
@@ -54,39 +55,56 @@ def proportional(rates: Floats, tiers: Floats) -> bool:
 
 
 @compiled_within
-def wanted(
+def ask(value: float, weights: Floats, prices: Floats, held: Floats, kind: float, asked: Floats) -> None:
+    """The quantity that is asked for of every symbol; NaN where nothing is. Nothing chooses here, so that many are done at
+    once: what trades has a price, and what nobody wants is asked for 0 - held."""
+    if kind == WEIGHTS:
+        for s in range(len(weights)):
+            asked[s] = weights[s] * value / prices[s] - held[s]
+    elif kind == SHARES:
+        for s in range(len(weights)):
+            asked[s] = weights[s] - held[s]
+    else:
+        for s in range(len(weights)):
+            asked[s] = weights[s]
+
+
+@compiled_within
+def concerned(asked: Floats, tradable: Bools, names: Ints) -> int:
+    """Puts first among `names`, ascending, the symbols of which something is asked for, or which do not trade; gives their
+    number."""
+    count = 0
+    for s in range(len(asked)):
+        names[count] = s  # written first, counted after: a branch that depends on the data would cost more
+        count += (asked[s] != 0.0) | (not tradable[s])
+    return count
+
+
+@compiled_within
+def sides(
     cash: float,
-    value: float,
-    weights: Floats,
     tradable: Bools,
     prices: Floats,
-    held: Floats,
-    kind: float,
+    names: Ints,
     up: float,
     down: float,
     asked: Floats,
     chosen: Ints,
 ) -> tuple[int, int, float, int]:
-    """Quantities asked for by symbol, and who sells, and from S on who buys; gives their numbers, what cash it would leave, and
-    how many targets or orders are of what does not trade."""
-    symbols, sells, buys, left, missed = len(weights), 0, 0, cash, 0
-    for s in range(symbols):
-        weight, price = weights[s], prices[s]
-        quantity = weight
-        if kind == WEIGHTS:  # divided first, chosen after: a branch that depends on the data would cost more
-            share = weight * value / price
-            quantity = (share if weight != 0.0 else 0.0) - held[s]
-        elif kind == SHARES:
-            quantity = weight - held[s]
-        orders = tradable[s] and weight == weight
-        missed += weight == weight and not tradable[s]
-        asked[s] = quantity
+    """Of `names`, who sells, and from S on who buys; gives their numbers, what cash it would leave, and how many do not
+    trade."""
+    symbols, sells, buys, left, missed = len(prices), 0, 0, cash, 0
+    for k in range(len(names)):
+        s = names[k]
+        quantity = asked[s]
+        sale, purchase = tradable[s] & (quantity < 0.0), tradable[s] & (quantity > 0.0)
         chosen[sells] = s
         chosen[symbols + buys] = s
-        sells += orders and quantity < 0.0
-        buys += orders and quantity > 0.0
-        paid = quantity * price * (up if quantity > 0.0 else down)
-        left -= paid if orders else 0.0
+        sells += sale
+        buys += purchase
+        missed += not tradable[s]
+        paid = quantity * prices[s] * (up if quantity > 0.0 else down)
+        left -= paid if sale | purchase else 0.0
     return sells, buys, left, missed
 
 
@@ -98,7 +116,7 @@ def sell_plainly(
 ) -> float:  # fmt: skip
     """Cash after the sales."""
     decided, t, n = int(terms[DECIDED]), int(terms[NOW]), used[0]
-    session, fees, crossings, values = t + int(terms[OFFSET]), 0.0, 0.0, 0.0
+    session, kept, fees, crossings, values = t + int(terms[OFFSET]), terms[KEEP] > 0.0, 0.0, 0.0, 0.0
     for k in range(sells):
         s = chosen[k]
         quantity, price = asked[s], prices[s]
@@ -107,8 +125,9 @@ def sell_plainly(
         charged = (worth - crossed) * fee
         cash += worth - crossed - charged
         held[s] += quantity
-        fills[0, n], fills[1, n], fills[2, n] = decided, session, s
-        figures[0, n], figures[1, n], figures[2, n], figures[3, n] = quantity, price, charged, crossed
+        if kept:
+            fills[0, n], fills[1, n], fills[2, n] = decided, session, s
+            figures[0, n], figures[1, n], figures[2, n], figures[3, n] = quantity, price, charged, crossed
         fees, crossings, values, n = fees + charged, crossings + crossed, values + worth, n + 1
     used[0] = n
     rows[FEE, t] += fees
@@ -124,7 +143,7 @@ def buy_plainly(
 ) -> float:  # fmt: skip
     """Cash after the buys. short: whether it may not suffice for all."""
     decided, t, n = int(terms[DECIDED]), int(terms[NOW]), used[0]
-    session, fees, crossings, values = t + int(terms[OFFSET]), 0.0, 0.0, 0.0
+    session, kept, fees, crossings, values = t + int(terms[OFFSET]), terms[KEEP] > 0.0, 0.0, 0.0, 0.0
     up, symbols = (1.0 + spread) * (1.0 + fee), len(prices)
     for k in range(symbols, symbols + buys):
         s = chosen[k]
@@ -139,8 +158,9 @@ def buy_plainly(
         charged = (worth + crossed) * fee
         cash -= worth + crossed + charged
         held[s] += quantity
-        fills[0, n], fills[1, n], fills[2, n] = decided, session, s
-        figures[0, n], figures[1, n], figures[2, n], figures[3, n] = quantity, price, charged, crossed
+        if kept:
+            fills[0, n], fills[1, n], fills[2, n] = decided, session, s
+            figures[0, n], figures[1, n], figures[2, n], figures[3, n] = quantity, price, charged, crossed
         fees, crossings, values, n = fees + charged, crossings + crossed, values + worth, n + 1
         if short and cash <= 1e-12 * before:
             cash = 0.0  # it was meant to be used up: what is left are the last digits
@@ -153,35 +173,37 @@ def buy_plainly(
 
 @compiled_within
 def smallest_first(chosen: Ints, begin: int, end: int, asked: Floats, prices: Floats) -> None:
-    """Sorts orders by their value, so that as many as can be are whole. Shell's sort: short to compile, and needs no memory."""
-    gap = (end - begin) // 2
+    """Sorts orders by their value, so that as many as can be are whole. Shell's sort with Knuth's gaps: short to compile."""
+    orders, count, gap = chosen[begin:end], end - begin, 1
+    sizes = np.empty(count)
+    for i in range(count):
+        sizes[i] = abs(asked[orders[i]]) * prices[orders[i]]
+    while gap < count // 3:
+        gap = 3 * gap + 1
     while gap > 0:
-        for i in range(begin + gap, end):
-            s, k = chosen[i], i
-            size = abs(asked[s]) * prices[s]
-            while k >= begin + gap:
-                other = chosen[k - gap]
-                larger = abs(asked[other]) * prices[other]
+        for i in range(gap, count):
+            s, size, k = orders[i], sizes[i], i
+            while k >= gap:
+                other, larger = orders[k - gap], sizes[k - gap]
                 if larger < size or (larger == size and other < s):
                     break
-                chosen[k] = other
+                orders[k], sizes[k] = other, larger
                 k -= gap
-            chosen[k] = s
-        gap //= 2
+            orders[k], sizes[k] = s, size
+        gap //= 3
 
 
 @compiled_within
 def trade_plainly(
-    cash: float, value: float, weights: Floats, tradable: Bools, prices: Floats, held: Floats, asked: Floats, chosen: Ints,
+    cash: float, weights: Floats, tradable: Bools, prices: Floats, held: Floats, names: Ints, asked: Floats, chosen: Ints,
     terms: Floats, spread: float, fee: float, fills: Ints, figures: Floats, events: Floats, used: Ints, rows: Floats,
 ) -> float:  # fmt: skip
-    """Cash after the session's orders."""
+    """Cash after the session's orders. names: the symbols that it concerns."""
     up, down = (1.0 + spread) * (1.0 + fee), (1.0 - spread) * (1.0 - fee)
-    sells, buys, left, missed = wanted(
-        cash, value, weights, tradable, prices, held, terms[KIND], up, down, asked, chosen
-    )
+    sells, buys, left, missed = sides(cash, tradable, prices, names, up, down, asked, chosen)
     if missed > 0:
-        for s in range(len(weights)):
+        for k in range(len(names)):
+            s = names[k]
             if not tradable[s] and asks(weights[s], held[s], terms[KIND]):
                 note(terms[NOW], s, NOT_TRADABLE, weights[s], 0.0, events, used)
     short = left < 0.0 and terms[HAS_MARGIN] == 0.0
