@@ -22,6 +22,7 @@ from rich.table import Table
 from rich.text import Text
 
 from backcast.data.errors import InputError
+from backcast.engine.progress import printable
 from backcast.engine.sweep import Plan, state
 
 POLL_S = 0.5
@@ -106,8 +107,8 @@ class Board:
         said = f"job {job.number} {job.state}"
         said += f" in {_span(job.seconds)}" if job.state == "done" else ""
         said += f", Sharpe {job.sharpe}" if job.sharpe else ""
-        said += f": {escape(job.overrides)}" if job.overrides else ""
-        said += f" ({escape(job.error)})" if job.error else ""
+        said += f": {escape(printable(job.overrides))}" if job.overrides else ""
+        said += f" ({escape(printable(job.error))})" if job.error else ""
         return f"{said}; {self._sum()}"
 
     def _sum(self) -> str:
@@ -127,7 +128,7 @@ class Board:
         for job in [*ended, *(j for j in self._jobs if j.running)]:
             seconds = job.seconds if job.ended else now - job.began
             shown = "running" if job.running else job.state
-            what = escape(f"{job.overrides} {job.error}".strip())
+            what = escape(printable(f"{job.overrides} {job.error}".strip()))
             table.add_row(str(job.number), shown, f"{seconds:.0f}", job.sharpe, what)
         failed = sum(job.state == "failed" for job in self._jobs)
         waiting = sum(job.state == "waiting" for job in self._jobs)
