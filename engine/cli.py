@@ -322,7 +322,10 @@ class _Sweep:
             self.launcher.kind == "ray" and config.hydra.launcher.ray.init.address
         ):  # whose size is not ours to say
             config.hydra.launcher.ray.init.num_cpus = None
-        launcher = Plugins.instance().instantiate_launcher(self._context, partial(_sweep_job, order), config)
+        with _named_errors([str(o) for o in config.hydra.overrides.hydra]):
+            launcher = Plugins.instance().instantiate_launcher(
+                self._context, partial(_sweep_job, order), config
+            )
         numbered = [[*job, f"study='{config.study}'", f"job={n}"] for n, job in jobs.items()]
         try:
             with _quiet_workers():

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from backcast.data.errors import InputError
+from backcast.data.errors import REDACTED, InputError
 
 if TYPE_CHECKING:
     from backcast.engine.research import Run
@@ -180,7 +180,6 @@ def _processes(jobs: int, overrides: Sequence[str]) -> list[str]:
 
 def _recalled(study: Path, given: list[str], config_dir: str | None) -> tuple[list[str], str | None]:
     """The overrides to continue a sweep with: those given, or those it began with and what is given of how jobs run."""
-    from backcast.engine.configure import REDACTED
     from backcast.engine.sweep import HOW, recorded
 
     before, _ = recorded(study)

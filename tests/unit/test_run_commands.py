@@ -11,8 +11,10 @@ import pytest
 from backcast.data.errors import InputError
 from backcast.engine import collect, folder_commands, research
 from backcast.engine.cli import compose, main
+from backcast.engine.configure import build
 from backcast.engine.progress import printable
 from backcast.engine.run_commands import with_defaults
+from backcast.engine.sweep import state
 
 
 @pytest.mark.parametrize("name", ["2026_11_29", "1e3", "007", "true", "null", "a-b.c"])
@@ -74,3 +76,33 @@ def test_a_reader_that_has_seen_enough_is_no_bug(monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr(folder_commands, "collect_", show)
     assert main(["collect", "s"]) == 0
+
+
+@pytest.mark.parametrize(
+    "node",
+    [
+        {"_target_": "backcast.signals.models.baseline.Mean", "api_key": "hunter2"},
+        {"_target_": "backcast.data.sources.csv.CSV", "tables": {"x": {"password": "hunter2"}}},
+        {"password": "hunter2"},
+    ],
+)
+def test_no_error_shows_a_secret(node: dict[str, Any]) -> None:
+    with pytest.raises(InputError) as caught:
+        build(node, "dataset")
+    assert "<redacted>" in str(caught.value) and "hunter2" not in str(caught.value)
+
+
+def test_a_launcher_that_takes_no_such_setting_is_an_error_of_the_user(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["run", "-m", "model=mean", "dataset=synthetic", "+hydra.launcher.token=hunter2"]) == 2
+    said = capsys.readouterr().err
+    assert "token" in said and "hunter2" not in said and "Traceback" not in said
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"state": "lost"}'])
+def test_a_status_that_cannot_be_read_says_what_to_remove(content: str, tmp_path: Path) -> None:
+    (tmp_path / "status.json").write_text(content)
+    with pytest.raises(InputError, match="Remove the job's folder"):
+        state(tmp_path)
