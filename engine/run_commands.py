@@ -209,6 +209,10 @@ def _carried_out(
     from backcast.engine.sweep_progress import Board
 
     plan = sweeps.Plan(tuple(overrides), config_dir, tuple(map(tuple, composed.jobs)))
+    if not plan.jobs:
+        raise InputError(
+            "overrides", " ".join(plan.redacted.overrides), "at least one job", "A list is empty."
+        )
     _check_one_budget(plan.jobs)
     if arguments.resume:
         _continue(study, plan)

@@ -54,8 +54,9 @@ class Board:
 
     def __init__(self, study: Path, plan: Plan, todo: Sequence[int]) -> None:
         self._study, self._total = study, len(plan.jobs)
-        changing = _changing(plan)
-        self._jobs = [_Job(n, " ".join(o for o in plan.redacted.jobs[n] if o in changing)) for n in todo]
+        overrides = plan.redacted.jobs
+        changing = _changing(overrides)
+        self._jobs = [_Job(n, " ".join(o for o in overrides[n] if o in changing)) for n in todo]
         self._began = time.monotonic()
         self._stop = threading.Event()
         self._console = Console(file=_own_stream())
@@ -136,9 +137,9 @@ class Board:
         return Group(table, Text(counts))
 
 
-def _changing(plan: Plan) -> set[str]:
-    """The overrides in which jobs differ."""
-    jobs = [set(job) for job in plan.redacted.jobs]
+def _changing(overrides: Sequence[Sequence[str]]) -> set[str]:
+    """The overrides in which jobs differ; of each job all of them."""
+    jobs = [set(job) for job in overrides]
     alike = jobs[0].intersection(*jobs[1:]) if len(jobs) > 1 else set()
     return {override for job in jobs for override in job - alike}
 

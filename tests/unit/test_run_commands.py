@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from backcast.data.errors import InputError
-from backcast.engine import collect, folder_commands, research
+from backcast.engine import collect, folder_commands, research, sweep
 from backcast.engine.cli import compose, main
 from backcast.engine.configure import build
 from backcast.engine.progress import printable
 from backcast.engine.run_commands import with_defaults
-from backcast.engine.sweep import state
+from backcast.engine.sweep import Plan, state
+from backcast.engine.sweep_progress import Board
 
 
 @pytest.mark.parametrize("name", ["2026_11_29", "1e3", "007", "true", "null", "a-b.c"])
@@ -40,6 +42,18 @@ def test_the_jobs_of_a_sweep_are_in_the_study_that_was_named(
     assert ran == [tmp_path / "runs/2026_11_29" / n for n in "01"]
 
 
+def test_the_board_of_a_large_sweep_is_there_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+
+    def counted(overrides: Sequence[str]) -> tuple[list[str], str]:
+        asked.append(1)
+        return list(overrides), ""
+
+    monkeypatch.setattr(sweep, "without_secrets", counted)
+    Board(tmp_path, Plan((), None, tuple((f"seed={n}",) for n in range(100))), range(100))
+    assert len(asked) <= 101, "each job's overrides are read once"
+
+
 @pytest.mark.parametrize("override", ["+study=x", "++job=../../x", "~study"])
 def test_names_are_given_in_one_way(override: str) -> None:
     with pytest.raises(InputError, match="study=NAME"):
@@ -57,9 +71,12 @@ def test_a_list_without_a_sweep_is_told_of_the_flag(capsys: pytest.CaptureFixtur
     assert "--multirun" in capsys.readouterr().err
 
 
-def test_a_sweep_that_is_refused_leaves_no_plan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("override", ["threads=0", "seed=glob(*)"])
+def test_a_sweep_that_is_refused_leaves_no_plan(
+    override: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
-    assert main(["run", "-m", "model=mean", "dataset=synthetic", "threads=0", "study=s"]) == 2
+    assert main(["run", "-m", "model=mean", "dataset=synthetic", override, "study=s"]) == 2
     assert not Path("runs/s/sweep.json").exists()
 
 
