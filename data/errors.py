@@ -6,6 +6,13 @@ Anything that is not a `BackcastError` is a bug and ends with exit code 1.
 
 from __future__ import annotations
 
+import re
+
+SECRET = re.compile(r"(password|passwd|secret|token|api_?key|credential)", re.IGNORECASE)
+"""Names of parameters whose values are shown nowhere."""
+REDACTED = "<redacted>"
+"""What stands in place of a secret."""
+
 
 class BackcastError(Exception):
     """Base of every error that is the user's to fix; its message is one readable sentence or two."""
@@ -17,12 +24,13 @@ class InputError(BackcastError):
     """A wrong value from a file, a config or a flag.
 
     Parameters: `parameter` (its dotted name or file), `value` (as received), `expected` (a phrase that
-    completes "expected ..."), `hint` (what to do next; may be empty).
+    completes "expected ..."), `hint` (what to do next; may be empty). The value of what is called like a secret is not shown.
     """
 
     def __init__(self, parameter: str, value: object, expected: str, hint: str = "") -> None:
         self.parameter, self.value, self.expected, self.hint = parameter, value, expected, hint
-        shown = repr(value)
+        secret = "/" not in parameter and SECRET.search(parameter)  # a path is no parameter's name
+        shown = REDACTED if secret else repr(value)
         if len(shown) > 200:
             shown = shown[:197] + "..."
         message = f"{parameter} = {shown}: expected {expected}."

@@ -51,6 +51,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of our output, such as `head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except SystemExit as error:
+        if isinstance(error.__context__, BrokenPipeError):  # as rich ends for the same reason
+            return 0
+        raise
     except OSError as error:
         if error.errno not in (errno.EACCES, errno.EROFS, errno.ENOSPC, errno.EDQUOT):
             raise
@@ -190,7 +194,7 @@ def _run(arguments: argparse.Namespace, overrides: list[str]) -> int:
     if arguments.multirun:
         return run_commands.sweep(arguments, overrides, _composed_sweep)
     run_commands.refuse_sweep_flags(arguments)
-    _hydra(run_commands.run_one, run_commands.with_defaults(overrides, multirun=False))
+    _hydra(run_commands.run_one, run_commands.with_defaults(overrides))
     return 0
 
 
@@ -318,8 +322,11 @@ class _Sweep:
             self.launcher.kind == "ray" and config.hydra.launcher.ray.init.address
         ):  # whose size is not ours to say
             config.hydra.launcher.ray.init.num_cpus = None
-        launcher = Plugins.instance().instantiate_launcher(self._context, partial(_sweep_job, order), config)
-        numbered = [[*job, f"study={config.study}", f"job={n}"] for n, job in jobs.items()]
+        with _named_errors([str(o) for o in config.hydra.overrides.hydra]):
+            launcher = Plugins.instance().instantiate_launcher(
+                self._context, partial(_sweep_job, order), config
+            )
+        numbered = [[*job, f"study='{config.study}'", f"job={n}"] for n, job in jobs.items()]
         try:
             with _quiet_workers():
                 launcher.launch(numbered, 0)
@@ -397,9 +404,8 @@ def run(*overrides: str) -> Run:
     """`backcast run` for notebooks: the same overrides, the same folder under ./runs, the run as a value."""
     from backcast.engine import research
 
-    config = compose(run_commands.with_defaults(list(overrides), multirun=False))
-    study, job = str(config["study"]), str(config["job"])  # Hydra reads job=3 as a number
-    return research.run({**config, "study": study, "job": job}, run_commands.RUNS / study / job)
+    config = compose(run_commands.with_defaults(list(overrides)))
+    return research.run(config, run_commands.RUNS / config["study"] / config["job"])
 
 
 def _ingest(arguments: argparse.Namespace, overrides: list[str]) -> int:
@@ -409,7 +415,7 @@ def _ingest(arguments: argparse.Namespace, overrides: list[str]) -> int:
     from backcast.engine.configure import build
     from backcast.engine.progress import Progress
 
-    config = compose(run_commands.with_defaults(overrides, multirun=False))
+    config = compose(run_commands.with_defaults(overrides))
     source = build(config["dataset"], "dataset", Source)
     with Progress() as progress:
         report = ingest(Store(), source, check_only=arguments.check, told=progress.counter("rows read"))
@@ -425,7 +431,7 @@ def _retrain(arguments: argparse.Namespace, overrides: list[str]) -> int:
     from backcast.engine.progress import Progress
     from backcast.engine.retrain import retrain
 
-    config = compose(run_commands.with_defaults(overrides, multirun=False))
+    config = compose(run_commands.with_defaults(overrides))
     with Progress() as progress:
         decision = retrain(config, instant_of(arguments.as_of), progress)
     print(decision.sentence)

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from backcast.data.catalog import home
-from backcast.data.errors import InputError
+from backcast.data.errors import REDACTED, SECRET, InputError
 from backcast.data.sources.base import Source
 from backcast.engine.costs.base import Cost
 from backcast.engine.execution import Execution
@@ -35,11 +35,6 @@ Config = Mapping[str, Any]
 
 NO_EFFECT = ("snapshot", "study", "job", "threads", "retrain", "audit", "cache", "grid", "grid_selection")
 """Keys that cannot change a result, so that they are no part of a trial's identity; but for a nested grid's (`nested`)."""
-
-REDACTED = "<redacted>"
-"""What stands in place of a secret."""
-SECRET = re.compile(r"(password|passwd|secret|token|api_?key|credential)", re.IGNORECASE)
-
 
 INSTANTS = {"quick": 8, "full": 32}
 """How many decisions each level of the audit replays on their own, as in `conf/audit/`."""
@@ -99,7 +94,7 @@ def build(node: Config, parameter: str, kind: type | None = None) -> Any:
     does not take.
     """
     if not isinstance(node, Mapping) or not isinstance(node.get("_target_"), str):
-        raise InputError(parameter, node, "a mapping with a `_target_`, the import path of a class")
+        raise InputError(parameter, redacted(node), "a mapping with a `_target_`, the import path of a class")
     cls = _import_class(node["_target_"], f"{parameter}._target_")
     if kind is not None and not issubclass(cls, kind):
         raise InputError(f"{parameter}._target_", node["_target_"], f"a {kind.__name__}")
@@ -113,7 +108,9 @@ def build(node: Config, parameter: str, kind: type | None = None) -> Any:
     try:
         return cls(**values)
     except TypeError as error:  # a value that is missing or of a type that the constructor cannot use
-        raise InputError(parameter, values, f"values that {cls.__name__} takes ({error})") from error
+        raise InputError(
+            parameter, redacted(values), f"values that {cls.__name__} takes ({error})"
+        ) from error
 
 
 def _inner(value: Any, parameter: str) -> Any:

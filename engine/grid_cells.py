@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from backcast.data.errors import InputError
-from backcast.engine.configure import SECRET, Config, digest
+from backcast.data.errors import SECRET, InputError
+from backcast.engine.configure import Config, digest
 
 GROUPS = ("features", "label", "model", "folds", "portfolio", "costs", "execution", "seed", "capital")
 """What a grid may vary."""
@@ -91,7 +91,7 @@ def _check(config: Config, key: str, values: Any) -> None:
     if "_target_" in path:
         raise InputError(f"grid.{key}", values, "a parameter: choose classes by their group, in a sweep")
     if SECRET.search(key):
-        raise InputError(f"grid.{key}", "<redacted>", "no secret: every cell's values are written down")
+        raise InputError(f"grid.{key}", values, "no secret: every cell's values are written down")
     if not isinstance(values, list) or not values:
         raise InputError(f"grid.{key}", values, "a list of values, such as [0.1, 0.2]")
     if len({digest(value) for value in values}) < len(values):

@@ -12,6 +12,11 @@ from rich.progress import Progress as Bars
 Update = Callable[[float], None]
 
 
+def printable(text: str) -> str:
+    """A text in one line without control characters, which a terminal would obey: they are shown as Python writes them."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
 class Progress:
     """A bar a stage on standard error. `quiet` draws nothing; without a terminal a line is printed per stage."""
 

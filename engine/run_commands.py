@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Mapping, Sequence
@@ -11,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from backcast.data.errors import InputError
+from backcast.data.errors import REDACTED, InputError
 
 if TYPE_CHECKING:
     from backcast.engine.research import Run
@@ -93,19 +94,33 @@ def refuse_sweep_flags(arguments: Namespace) -> None:
             raise InputError(flag, value, "a sweep", "Add -m.")
 
 
-def with_defaults(overrides: Sequence[str], multirun: bool) -> list[str]:
-    """The overrides with a study and a job, where the user named none."""
+def with_defaults(overrides: Sequence[str]) -> list[str]:
+    """The overrides with the study and the job, ours where the user named none; Hydra's flags last, since it reads all
+    overrides in one piece. Names are quoted: Hydra would read 2026_11_29 as a number."""
+    study, job = names(overrides, multirun=False)
+    given = [o for o in overrides if o.startswith("~") or ("=" in o and not o.startswith("-"))]
+    flags = [o for o in overrides if o not in given]
+    rest = [o for o in given if not o.startswith(("study=", "job="))]
+    return [*rest, f"study='{study}'", f"job='{job}'", *flags]
+
+
+def names(overrides: Sequence[str], multirun: bool) -> tuple[str, str]:
+    """The study and the job, named after what is run and when where the user named none. Errors: InputError."""
+    for one in overrides:
+        if one.startswith(("+", "~")) and one.lstrip("+~").partition("=")[0] in ("study", "job"):
+            raise InputError("override", one, "study=NAME or job=NAME")
     now = datetime.now(UTC).strftime("%Y%m%d-%H%M%S-%f")[:-3]
     given = value_of(overrides, "portfolio") == "given"
     model, dataset = value_of(overrides, "model", "tft"), value_of(overrides, "dataset", "us20")
-    plain = f"{'given' if given else model}_{dataset}"
+    plain = re.sub(
+        r"[^\w.-]", "-", f"{'given' if given else model}_{dataset}"
+    )  # Hydra says what is wrong with it
     study = value_of(overrides, "study", f"sweep_{now}" if multirun else plain)
     job = value_of(overrides, "job", now)
     for name, value in (("study", study), ("job", job)):
         if not value.replace("-", "").replace("_", "").replace(".", "").isalnum() or value.startswith("."):
             raise InputError(name, value, "letters, digits, '-', '_' and '.'")
-    rest = [o for o in overrides if not o.startswith(("study=", "job="))]
-    return [*rest, f"study={study}", f"job={job}"]
+    return study, job
 
 
 def value_of(overrides: Sequence[str], key: str, default: str = "") -> str:
@@ -125,7 +140,7 @@ def sweep(arguments: Namespace, rest: Sequence[str], compose: Compose) -> int:
         )
     if arguments.resume and not value_of(overrides, "study"):
         raise InputError("study", "", "study=NAME, the sweep to continue")
-    study = RUNS / value_of(with_defaults(overrides, multirun=True), "study")
+    study = RUNS / names(overrides, multirun=True)[0]
     overrides = [o for o in overrides if not o.startswith("study=")]
     if arguments.jobs is not None:
         overrides += _processes(arguments.jobs, overrides)
@@ -133,7 +148,7 @@ def sweep(arguments: Namespace, rest: Sequence[str], compose: Compose) -> int:
         raise InputError("study", study.name, f"a study with a sweep to continue ({study})")
     if arguments.resume:
         overrides, config_dir = _recalled(study, overrides, config_dir)
-    with compose([*overrides, f"study={study.name}"], config_dir) as composed, held(study):
+    with compose([*overrides, f"study='{study.name}'"], config_dir) as composed, held(study):
         return _carried_out(arguments, study, composed, overrides, config_dir)
 
 
@@ -165,7 +180,6 @@ def _processes(jobs: int, overrides: Sequence[str]) -> list[str]:
 
 def _recalled(study: Path, given: list[str], config_dir: str | None) -> tuple[list[str], str | None]:
     """The overrides to continue a sweep with: those given, or those it began with and what is given of how jobs run."""
-    from backcast.engine.configure import REDACTED
     from backcast.engine.sweep import HOW, recorded
 
     before, _ = recorded(study)
@@ -195,13 +209,17 @@ def _carried_out(
     from backcast.engine.sweep_progress import Board
 
     plan = sweeps.Plan(tuple(overrides), config_dir, tuple(map(tuple, composed.jobs)))
+    if not plan.jobs:
+        raise InputError(
+            "overrides", " ".join(plan.redacted.overrides), "at least one job", "A list is empty."
+        )
     _check_one_budget(plan.jobs)
     if arguments.resume:
         _continue(study, plan)
-    else:
-        sweeps.begin(study, plan)
     todo = sweeps.missing(study, len(plan.jobs))
     at_once, threads = _shares(composed, len(todo))
+    if not arguments.resume:
+        sweeps.begin(study, plan)
     order = Order(threads, arguments.fail_fast, _here())
     try:
         with Board(study, plan, todo).watching():

@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import re
 import shutil
 import time
@@ -140,11 +141,13 @@ def same_plan(before: Plan, now: Plan) -> None:
 def state(folder: Path) -> tuple[str, str]:
     """How far a job is: done, failed, unfinished (it runs, or was killed) or waiting; and its error."""
     if (folder / "status.json").exists():
-        status = RunFolder(folder).read_json("status.json")
+        try:
+            status = json.loads((folder / "status.json").read_text())
+        except (OSError, ValueError) as error:
+            status = str(error)
         if not isinstance(status, dict) or status.get("state") not in ("done", "failed"):
-            raise InputError(
-                str(folder / "status.json"), status, "a state, done or failed", "Remove the job's folder."
-            )
+            hint = "Remove the job's folder: --resume then runs it again."
+            raise InputError(str(folder / "status.json"), status, "a state, done or failed", hint)
         return status["state"], str(status.get("error", ""))
     return ("unfinished" if (folder / LOG).exists() else "waiting"), ""
 

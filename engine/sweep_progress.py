@@ -22,6 +22,7 @@ from rich.table import Table
 from rich.text import Text
 
 from backcast.data.errors import InputError
+from backcast.engine.progress import printable
 from backcast.engine.sweep import Plan, state
 
 POLL_S = 0.5
@@ -53,8 +54,9 @@ class Board:
 
     def __init__(self, study: Path, plan: Plan, todo: Sequence[int]) -> None:
         self._study, self._total = study, len(plan.jobs)
-        changing = _changing(plan)
-        self._jobs = [_Job(n, " ".join(o for o in plan.redacted.jobs[n] if o in changing)) for n in todo]
+        overrides = plan.redacted.jobs
+        changing = _changing(overrides)
+        self._jobs = [_Job(n, " ".join(o for o in overrides[n] if o in changing)) for n in todo]
         self._began = time.monotonic()
         self._stop = threading.Event()
         self._console = Console(file=_own_stream())
@@ -106,8 +108,8 @@ class Board:
         said = f"job {job.number} {job.state}"
         said += f" in {_span(job.seconds)}" if job.state == "done" else ""
         said += f", Sharpe {job.sharpe}" if job.sharpe else ""
-        said += f": {escape(job.overrides)}" if job.overrides else ""
-        said += f" ({escape(job.error)})" if job.error else ""
+        said += f": {escape(printable(job.overrides))}" if job.overrides else ""
+        said += f" ({escape(printable(job.error))})" if job.error else ""
         return f"{said}; {self._sum()}"
 
     def _sum(self) -> str:
@@ -127,7 +129,7 @@ class Board:
         for job in [*ended, *(j for j in self._jobs if j.running)]:
             seconds = job.seconds if job.ended else now - job.began
             shown = "running" if job.running else job.state
-            what = escape(f"{job.overrides} {job.error}".strip())
+            what = escape(printable(f"{job.overrides} {job.error}".strip()))
             table.add_row(str(job.number), shown, f"{seconds:.0f}", job.sharpe, what)
         failed = sum(job.state == "failed" for job in self._jobs)
         waiting = sum(job.state == "waiting" for job in self._jobs)
@@ -135,9 +137,9 @@ class Board:
         return Group(table, Text(counts))
 
 
-def _changing(plan: Plan) -> set[str]:
-    """The overrides in which jobs differ."""
-    jobs = [set(job) for job in plan.redacted.jobs]
+def _changing(overrides: Sequence[Sequence[str]]) -> set[str]:
+    """The overrides in which jobs differ; of each job all of them."""
+    jobs = [set(job) for job in overrides]
     alike = jobs[0].intersection(*jobs[1:]) if len(jobs) > 1 else set()
     return {override for job in jobs for override in job - alike}
 

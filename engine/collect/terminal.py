@@ -15,6 +15,7 @@ from rich.table import Table
 from backcast.engine.collect.jobs import DONE
 from backcast.engine.collect.search import JSON, searched_before
 from backcast.engine.collect.study import PARQUET, settings_of
+from backcast.engine.progress import printable
 from backcast.engine.reports.leaderboard import HTML, counted, heading_of, name_of, shown, when, words_of
 from backcast.engine.reports.numbers_panel import rows
 from backcast.engine.reports.verdict import chance, percent
@@ -60,9 +61,8 @@ def show(frame: pl.DataFrame, study: Path) -> None:
     if done.height > MOST:
         console.print(f"{done.height - MOST:,} more are in {PARQUET}.")
     for row in rest.head(MOST).iter_rows(named=True):
-        console.print(
-            escape(f"job {name_of(row)}: {row['state']}: {_asked(row)}{row['error']}"), soft_wrap=True
-        )
+        said = f"job {name_of(row)}: {row['state']}: {_asked(row)}{row['error']}"
+        console.print(escape(printable(said)), soft_wrap=True)
     if rest.height > MOST:
         console.print(f"{rest.height - MOST:,} more did not end well: see {PARQUET}.")
     words = words_of(frame, settings)
@@ -105,7 +105,7 @@ def _ranking(done: pl.DataFrame, settings: list[str], width: int) -> Table:
         column.justify, column.no_wrap = "right", True
     for row in done.iter_rows(named=True):
         figures = ["n/a" if row[m] is None else form(row[m]) for m, (_, form) in metrics.items()]
-        words = [escape(shown(row[c])) for c in (*named, *settings)]
+        words = [escape(printable(shown(row[c]))) for c in (*named, *settings)]
         table.add_row("★" if row["survivor"] else "", *words, *figures)
     return table
 
