@@ -65,7 +65,8 @@ def held(study: Path) -> Iterator[None]:
 
 
 def begin(study: Path, plan: Plan) -> None:
-    """Writes a new sweep down. Errors: InputError where the study holds jobs already."""
+    """Writes a new sweep down. Errors: InputError where the study holds jobs already, or `recorded` would refuse the plan."""
+    _overrides(list(plan.redacted.overrides), "overrides")
     if (study / "sweep.json").exists() or any(p.name.isdigit() for p in study.iterdir()):
         raise InputError(
             "study",
@@ -113,8 +114,10 @@ def recorded(study: Path) -> tuple[Plan, dict[str, str]]:
 
 def _overrides(given: Any, where: str, inside: bool = False) -> tuple[str, ...]:
     """Errors: InputError for anything but overrides that leave a job in its folder."""
-    if not isinstance(given, list) or not all(isinstance(one, str) and "=" in one for one in given):
-        raise InputError(where, given, "a list of overrides, key=value each")
+    if not isinstance(given, list) or not all(
+        isinstance(one, str) and ("=" in one or one.startswith("~")) for one in given
+    ):
+        raise InputError(where, given, "a list of overrides, key=value or ~key each")
     for one in given:
         key = one.partition("=")[0].lstrip("+~")
         launcher = key.startswith(("hydra/launcher", "hydra.launcher."))

@@ -71,7 +71,7 @@ def test_a_list_without_a_sweep_is_told_of_the_flag(capsys: pytest.CaptureFixtur
     assert "--multirun" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("override", ["threads=0", "seed=glob(*)"])
+@pytest.mark.parametrize("override", ["threads=0", "seed=glob(*)", "hydra.verbose=true"])
 def test_a_sweep_that_is_refused_leaves_no_plan(
     override: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -123,3 +123,9 @@ def test_a_status_that_cannot_be_read_says_what_to_remove(content: str, tmp_path
     (tmp_path / "status.json").write_text(content)
     with pytest.raises(InputError, match="Remove the job's folder"):
         state(tmp_path)
+
+
+def test_a_sweep_that_takes_a_key_away_is_continued(tmp_path: Path) -> None:
+    plan = Plan(("~portfolio.quantile", "seed=1"), None, (("~portfolio.quantile", "seed=1"),))
+    sweep.begin(tmp_path, plan)
+    assert sweep.recorded(tmp_path)[0] == plan
