@@ -84,6 +84,18 @@ def test_what_a_terminal_would_obey_is_shown_as_text() -> None:
     assert printable("a\x1b[31mb\nc é [b]") == "a\\x1b[31mb\\nc é [b]"
 
 
+@pytest.mark.parametrize("flags", [["-m"], []])
+def test_a_path_that_cannot_be_one_is_no_bug(
+    flags: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["run", *flags, "model=mean", "dataset=synthetic", f"study={'s' * 300}"]) == 2
+    monkeypatch.chdir(tmp_path / "runs")
+    Path("runs").touch()
+    assert main(["run", *flags, "model=mean", "dataset=synthetic", "study=s"]) == 2
+    assert "runs" in capsys.readouterr().err
+
+
 def test_a_reader_that_has_seen_enough_is_no_bug(monkeypatch: pytest.MonkeyPatch) -> None:
     def show(*_: Any) -> int:
         try:
