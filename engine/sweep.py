@@ -65,8 +65,7 @@ def held(study: Path) -> Iterator[None]:
 
 
 def begin(study: Path, plan: Plan) -> None:
-    """Writes a new sweep down. Errors: InputError where the study holds jobs already, or `recorded` would refuse the plan."""
-    _overrides(list(plan.redacted.overrides), "overrides")
+    """Writes a new sweep down. Errors: InputError where the study holds jobs already."""
     if (study / "sweep.json").exists() or any(p.name.isdigit() for p in study.iterdir()):
         raise InputError(
             "study",
@@ -108,17 +107,20 @@ def recorded(study: Path) -> tuple[Plan, dict[str, str]]:
     jobs = content.get("jobs")
     if not isinstance(jobs, list) or not jobs:
         raise InputError(f"jobs of {path}", jobs, "a list of lists of overrides, at least one")
-    checked = tuple(_overrides(job, f"jobs of {path}", inside=True) for job in jobs)
-    return Plan(_overrides(content.get("overrides"), f"overrides of {path}"), config_dir, checked), code
+    checked = tuple(checked_overrides(job, f"jobs of {path}", inside=True) for job in jobs)
+    return Plan(
+        checked_overrides(content.get("overrides"), f"overrides of {path}"), config_dir, checked
+    ), code
 
 
-def _overrides(given: Any, where: str, inside: bool = False) -> tuple[str, ...]:
-    """Errors: InputError for anything but overrides that leave a job in its folder."""
-    if not isinstance(given, list) or not all(
-        isinstance(one, str) and ("=" in one or one.startswith("~")) for one in given
-    ):
-        raise InputError(where, given, "a list of overrides, key=value or ~key each")
+def checked_overrides(given: Any, where: str, inside: bool = False) -> tuple[str, ...]:
+    """Errors: InputError for anything but overrides that leave a job in its folder, as a sweep begins with and
+    `sweep.json` holds; inside: of a job, which says nothing of launchers."""
+    if not isinstance(given, list):
+        raise InputError(where, given, "a list of overrides")
     for one in given:
+        if not isinstance(one, str) or not ("=" in one or one.startswith("~")):
+            raise InputError(where, one, "an override, key=value or ~key")
         key = one.partition("=")[0].lstrip("+~")
         launcher = key.startswith(("hydra/launcher", "hydra.launcher."))
         if key in ("study", "job") or (key.startswith("hydra") and (inside or not launcher)):

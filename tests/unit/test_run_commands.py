@@ -71,7 +71,9 @@ def test_a_list_without_a_sweep_is_told_of_the_flag(capsys: pytest.CaptureFixtur
     assert "--multirun" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("override", ["threads=0", "seed=glob(*)", "hydra.verbose=true"])
+@pytest.mark.parametrize(
+    "override", ["threads=0", "seed=glob(*)", "hydra.verbose=true", "+hydra.sweeper.params.seed=1"]
+)
 def test_a_sweep_that_is_refused_leaves_no_plan(
     override: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
