@@ -30,6 +30,9 @@ EPILOG = """exit codes: 0 done · 1 a bug · 2 bad input or config, or a leak th
 champion kept (retrain --strict) · 5 a sweep finished with failed jobs · 6 an audit could compare nothing · 75 someone
 else holds the lock · 130 stopped by Ctrl-C"""
 
+OF_PATHS = (errno.EACCES, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENOTDIR, errno.ENAMETOOLONG)
+"""Errors of the system that are the user's to fix: a folder that cannot be written, or a path that cannot be one."""
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one verb; the value is the exit code."""
@@ -56,7 +59,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             return 0
         raise
     except OSError as error:
-        if error.errno not in (errno.EACCES, errno.EROFS, errno.ENOSPC, errno.EDQUOT):
+        if error.errno not in OF_PATHS:
             raise
         where = error.filename or "in BACKCAST_HOME, ./runs or the folder of temporary files"
         print(f"error: {error.strerror}: {where}", file=sys.stderr)

@@ -131,7 +131,7 @@ def value_of(overrides: Sequence[str], key: str, default: str = "") -> str:
 
 def sweep(arguments: Namespace, rest: Sequence[str], compose: Compose) -> int:
     """`backcast run -m`: begins a sweep, or continues one. The value is the exit code."""
-    from backcast.engine.sweep import held
+    from backcast.engine.sweep import checked_overrides, held
 
     overrides, config_dir = _taken_apart(rest)
     if value_of(overrides, "job"):
@@ -142,6 +142,7 @@ def sweep(arguments: Namespace, rest: Sequence[str], compose: Compose) -> int:
         raise InputError("study", "", "study=NAME, the sweep to continue")
     study = RUNS / names(overrides, multirun=True)[0]
     overrides = [o for o in overrides if not o.startswith("study=")]
+    checked_overrides(overrides, "override")
     if arguments.jobs is not None:
         overrides += _processes(arguments.jobs, overrides)
     if arguments.resume and not study.is_dir():

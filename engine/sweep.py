@@ -107,15 +107,20 @@ def recorded(study: Path) -> tuple[Plan, dict[str, str]]:
     jobs = content.get("jobs")
     if not isinstance(jobs, list) or not jobs:
         raise InputError(f"jobs of {path}", jobs, "a list of lists of overrides, at least one")
-    checked = tuple(_overrides(job, f"jobs of {path}", inside=True) for job in jobs)
-    return Plan(_overrides(content.get("overrides"), f"overrides of {path}"), config_dir, checked), code
+    checked = tuple(checked_overrides(job, f"jobs of {path}", inside=True) for job in jobs)
+    return Plan(
+        checked_overrides(content.get("overrides"), f"overrides of {path}"), config_dir, checked
+    ), code
 
 
-def _overrides(given: Any, where: str, inside: bool = False) -> tuple[str, ...]:
-    """Errors: InputError for anything but overrides that leave a job in its folder."""
-    if not isinstance(given, list) or not all(isinstance(one, str) and "=" in one for one in given):
-        raise InputError(where, given, "a list of overrides, key=value each")
+def checked_overrides(given: Any, where: str, inside: bool = False) -> tuple[str, ...]:
+    """Errors: InputError for anything but overrides that leave a job in its folder, as a sweep begins with and
+    `sweep.json` holds; inside: of a job, which says nothing of launchers."""
+    if not isinstance(given, list):
+        raise InputError(where, given, "a list of overrides")
     for one in given:
+        if not isinstance(one, str) or not ("=" in one or one.startswith("~")):
+            raise InputError(where, one, "an override, key=value or ~key")
         key = one.partition("=")[0].lstrip("+~")
         launcher = key.startswith(("hydra/launcher", "hydra.launcher."))
         if key in ("study", "job") or (key.startswith("hydra") and (inside or not launcher)):

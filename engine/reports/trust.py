@@ -132,7 +132,9 @@ def _of_grid(grid: Mapping[str, Any]) -> str:
             f"its fit ({nested['used']} different ones{early}): no cell was chosen in hindsight."
         )
     chosen = ", ".join(f"{key}={value}" for key, value in sorted(grid["chosen"].items()))
-    return f"The best of {grid['cells']:,} cells of a grid ({chosen}), chosen by its net Sharpe over this period."
+    failed = f", {grid['failed']:,} of which failed" if grid.get("failed") else ""
+    how = "chosen by its net Sharpe over this period."
+    return f"The best of {grid['cells']:,} cells of a grid{failed} ({chosen}), {how}"
 
 
 def _warnings(evidence: Evidence) -> list[str]:

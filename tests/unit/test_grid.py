@@ -128,6 +128,7 @@ def test_a_cell_that_fails_is_a_row_and_a_trial(tmp_path: Path) -> None:
     found = run(config("+grid.folds.first_fit=[260,419]"), tmp_path / "grid")
     table = pl.read_parquet(found.folder / "grid.parquet")
     assert [bool(error) for error in table["error"]] == [False, True]
+    assert "2 cells of a grid, 1 of which failed" in found.tearsheet.read_text()
     assert table["final_equity"].is_null().to_list() == [False, True]
     assert TrialLog(Store().lineage("synthetic")).count().n == 2
 

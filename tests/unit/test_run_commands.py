@@ -71,7 +71,9 @@ def test_a_list_without_a_sweep_is_told_of_the_flag(capsys: pytest.CaptureFixtur
     assert "--multirun" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("override", ["threads=0", "seed=glob(*)"])
+@pytest.mark.parametrize(
+    "override", ["threads=0", "seed=glob(*)", "hydra.verbose=true", "+hydra.sweeper.params.seed=1"]
+)
 def test_a_sweep_that_is_refused_leaves_no_plan(
     override: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -82,6 +84,18 @@ def test_a_sweep_that_is_refused_leaves_no_plan(
 
 def test_what_a_terminal_would_obey_is_shown_as_text() -> None:
     assert printable("a\x1b[31mb\nc é [b]") == "a\\x1b[31mb\\nc é [b]"
+
+
+@pytest.mark.parametrize("flags", [["-m"], []])
+def test_a_path_that_cannot_be_one_is_no_bug(
+    flags: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["run", *flags, "model=mean", "dataset=synthetic", f"study={'s' * 300}"]) == 2
+    monkeypatch.chdir(tmp_path / "runs")
+    Path("runs").touch()
+    assert main(["run", *flags, "model=mean", "dataset=synthetic", "study=s"]) == 2
+    assert "runs" in capsys.readouterr().err
 
 
 def test_a_reader_that_has_seen_enough_is_no_bug(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -123,3 +137,9 @@ def test_a_status_that_cannot_be_read_says_what_to_remove(content: str, tmp_path
     (tmp_path / "status.json").write_text(content)
     with pytest.raises(InputError, match="Remove the job's folder"):
         state(tmp_path)
+
+
+def test_a_sweep_that_takes_a_key_away_is_continued(tmp_path: Path) -> None:
+    plan = Plan(("~portfolio.quantile", "seed=1"), None, (("~portfolio.quantile", "seed=1"),))
+    sweep.begin(tmp_path, plan)
+    assert sweep.recorded(tmp_path)[0] == plan
