@@ -48,6 +48,12 @@ class Fatal(Mean):
 '''
 
 
+@pytest.fixture(scope="session")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder and a home of their own: what sweeps try is counted in no other test."""
+    return tmp_path_factory.mktemp("sweeps")
+
+
 @pytest.fixture
 def fatal(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[str, ...]:
     """Overrides of a model of the user's own that can end its process."""
