@@ -30,7 +30,15 @@ EPILOG = """exit codes: 0 done · 1 a bug · 2 bad input or config, or a leak th
 champion kept (retrain --strict) · 5 a sweep finished with failed jobs · 6 an audit could compare nothing · 75 someone
 else holds the lock · 130 stopped by Ctrl-C"""
 
-OF_PATHS = (errno.EACCES, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENOTDIR, errno.ENAMETOOLONG)
+OF_PATHS = (
+    errno.EACCES,
+    errno.EROFS,
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.ENOTDIR,
+    errno.EEXIST,
+    errno.ENAMETOOLONG,
+)
 """Errors of the system that are the user's to fix: a folder that cannot be written, or a path that cannot be one."""
 
 

@@ -92,6 +92,9 @@ def test_a_path_that_cannot_be_one_is_no_bug(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert main(["run", *flags, "model=mean", "dataset=synthetic", f"study={'s' * 300}"]) == 2
+    Path("runs/taken").touch()
+    assert main(["run", *flags, "model=mean", "dataset=synthetic", "study=taken"]) == 2
+    assert "taken" in capsys.readouterr().err.splitlines()[-1]
     monkeypatch.chdir(tmp_path / "runs")
     Path("runs").touch()
     assert main(["run", *flags, "model=mean", "dataset=synthetic", "study=s"]) == 2
