@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from backcast.data.types import Floats, Panel
 from backcast.engine.costs.base import Cost
 from backcast.engine.costs.linear import LinearCost
 from backcast.engine.execution import Delistings, Execution
+from backcast.engine.planning import Venue
 from backcast.engine.simulators.native import NativeSimulator
 from backcast.engine.types import Account, Plan, Targets
 from zoo.pair import Pair
@@ -67,12 +69,20 @@ class NoDearOrders(Execution):
         return replace(made, weights=np.where(far, np.nan, made.weights))
 
 
+class AlwaysOpen(Venue):
+    """A market in which whatever has a last price trades."""
+
+    @cached_property
+    def _prices(self) -> Any:
+        found = super()._prices
+        return replace(found, tradable=np.isfinite(found.fill))
+
+
 class ThroughHalts(Execution):
     """Trades at the last price where a name is halted or has no bar."""
 
-    def _prices(self, market: Market) -> Any:
-        found = super()._prices(market)
-        return replace(found, tradable=np.isfinite(found.fill))
+    def plan(self, panel: Panel, market: Market, targets: Targets, cost: Cost | None = None) -> Plan:
+        return AlwaysOpen(self, panel, market, cost).plan(targets)
 
 
 class NoLag(Execution):
